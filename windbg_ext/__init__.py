@@ -1,0 +1,5 @@
+"""Small memory dumps out of large Windows kernel crash dumps."""
+
+from windbg_ext.version import __version__
+
+__all__ = ["__version__"]

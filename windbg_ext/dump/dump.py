@@ -1,0 +1,69 @@
+"""Opening a dump: the header, its pages or the parts of a small dump, and secondary data, checked against the file."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.dump.file import DumpFile
+from windbg_ext.dump.header import DumpHeader, read_header
+from windbg_ext.dump.pages import PageSource, read_page_source
+from windbg_ext.dump.secondary import SecondaryData, read_secondary_data
+from windbg_ext.dump.small import SmallDumpParts, read_small_dump
+from windbg_ext.errors import DumpError
+from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Dump:
+    """An open kernel dump.
+
+    pages: where its physical pages lie, None for a small dump; small: the parts of a small dump, else None.
+    expected_bytes: where the file should end at least, secondary data not counted; a shorter file is cut.
+    """
+
+    file: DumpFile
+    header: DumpHeader
+    pages: PageSource | None
+    small: SmallDumpParts | None
+    secondary: SecondaryData | None
+    expected_bytes: int
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes of the pages (or of the small dump) that the file is too short for; 0 in a whole dump."""
+        return max(0, self.expected_bytes - self.file.size)
+
+
+@contextmanager
+def open_dump(path: str | os.PathLike[str]) -> Iterator[Dump]:
+    """Open a dump for reading. DumpError, with the path in it, if it is not a kernel dump or its header lies."""
+    with _named(path), DumpFile(path) as file:
+        yield _read(file)
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except DumpError as error:
+        error.path = error.path or str(path)
+        raise
+
+
+def _read(file: DumpFile) -> Dump:
+    header = read_header(file)
+    pages = read_page_source(file, header)
+    small = read_small_dump(file, header) if header.dump_type is DumpType.TRIAGE else None
+    if pages is not None:
+        end = pages.end
+    elif small is not None:
+        end = small.size_of_dump
+    else:
+        end = DUMP_HEADER64.size
+    return Dump(file, header, pages, small, read_secondary_data(file, end), end)

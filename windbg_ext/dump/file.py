@@ -1,0 +1,73 @@
+"""A file that is read here and there, never whole.
+
+Positional reads instead of a mapping: a mapped file that shrinks, or whose disk or network share fails, kills the
+process that touches it (SIGBUS; an in-page error on Windows, where that process is WinDbg itself). A read says so.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import DumpError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class DumpFile:
+    """A file opened read-only. `size` is its length in bytes when it was opened."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self._file = self.path.open("rb", buffering=0)
+            self.size = self._file.seek(0, os.SEEK_END)
+        except IsADirectoryError:
+            raise DumpError("file", "is a folder", "name the dump in it", str(path)) from None
+        except OSError as error:
+            raise DumpError("file", f"cannot be opened ({error.strerror})", path=str(path)) from None
+        self.bytes_read = 0
+        self._lock = threading.Lock()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read up to `length` bytes from `offset`; fewer where the file ends. OSError as the system reports it."""
+        pieces: list[bytes] = []
+        with self._lock:
+            self._file.seek(offset)
+            while length > 0:
+                piece = self._file.read(length)
+                if not piece:
+                    break
+                pieces.append(piece)
+                length -= len(piece)
+                self.bytes_read += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_field(self, field: str, offset: int, length: int) -> bytes:
+        """Read exactly `length` bytes that are called `field`; where they are not all there, a DumpError."""
+        try:
+            data = self.read(offset, length)
+        except OSError as error:
+            raise DumpError(field, f"cannot be read at 0x{offset:x} ({error.strerror})", "copy the dump again") from None
+        if len(data) < length:
+            raise DumpError(
+                field,
+                f"lies at 0x{offset:x} to 0x{offset + length:x}, the file ends at 0x{self.size:x}",
+                "the file is cut short: copy it again from where it was made",
+            )
+        return data
+
+    def close(self) -> None:
+        """Close the file; reading from it is an error from now on."""
+        self._file.close()
+
+    def __enter__(self) -> DumpFile:
+        """Use the file in a with statement."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the file."""
+        self.close()

@@ -1,0 +1,172 @@
+"""The header of a dump as values, with fields that were never set as None.
+
+Layout and sources: `windbg_ext.structs.header`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from windbg_ext.errors import DumpError
+from windbg_ext.structs.header import (
+    DUMP_HEADER64,
+    FILL,
+    MAX_RUNS_64,
+    PHYSICAL_MEMORY_DESCRIPTOR64,
+    PHYSICAL_MEMORY_RUN64,
+    SIGNATURE,
+    VALID_DUMP_32,
+    VALID_DUMP_64,
+    DumpType,
+    Machine,
+)
+
+if TYPE_CHECKING:
+    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.structs.layout import Record
+
+Member = TypeVar("Member", bound=enum.IntEnum)
+
+FILL_32 = int.from_bytes(FILL, "little")
+FILL_64 = int.from_bytes(FILL * 2, "little")
+
+
+@dataclass(frozen=True)
+class PhysicalMemoryRun:
+    """Consecutive page frames: the first one's number and how many."""
+
+    base_page: int
+    page_count: int
+
+
+@dataclass(frozen=True)
+class BugCheck:
+    """The stop code and its four parameters."""
+
+    code: int
+    parameters: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DumpHeader:
+    """DUMP_HEADER64. None: the field holds the writer's fill, it was never set.
+
+    system_time: 100 ns since 1601 (FILETIME), UTC; system_up_time: 100 ns; required_dump_space: bytes;
+    record: every field as it stands in the file.
+    """
+
+    dump_type: DumpType
+    machine: Machine
+    minor_version: int
+    directory_table_base: int
+    ps_loaded_module_list: int | None
+    ps_active_process_head: int | None
+    number_processors: int
+    bug_check: BugCheck
+    kd_debugger_data_block: int | None
+    physical_memory: tuple[PhysicalMemoryRun, ...] | None
+    system_time: int | None
+    system_up_time: int | None
+    required_dump_space: int | None
+    comment: str | None
+    attributes: int | None
+    record: Record
+
+
+def read_header(file: DumpFile) -> DumpHeader:
+    """Read and check the header; a file that is no 64-bit kernel dump is a DumpError that says what it is."""
+    start = file.read_field("DUMP_HEADER64", 0, min(file.size, 8)) if file.size else b""
+    if not start:
+        raise DumpError("file", "is empty", "the copy failed or Windows wrote nothing: get the dump again")
+    if start[:4] != SIGNATURE or start[4:] not in (VALID_DUMP_64, VALID_DUMP_32):
+        raise DumpError("Signature", f"{_shown(start)} is not PAGEDU64: {_looks_like(start)}", "name a kernel dump")
+    if start[4:] == VALID_DUMP_32:
+        raise DumpError("ValidDump", "a dump of 32-bit Windows", "only 64-bit dumps can be read so far")
+    record = DUMP_HEADER64.parse(file.read_field("DUMP_HEADER64", 0, DUMP_HEADER64.size))
+    return DumpHeader(
+        dump_type=_member(DumpType, record, "DumpType"),
+        machine=_member(Machine, record, "MachineImageType"),
+        minor_version=record.number("MinorVersion"),
+        directory_table_base=record.number("DirectoryTableBase"),
+        ps_loaded_module_list=_u64(record, "PsLoadedModuleList"),
+        ps_active_process_head=_u64(record, "PsActiveProcessHead"),
+        number_processors=record.number("NumberProcessors"),
+        bug_check=BugCheck(record.number("BugCheckCode"), record.numbers("BugCheckParameter")),
+        kd_debugger_data_block=_u64(record, "KdDebuggerDataBlock"),
+        physical_memory=_physical_memory(record.raw("PhysicalMemoryBlock")),
+        system_time=_u64(record, "SystemTime"),
+        system_up_time=_u64(record, "SystemUpTime"),
+        required_dump_space=_u64(record, "RequiredDumpSpace"),
+        comment=_text(record.raw("Comment")),
+        attributes=_u32(record, "Attributes"),
+        record=record,
+    )
+
+
+def _member(kind: type[Member], record: Record, field: str) -> Member:
+    value = record.number(field)
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(f"{member:#x} {member.name}" for member in kind)
+        raise DumpError(field, f"0x{value:x} is not one of {known}", "the header is damaged") from None
+
+
+def _u32(record: Record, field: str) -> int | None:
+    value = record.number(field)
+    return None if value == FILL_32 else value
+
+
+def _u64(record: Record, field: str) -> int | None:
+    value = record.number(field)
+    return None if value in (FILL_64, 0) else value
+
+
+def _text(field: bytes) -> str | None:
+    if field[:4] in (FILL, bytes(4)):
+        return None
+    return field.split(b"\0", 1)[0].decode("latin-1")
+
+
+def _physical_memory(block: bytes) -> tuple[PhysicalMemoryRun, ...] | None:
+    descriptor = PHYSICAL_MEMORY_DESCRIPTOR64.parse(block)
+    count = descriptor.number("NumberOfRuns")
+    if block[:4] == FILL or count == 0:
+        return None
+    if count > MAX_RUNS_64:
+        raise DumpError("PhysicalMemoryBlock.NumberOfRuns", f"{count}, at most {MAX_RUNS_64} fit into the header")
+    offsets = range(PHYSICAL_MEMORY_DESCRIPTOR64.size, len(block), PHYSICAL_MEMORY_RUN64.size)
+    runs = (PHYSICAL_MEMORY_RUN64.parse(block[offset:]) for offset in offsets[:count])
+    return tuple(PhysicalMemoryRun(run.number("BasePage"), run.number("PageCount")) for run in runs)
+
+
+def _shown(start: bytes) -> str:
+    return ascii(start.decode("latin-1"))
+
+
+def _looks_like(start: bytes) -> str:
+    for magic, name in OTHER_FILES.items():
+        if start.startswith(magic):
+            return name
+    return "not a Windows kernel dump"
+
+
+OTHER_FILES = {
+    b"MDMP": "a user-mode minidump of one process",
+    b"Raw_Dmp!": "a raw off-line dump, not yet turned into a kernel dump",
+    b"Enc_Dmp!": "an encrypted off-line dump",
+    b"hibr": "a hibernation file",
+    b"HIBR": "a hibernation file",
+    b"wake": "a hibernation file",
+    b"RSTR": "a hibernation file",
+    b"\x7fELF": "an ELF file, perhaps the core of a virtual machine",
+    b"\x1f\x8b": "a gzip file: unpack it first",
+    b"\xfd7zXZ\0": "an xz file: unpack it first",
+    b"\x28\xb5\x2f\xfd": "a zstd file: unpack it first",
+    b"PK\x03\x04": "a zip file: unpack it first",
+    b"7z\xbc\xaf\x27\x1c": "a 7z file: unpack it first",
+    b"MSCF": "a CAB file: unpack it first",
+    bytes(8): "zeros, as Windows leaves behind when it could not write the dump",
+}

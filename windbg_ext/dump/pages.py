@@ -1,0 +1,221 @@
+"""Where the physical pages of a dump lie in its file: one question, asked of three layouts.
+
+Nothing is built per page: runs and ranges are found by bisection, a bitmap by a running count per block of it.
+Layouts and sources: `windbg_ext.structs.header` (runs), `windbg_ext.structs.bodies` (bitmap, ranges).
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from bisect import bisect_right
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Protocol
+
+from windbg_ext.errors import DumpError
+from windbg_ext.structs.bodies import (
+    BITMAP_HEADER64,
+    BITMAP_SIGNATURES,
+    RANGES_HEADER64,
+    RANGES_MARKER,
+    RANGES_METADATA_OFFSET,
+    RANGES_SIGNATURE,
+    VALID_BODY,
+)
+from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.dump.header import DumpHeader
+
+PAGE_SIZE = 0x1000
+MAX_PFN = 1 << 40
+"""x64 physical addresses have at most 52 bits."""
+
+PLAUSIBLE = "the header is damaged"
+
+
+class PageSource(Protocol):
+    """The pages of a dump. `end`: the file offset behind the last page, whether or not the file goes that far."""
+
+    @property
+    def page_count(self) -> int:
+        """How many pages the dump says that it holds."""
+
+    @property
+    def end(self) -> int:
+        """The file offset behind the last page."""
+
+    def offset_of(self, pfn: int) -> int | None:
+        """Give the file offset of a page frame, None if the dump does not hold it."""
+
+
+def read_page_source(file: DumpFile, header: DumpHeader) -> PageSource | None:
+    """Find the pages of a dump; None for the types that hold none. Counts and offsets that lie are a DumpError."""
+    if header.dump_type is DumpType.FULL:
+        return _read_runs(header)
+    if header.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
+        return _read_bitmap(file)
+    if header.dump_type in (DumpType.RANGES_KERNEL, DumpType.RANGES_KERNEL_AND_USER, DumpType.RANGES_FULL):
+        return _read_ranges(file, header.dump_type)
+    return None
+
+
+class RunPages:
+    """Pages that lie run by run, in the order of the runs, from one offset on."""
+
+    def __init__(self, runs: Iterable[tuple[int, int]], first_page_offset: int) -> None:
+        """runs: (first page frame, count) in the order of the file."""
+        counts: list[tuple[int, int]] = list(runs)
+        starts = accumulate((count for _, count in counts), initial=0)
+        placed = sorted((base, count, start) for (base, count), start in zip(counts, starts))
+        self._bases = [base for base, _, _ in placed]
+        self._runs = placed
+        self._first = first_page_offset
+        self.page_count = sum(count for _, count in counts)
+        self.end = first_page_offset + self.page_count * PAGE_SIZE
+
+    def offset_of(self, pfn: int) -> int | None:
+        """Give the file offset of a page frame, None if the dump does not hold it."""
+        index = bisect_right(self._bases, pfn) - 1
+        if index < 0:
+            return None
+        base, count, start = self._runs[index]
+        return self._first + (start + pfn - base) * PAGE_SIZE if pfn - base < count else None
+
+
+def _read_runs(header: DumpHeader) -> RunPages:
+    if header.physical_memory is None:
+        raise DumpError("PhysicalMemoryBlock", "was never set, so the pages of this dump cannot be found", PLAUSIBLE)
+    runs = [(run.base_page, run.page_count) for run in header.physical_memory]
+    _check_runs("PhysicalMemoryBlock.Run", runs)
+    return RunPages(runs, DUMP_HEADER64.size)
+
+
+def _check_runs(field: str, runs: list[tuple[int, int]]) -> None:
+    for index, (base, count) in enumerate(runs):
+        if base + count > MAX_PFN:
+            raise DumpError(f"{field}[{index}]", f"page frames 0x{base:x} + 0x{count:x} are beyond 52 bits", PLAUSIBLE)
+    by_base = sorted(enumerate(runs), key=lambda item: item[1])
+    for (_, (base, count)), (index, (next_base, _)) in zip(by_base, by_base[1:]):
+        if base + count > next_base:
+            raise DumpError(f"{field}[{index}]", f"page frame 0x{next_base:x} is in two runs", PLAUSIBLE)
+
+
+BLOCK_BYTES = 4096
+"""Bytes of the bitmap per entry of the rank directory: 128 MiB of physical memory."""
+CHUNK_BYTES = 1 << 20
+
+
+class BitmapPages:
+    """Pages that lie in the order of their frame numbers; bit n of a bitmap says whether frame n is there.
+
+    The rank directory holds the number of set bits before each block, so a lookup counts inside one block only.
+    counted_pages: set bits; page_count: what the header says. They differ in a damaged dump.
+    """
+
+    def __init__(self, file: DumpFile, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:
+        self._file = file
+        self._offset = bitmap_offset
+        self._bits = bits
+        self._first = first_page_offset
+        self.page_count = page_count
+        self._ranks = [0]
+        rank = 0
+        for start in range(0, _bytes_of(bits), CHUNK_BYTES):
+            chunk = self._read(start, CHUNK_BYTES)
+            for at in range(0, len(chunk), BLOCK_BYTES):
+                rank += popcount(chunk[at : at + BLOCK_BYTES])
+                self._ranks.append(rank)
+        self.counted_pages = rank
+        self.end = first_page_offset + rank * PAGE_SIZE
+        self._block = lru_cache(maxsize=256)(self._read_block)
+
+    def offset_of(self, pfn: int) -> int | None:
+        """Give the file offset of a page frame, None if the dump does not hold it."""
+        if not 0 <= pfn < self._bits:
+            return None
+        block, bit = divmod(pfn, BLOCK_BYTES * 8)
+        bits = self._block(block)
+        if not bits[bit // 8] >> bit % 8 & 1:
+            return None
+        before = popcount(bits[: bit // 8]) + popcount(bytes([bits[bit // 8] & (1 << bit % 8) - 1]))
+        return self._first + (self._ranks[block] + before) * PAGE_SIZE
+
+    def _read_block(self, block: int) -> bytes:
+        return self._read(block * BLOCK_BYTES, BLOCK_BYTES)
+
+    def _read(self, start: int, length: int) -> bytes:
+        length = min(length, _bytes_of(self._bits) - start)
+        data = self._file.read_field("bitmap", self._offset + start, length)
+        tail = self._bits - start * 8
+        if tail < length * 8:  # bits behind the last page frame mean nothing
+            data = data[:-1] + bytes([data[-1] & (1 << tail % 8) - 1])
+        return data
+
+
+def _bytes_of(bits: int) -> int:
+    return (bits + 7) // 8
+
+
+if sys.version_info >= (3, 10):
+
+    def popcount(data: bytes) -> int:
+        """Count the set bits."""
+        return int.from_bytes(data, "little").bit_count()
+
+else:
+    BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
+
+    def popcount(data: bytes) -> int:
+        """Count the set bits."""
+        return sum(data.translate(BITS_OF_BYTE))
+
+
+def _read_bitmap(file: DumpFile) -> BitmapPages:
+    at = DUMP_HEADER64.size
+    header = BITMAP_HEADER64.parse(file.read_field("bitmap header", at, BITMAP_HEADER64.size))
+    if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
+        shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
+        raise DumpError("bitmap header", f"{shown} at 0x{at:x} is neither SDMPDUMP nor FDMPDUMP", PLAUSIBLE)
+    bits = header.number("Pages")
+    bitmap = at + BITMAP_HEADER64.size
+    first_page = header.number("HeaderSize")
+    if bits > MAX_PFN or bitmap + _bytes_of(bits) > file.size:
+        raise DumpError("bitmap header.Pages", f"a bitmap of {bits} bits is longer than the file", PLAUSIBLE)
+    if first_page < bitmap + _bytes_of(bits):
+        why = f"the first page at 0x{first_page:x} would lie inside the bitmap, which ends at"
+        raise DumpError("bitmap header.HeaderSize", f"{why} 0x{bitmap + _bytes_of(bits):x}", PLAUSIBLE)
+    return BitmapPages(file, bitmap, bits, first_page, header.number("TotalPresentPages"))
+
+
+def _read_ranges(file: DumpFile, dump_type: DumpType) -> RunPages:
+    at = DUMP_HEADER64.size
+    header = RANGES_HEADER64.parse(file.read_field("range header", at, RANGES_HEADER64.size))
+    if header.raw("Signature") != RANGES_SIGNATURE or header.raw("ValidDump") != VALID_BODY:
+        shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
+        raise DumpError("range header", f"{shown} at 0x{at + 4:x} is not RDMPDUMP", PLAUSIBLE)
+    if header.number("Marker") != RANGES_MARKER:
+        raise DumpError("range header.Marker", f"0x{header.number('Marker'):x} is not 0x{RANGES_MARKER:x}", PLAUSIBLE)
+    metadata, first_page = header.number("MetadataSize"), header.number("FirstPageOffset")
+    ranges = at + RANGES_HEADER64.size
+    if first_page != at + RANGES_METADATA_OFFSET + metadata or first_page < ranges:
+        why = f"0x{first_page:x} does not follow from MetadataSize 0x{metadata:x}"
+        raise DumpError("range header.FirstPageOffset", why, PLAUSIBLE)
+    if first_page > file.size:
+        raise DumpError("range header.FirstPageOffset", f"0x{first_page:x} is beyond the end of the file", PLAUSIBLE)
+    length = (first_page - ranges) // 16 * 16
+    runs = list(struct.iter_unpack("<QQ", file.read_field("ranges", ranges, length)))
+    if dump_type is DumpType.RANGES_FULL:
+        count = header.number("NumberOfRanges")
+        if count > len(runs):
+            why = f"{count}, there is room for {len(runs)} before the first page"
+            raise DumpError("range header.NumberOfRanges", why, PLAUSIBLE)
+        runs = runs[:count]
+    else:
+        runs = [(base, count) for base, count in runs if count]  # no count is known: unused room is zeros
+    _check_runs("range", runs)
+    return RunPages(runs, first_page)

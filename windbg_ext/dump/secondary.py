@@ -1,0 +1,71 @@
+"""Secondary data of a dump: the chain of tagged blobs behind its last page (or behind the small dump's parts).
+
+Layout and source: `windbg_ext.structs.secondary`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER, SECONDARY_SIGNATURE
+
+if TYPE_CHECKING:
+    from windbg_ext.dump.file import DumpFile
+
+MAX_BLOBS = 0x10000
+
+
+@dataclass(frozen=True)
+class SecondaryBlob:
+    """One blob: the GUID that tells its owner, where its data lies in the file and how many bytes they are."""
+
+    tag: uuid.UUID
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class SecondaryData:
+    """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
+
+    problem: why the chain ended before its time, None when it ended as it should.
+    """
+
+    offset: int
+    size: int
+    blobs: tuple[SecondaryBlob, ...]
+    problem: str | None = None
+
+
+def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
+    """Walk the chain that starts at a file offset; None if there is none. What is behind its end does not count."""
+    start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
+    if start is None or not start.startswith(SECONDARY_SIGNATURE):
+        return None
+    blobs: list[SecondaryBlob] = []
+    at = offset + max(DUMP_BLOB_FILE_HEADER.parse(start).number("HeaderSize"), DUMP_BLOB_FILE_HEADER.size)
+    problem = None
+    while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
+        header = DUMP_BLOB_HEADER.parse(data)
+        if header.number("HeaderSize") != DUMP_BLOB_HEADER.size:
+            break  # zeros, or what another tool appended
+        first = at + DUMP_BLOB_HEADER.size + header.number("PrePad")
+        end = first + header.number("DataSize") + header.number("PostPad")
+        if first + header.number("DataSize") > file.size or len(blobs) == MAX_BLOBS:
+            problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
+            break
+        blobs.append(SecondaryBlob(uuid.UUID(bytes_le=header.raw("Tag")), first, header.number("DataSize")))
+        at = min(end, file.size)
+    return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem)
+
+
+def _read(file: DumpFile, offset: int, length: int) -> bytes | None:
+    if offset + length > file.size:
+        return None
+    try:
+        data = file.read(offset, length)
+    except OSError:
+        return None
+    return data if len(data) == length else None

@@ -1,0 +1,387 @@
+"""Small memory dumps: where the parts lie in a file, the parts as bytes, and the way back into a file.
+
+Layout and sources: `windbg_ext.structs.triage`. A reader finds each part by its offset, in whatever order a writer
+left them; the writer uses the debugger engine's order.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from windbg_ext.errors import DumpError
+from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
+from windbg_ext.structs.header import DUMP_HEADER64, EXCEPTION_RECORD64, DumpType, Machine
+from windbg_ext.structs.triage import (
+    DUMP_DRIVER_ENTRY64,
+    DUMP_UNLOADED_DRIVERS64,
+    MM_TRIAGE_SIZE,
+    TRIAGE_DATA_BLOCK,
+    TRIAGE_DUMP64,
+    TRIAGE_OPTIONS_ALL,
+    TRIAGE_SIGNATURE,
+    MiniDumpFields,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.structs.layout import Record
+
+MAX_DRIVERS = 10_000
+MAX_UNLOADED = 1_000
+MAX_NAME_UNITS = 0x8000
+CONTEXT_SIZES = {Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A part of the file: offset and size in bytes. Size 0: the dump does not have this part."""
+
+    offset: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class BlockExtent:
+    """A data block: the virtual address that it was read from and where it lies in the file."""
+
+    address: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A loaded module as a small dump lists it: its name (a full path in dumps that the engine writes) and its entry."""
+
+    name: str
+    entry: Record
+
+
+@dataclass(frozen=True)
+class SmallDumpParts:
+    """Where the parts of a small dump lie. triage: the TRIAGE_DUMP64 that says so."""
+
+    triage: Record
+    mm: Extent
+    unloaded_drivers: Extent
+    prcb: Extent
+    process: Extent
+    thread: Extent
+    call_stack: Extent
+    debugger_data: Extent
+    driver_list: Extent
+    data_page: Extent
+    data_blocks: tuple[BlockExtent, ...]
+
+    @property
+    def size_of_dump(self) -> int:
+        """The file offset behind the last part; secondary data starts here."""
+        return self.triage.number("SizeOfDump")
+
+
+@dataclass(frozen=True)
+class DataBlock:
+    """Memory as it was at a virtual address."""
+
+    address: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class SmallDump:
+    """The parts of a small dump as bytes; empty: not there.
+
+    header: DUMP_HEADER64 with context and exception in their places; unloaded_drivers: DUMP_UNLOADED_DRIVERS64, newest
+    first; call_stack: memory from top_of_stack, its lowest address, up; secondary: the chain of tagged blobs.
+    """
+
+    header: Record
+    mm: bytes = b""
+    unloaded_drivers: tuple[Record, ...] | None = None
+    prcb: bytes = b""
+    process: bytes = b""
+    thread: bytes = b""
+    top_of_stack: int = 0
+    call_stack: bytes = b""
+    debugger_data: bytes = b""
+    drivers: tuple[Driver, ...] = ()
+    data_page_address: int = 0
+    data_page: bytes = b""
+    data_blocks: tuple[DataBlock, ...] = ()
+    service_pack_build: int = 0
+    triage_options: int = TRIAGE_OPTIONS_ALL
+    architecture_specific: bytes = bytes(16)
+
+
+def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
+    """Find the parts of a small dump; an offset or a count that lies is a DumpError."""
+    at = DUMP_HEADER64.size
+    triage = TRIAGE_DUMP64.parse(file.read_field("TRIAGE_DUMP64", at, TRIAGE_DUMP64.size))
+    starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), file.size})
+    debugger_data = _extent(file, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize"))
+    sizes = _structure_sizes(file, debugger_data)
+
+    def up_to_next(field: str, size: int | None) -> Extent:
+        offset = triage.number(field)
+        if not offset:
+            return Extent()
+        room = next((start for start in starts if start > offset), offset) - offset
+        return _extent(file, field, offset, room if size is None else size)
+
+    return SmallDumpParts(
+        triage=triage,
+        mm=up_to_next("MmOffset", MM_TRIAGE_SIZE),
+        unloaded_drivers=_unloaded_extent(file, triage.number("UnloadedDriversOffset")),
+        prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
+        process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),
+        thread=up_to_next("ThreadOffset", sizes.get("SizeEThread")),
+        call_stack=_extent(file, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")),
+        debugger_data=debugger_data,
+        driver_list=_driver_extent(file, triage),
+        data_page=_extent(file, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")),
+        data_blocks=_block_extents(file, triage),
+    )
+
+
+_OFFSETS = (
+    *("MmOffset", "UnloadedDriversOffset", "PrcbOffset", "ProcessOffset", "ThreadOffset", "CallStackOffset"),
+    *("DriverListOffset", "StringPoolOffset", "DataPageOffset", "DebuggerDataOffset", "DataBlocksOffset"),
+)
+
+
+def _extent(file: DumpFile, field: str, offset: int, size: int) -> Extent:
+    if not offset or not size:
+        return Extent()
+    if offset + size > file.size:
+        raise DumpError(
+            f"TRIAGE_DUMP64.{field}",
+            f"0x{offset:x} to 0x{offset + size:x} is beyond the end of the file at 0x{file.size:x}",
+            "the file is cut short or damaged: copy it again",
+        )
+    return Extent(offset, size)
+
+
+def _structure_sizes(file: DumpFile, debugger_data: Extent) -> dict[str, int]:
+    """Give the sizes of PRCB, process and thread, which the small dump's own header does not tell."""
+    if debugger_data.size < KDDEBUGGER_DATA64.offset("SizeEThread") + 2:
+        return {}
+    data = file.read_field("DebuggerData", debugger_data.offset, min(debugger_data.size, KDDEBUGGER_DATA64.size))
+    block = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
+    return {name: block.number(name) for name in ("SizePrcb", "SizeEProcess", "SizeEThread") if block.number(name)}
+
+
+def _unloaded_extent(file: DumpFile, offset: int) -> Extent:
+    if not offset:
+        return Extent()
+    count = struct.unpack("<I", file.read_field("UnloadedDrivers", offset, 4))[0]
+    if count > MAX_UNLOADED:
+        raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", "the dump is damaged")
+    return _extent(file, "UnloadedDriversOffset", offset, 8 + count * DUMP_UNLOADED_DRIVERS64.size)
+
+
+def _driver_extent(file: DumpFile, triage: Record) -> Extent:
+    count = triage.number("DriverCount")
+    if count > MAX_DRIVERS:
+        raise DumpError("TRIAGE_DUMP64.DriverCount", f"{count} is absurd", "the dump is damaged")
+    return _extent(file, "DriverListOffset", triage.number("DriverListOffset"), count * DUMP_DRIVER_ENTRY64.size)
+
+
+def _block_extents(file: DumpFile, triage: Record) -> tuple[BlockExtent, ...]:
+    table = _extent(file, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16)
+    if not table.size:
+        return ()
+    data = file.read_field("DataBlocks", table.offset, table.size)
+    blocks = tuple(BlockExtent(address, offset, size) for address, offset, size in struct.iter_unpack("<QII", data))
+    for index, block in enumerate(blocks):
+        _extent(file, f"DataBlocks[{index}]", block.offset, block.size)
+    if sum(block.size for block in blocks) > file.size:
+        raise DumpError("TRIAGE_DUMP64.DataBlocks", "together longer than the file", "the dump is damaged")
+    return blocks
+
+
+def read_drivers(file: DumpFile, parts: SmallDumpParts) -> tuple[Driver, ...]:
+    """Read the list of loaded modules with their names."""
+    data = file.read_field("DriverList", parts.driver_list.offset, parts.driver_list.size)
+    size = DUMP_DRIVER_ENTRY64.size
+    entries = [DUMP_DRIVER_ENTRY64.parse(data[at : at + size]) for at in range(0, len(data), size)]
+    return tuple(Driver(_read_name(file, entry.number("DriverNameOffset")), entry) for entry in entries)
+
+
+def _read_name(file: DumpFile, offset: int) -> str:
+    if not offset:
+        return ""
+    units = struct.unpack("<I", file.read_field("DriverNameOffset", offset, 4))[0]
+    if units > MAX_NAME_UNITS:
+        raise DumpError("DUMP_STRING.Length", f"a name of {units} characters at 0x{offset:x}", "the dump is damaged")
+    return file.read_field("DUMP_STRING", offset + 4, units * 2).decode("utf-16-le", "surrogatepass")
+
+
+def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:
+    """Read every part but the secondary data."""
+    triage = parts.triage
+
+    def load(extent: Extent) -> bytes:
+        return file.read_field("small dump", extent.offset, extent.size) if extent.size else b""
+
+    return SmallDump(
+        header=_header_with_context(file, header, triage),
+        mm=load(parts.mm),
+        unloaded_drivers=_unloaded_drivers(load(parts.unloaded_drivers)),
+        prcb=load(parts.prcb),
+        process=load(parts.process),
+        thread=load(parts.thread),
+        top_of_stack=triage.number("TopOfStack"),
+        call_stack=load(parts.call_stack),
+        debugger_data=load(parts.debugger_data),
+        drivers=read_drivers(file, parts) if parts.driver_list.size else (),
+        data_page_address=triage.number("DataPageAddress"),
+        data_page=load(parts.data_page),
+        data_blocks=tuple(
+            DataBlock(block.address, load(Extent(block.offset, block.size))) for block in parts.data_blocks
+        ),
+        service_pack_build=triage.number("ServicePackBuild"),
+        triage_options=triage.number("TriageOptions"),
+        architecture_specific=triage.raw("ArchitectureSpecific"),
+    )
+
+
+def _header_with_context(file: DumpFile, header: DumpHeader, triage: Record) -> Record:
+    """Put context and exception into the header, wherever the dump had them."""
+    record = header.record
+    context, exception = triage.number("ContextOffset"), triage.number("ExceptionOffset")
+    if context not in (0, DUMP_HEADER64.offset("ContextRecord")):
+        data = file.read_field("ContextOffset", context, CONTEXT_SIZES.get(header.machine, 0))
+        record = record.replace(ContextRecord=data.ljust(len(record.raw("ContextRecord")), b"\0"))
+    if exception not in (0, DUMP_HEADER64.offset("Exception")):
+        record = record.replace(Exception=file.read_field("ExceptionOffset", exception, EXCEPTION_RECORD64.size))
+    return record
+
+
+def _unloaded_drivers(data: bytes) -> tuple[Record, ...] | None:
+    if not data:
+        return None
+    size = DUMP_UNLOADED_DRIVERS64.size
+    return tuple(DUMP_UNLOADED_DRIVERS64.parse(data[at : at + size]) for at in range(8, len(data), size))
+
+
+def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO) -> int:
+    """Write a small dump and the secondary data behind it; gives the length of the file.
+
+    out: a seekable file open for writing, empty. The sizes in the header are set to what was written.
+    """
+    body, triage = lay_out(dump)
+    start = DUMP_HEADER64.size + TRIAGE_DUMP64.size
+    out.seek(start)
+    for part in body:
+        out.write(part)
+    for piece in secondary:
+        out.write(piece)
+    length = out.tell()
+    header = dump.header.replace(
+        DumpType=DumpType.TRIAGE, RequiredDumpSpace=length, MiniDumpFields=_mini_dump_fields(dump)
+    )
+    out.seek(0)
+    out.write(header.build() + triage.build())
+    return length
+
+
+def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
+    """Place the parts one behind the other: their bytes from the end of TRIAGE_DUMP64 on, and that structure."""
+    body: list[bytes] = []
+    end = DUMP_HEADER64.size + TRIAGE_DUMP64.size
+
+    def place(data: bytes, align: int = 8) -> int:
+        nonlocal end
+        if not data:
+            return 0
+        gap = -end % align
+        body.append(bytes(gap) + data)
+        offset = end + gap
+        end = offset + len(data)
+        return offset
+
+    triage: dict[str, int] = {
+        "MmOffset": place(dump.mm),
+        "UnloadedDriversOffset": place(_build_unloaded(dump.unloaded_drivers)),
+        "PrcbOffset": place(dump.prcb),
+        "ProcessOffset": place(dump.process),
+        "ThreadOffset": place(dump.thread),
+        "CallStackOffset": place(dump.call_stack),
+        "DebuggerDataOffset": place(dump.debugger_data),
+    }
+    end += (gap := -end % 8)
+    body.append(bytes(gap))
+    pool, names = _string_pool([driver.name for driver in dump.drivers], end + len(dump.drivers) * 0x90)
+    triage["DriverListOffset"] = place(
+        b"".join(driver.entry.replace(DriverNameOffset=name).build() for driver, name in zip(dump.drivers, names))
+    )
+    triage["StringPoolOffset"] = place(pool)
+    offset = end + len(dump.data_blocks) * TRIAGE_DATA_BLOCK.size
+    descriptors = []
+    for block in dump.data_blocks:
+        descriptors.append(struct.pack("<QII", block.address, offset, len(block.data)))
+        offset += len(block.data)
+    triage["DataBlocksOffset"] = place(b"".join(descriptors))
+    body.extend(block.data for block in dump.data_blocks)
+    end += sum(len(block.data) for block in dump.data_blocks)
+    triage["DataPageOffset"] = place(dump.data_page)
+    triage["ValidOffset"] = place(TRIAGE_SIGNATURE, align=4)
+    return body, TRIAGE_DUMP64.blank(
+        ServicePackBuild=dump.service_pack_build,
+        SizeOfDump=end,
+        ContextOffset=DUMP_HEADER64.offset("ContextRecord"),
+        ExceptionOffset=DUMP_HEADER64.offset("Exception"),
+        SizeOfCallStack=len(dump.call_stack),
+        DriverCount=len(dump.drivers),
+        StringPoolSize=len(pool),
+        TriageOptions=dump.triage_options,
+        TopOfStack=dump.top_of_stack,
+        ArchitectureSpecific=dump.architecture_specific,
+        DataPageAddress=dump.data_page_address,
+        DataPageSize=len(dump.data_page),
+        DebuggerDataSize=len(dump.debugger_data),
+        DataBlocksCount=len(dump.data_blocks),
+        **triage,
+    )
+
+
+def _build_unloaded(drivers: tuple[Record, ...] | None) -> bytes:
+    if drivers is None:
+        return b""
+    return struct.pack("<Q", len(drivers)) + b"".join(driver.build() for driver in drivers)
+
+
+def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
+    """Build the DUMP_STRINGs that lie from a file offset on: u32 count of UTF-16 units, units, NUL, padded to 8."""
+    pool = bytearray()
+    offsets = []
+    for name in names:
+        offsets.append(offset + len(pool))
+        units = name.encode("utf-16-le", "surrogatepass")
+        pool += struct.pack("<I", len(units) // 2) + units + b"\0\0"
+        pool += bytes(-len(pool) % 8)
+    return bytes(pool), offsets
+
+
+def _mini_dump_fields(dump: SmallDump) -> int:
+    fields = MiniDumpFields.CONTEXT | MiniDumpFields.EXCEPTION
+    parts = {
+        MiniDumpFields.PRCB: dump.prcb,
+        MiniDumpFields.PROCESS: dump.process,
+        MiniDumpFields.THREAD: dump.thread,
+        MiniDumpFields.STACK: dump.call_stack,
+        MiniDumpFields.DRIVER_LIST: dump.drivers,
+        MiniDumpFields.MM_INFORMATION: dump.mm[8:].strip(b"\0"),
+        MiniDumpFields.DATA_PAGE: dump.data_page,
+        MiniDumpFields.DEBUGGER_DATA: dump.debugger_data,
+        MiniDumpFields.DATA_BLOCKS: dump.data_blocks,
+    }
+    for field, part in parts.items():
+        if part:
+            fields |= field
+    return int(fields)

@@ -1,0 +1,69 @@
+"""Every error that this package raises on purpose.
+
+Bad input is one line: which file, which field, why, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+
+class DumpError(Exception):
+    """The dump cannot be read, or not far enough for what was asked (exit status 3).
+
+    field: the place in the dump, as WinDbg or the public headers name it; why: what is wrong with it;
+    advice: what the user can do next; path: the file, added where it is known.
+    """
+
+    def __init__(self, field: str, why: str, advice: str = "", path: str = "") -> None:
+        super().__init__(field, why, advice, path)
+        self.field = field
+        self.why = why
+        self.advice = advice
+        self.path = path
+
+    def __str__(self) -> str:
+        """Give the whole error as one line."""
+        line = f"{self.field}: {self.why}"
+        if self.path:
+            line = f"{self.path}: {line}"
+        return f"{line}; {self.advice}" if self.advice else line
+
+
+class DestinationError(DumpError):
+    """The destination cannot be written, or must not be (exit status 3); `field` names it."""
+
+
+class UsageError(Exception):
+    """The options make no sense together or by themselves (exit status 2)."""
+
+
+class MemoryReadError(Exception):
+    """A virtual address cannot be read; see the two kinds below."""
+
+    def __init__(self, address: int) -> None:
+        super().__init__(address)
+        self.address = address
+
+
+class NotMappedError(MemoryReadError):
+    """The page tables do not map this address to physical memory: no dump of any kind would hold it."""
+
+    def __str__(self) -> str:
+        """Name the address."""
+        return f"0x{self.address:x} is not mapped"
+
+
+class NotInDumpError(MemoryReadError):
+    """The address is mapped, but its page (or a page table on the way to it) is not in this dump."""
+
+    def __init__(self, address: int, pfn: int) -> None:
+        super().__init__(address)
+        self.pfn = pfn
+
+    def __str__(self) -> str:
+        """Name the address and the page frame that is missing."""
+        return f"0x{self.address:x} is mapped to page frame 0x{self.pfn:x}, which is not in this dump"
+
+
+AnyReadError = Union[NotMappedError, NotInDumpError]

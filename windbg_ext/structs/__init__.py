@@ -1,0 +1,5 @@
+"""Byte layouts of kernel dump files and of the kernel structures that a dump needs, as construct definitions.
+
+Knows no files and no memory. Sources: the public Windows SDK headers (WDBGEXTS.H, mindumpdef.h as published in the
+windows-rs metadata), public parsers, and measurements on real dumps; each module names its own.
+"""

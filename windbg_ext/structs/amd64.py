@@ -1,0 +1,50 @@
+"""x64: CONTEXT and KSPECIAL_REGISTERS.
+
+Source: winnt.h of the public Windows SDK (CONTEXT); `dt nt!_KSPECIAL_REGISTERS`; checked on the debugger engine.
+"""
+
+from __future__ import annotations
+
+from windbg_ext.structs.layout import U16, U32, U64, Layout
+
+GENERAL_REGISTERS = (
+    *("Rax", "Rcx", "Rdx", "Rbx", "Rsp", "Rbp", "Rsi", "Rdi"),
+    *("R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15", "Rip"),
+)
+
+CONTEXT64 = Layout(
+    "CONTEXT",
+    0x4D0,
+    [
+        (0x30, "ContextFlags", U32),
+        (0x34, "MxCsr", U32),
+        *((0x38 + 2 * i, f"Seg{name}", U16) for i, name in enumerate(("Cs", "Ds", "Es", "Fs", "Gs", "Ss"))),
+        (0x44, "EFlags", U32),
+        *((0x48 + 8 * i, f"Dr{n}", U64) for i, n in enumerate((0, 1, 2, 3, 6, 7))),
+        *((0x78 + 8 * i, name, U64) for i, name in enumerate(GENERAL_REGISTERS)),
+    ],
+)
+
+CONTEXT_FLAG_XSTATE = 0x40
+"""CONTEXT_XSTATE: a CONTEXT_EX and the extended processor state follow the CONTEXT."""
+
+CONTEXT_EX = Layout("CONTEXT_EX", 0x18, [(0x00, "AllOffset", U32), (0x04, "AllLength", U32)])
+"""Behind the CONTEXT; AllLength: bytes of the CONTEXT, this structure and the extended state together."""
+
+KSPECIAL_REGISTERS64 = Layout(
+    "KSPECIAL_REGISTERS",
+    0x70,
+    [
+        (0x00, "Cr0", U64),
+        (0x08, "Cr2", U64),
+        (0x10, "Cr3", U64),
+        (0x18, "Cr4", U64),
+        (0x56, "GdtrLimit", U16),
+        (0x58, "GdtrBase", U64),
+        (0x66, "IdtrLimit", U16),
+        (0x68, "IdtrBase", U64),
+    ],
+)
+
+CR4_LA57 = 1 << 12
+"""Five-level paging."""

@@ -1,0 +1,72 @@
+"""The few 64-bit kernel structures that a dump is read by, besides those that KDDEBUGGER_DATA64 gives offsets for.
+
+Source: public type information as printed by WinDbg's `dt` (nt!_KLDR_DATA_TABLE_ENTRY, nt!_UNLOADED_DRIVERS,
+nt!_KTHREAD's dispatcher header), unchanged from Windows XP x64 to Windows 11; checked on real dumps.
+"""
+
+from __future__ import annotations
+
+from windbg_ext.structs.layout import U16, U32, U64, Layout
+
+UNICODE_STRING64 = Layout(
+    "UNICODE_STRING64", 0x10, [(0x0, "Length", U16), (0x2, "MaximumLength", U16), (0x8, "Buffer", U64)]
+)
+"""Length and MaximumLength are bytes."""
+
+KLDR_DATA_TABLE_ENTRY64 = Layout(
+    "KLDR_DATA_TABLE_ENTRY64",
+    0x80,
+    [
+        (0x00, "Flink", U64),
+        (0x08, "Blink", U64),
+        (0x30, "DllBase", U64),
+        (0x38, "EntryPoint", U64),
+        (0x40, "SizeOfImage", U32),
+        (0x48, "FullNameLength", U16),
+        (0x50, "FullNameBuffer", U64),
+        (0x58, "BaseNameLength", U16),
+        (0x60, "BaseNameBuffer", U64),
+        (0x68, "Flags", U32),
+        (0x78, "CheckSum", U32),
+    ],
+)
+"""An entry of PsLoadedModuleList."""
+
+UNLOADED_DRIVERS64 = Layout(
+    "UNLOADED_DRIVERS64",
+    0x28,
+    [
+        (0x00, "NameLength", U16),
+        (0x02, "NameMaximumLength", U16),
+        (0x08, "NameBuffer", U64),
+        (0x10, "StartAddress", U64),
+        (0x18, "EndAddress", U64),
+        (0x20, "CurrentTime", U64),
+    ],
+)
+
+MAX_UNLOADED_DRIVERS = 50
+"""MI_UNLOADED_DRIVERS: the array that MmUnloadedDrivers points at is a ring of this many entries."""
+
+DISPATCHER_HEADER_THREAD = 6
+"""DISPATCHER_HEADER.Type of a thread: the first byte of every KTHREAD."""
+
+IMAGE_DOS_HEADER = Layout("IMAGE_DOS_HEADER", 0x40, [(0x00, "e_magic", U16), (0x3C, "e_lfanew", U32)])
+IMAGE_DOS_SIGNATURE = 0x5A4D
+
+IMAGE_NT_HEADERS = Layout(
+    "IMAGE_NT_HEADERS",
+    0x5C,
+    [
+        (0x00, "Signature", U32),
+        (0x04, "Machine", U16),
+        (0x08, "TimeDateStamp", U32),
+        (0x28, "AddressOfEntryPoint", U32),
+        (0x50, "SizeOfImage", U32),
+        (0x54, "SizeOfHeaders", U32),
+        (0x58, "CheckSum", U32),
+    ],
+)
+"""The part that is the same in 32-bit and 64-bit images (winnt.h)."""
+IMAGE_NT_SIGNATURE = 0x4550
+

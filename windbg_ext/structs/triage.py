@@ -1,0 +1,104 @@
+"""TRIAGE_DUMP64, the body of a 64-bit small memory dump, and the entries of its lists.
+
+Sources: rizin `dmp_specs.h`, Ghidra `TriageDump.java`, ntoseye `triage.rs`; checked on real small dumps.
+All offsets are file offsets from the start of the file.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from windbg_ext.structs.layout import U32, U64, Layout, numbers, raw
+
+TRIAGE_DUMP64 = Layout(
+    "TRIAGE_DUMP64",
+    0x80,
+    [
+        (0x00, "ServicePackBuild", U32),
+        (0x04, "SizeOfDump", U32),  # without the secondary data behind it
+        (0x08, "ValidOffset", U32),
+        (0x0C, "ContextOffset", U32),
+        (0x10, "ExceptionOffset", U32),
+        (0x14, "MmOffset", U32),
+        (0x18, "UnloadedDriversOffset", U32),
+        (0x1C, "PrcbOffset", U32),
+        (0x20, "ProcessOffset", U32),
+        (0x24, "ThreadOffset", U32),
+        (0x28, "CallStackOffset", U32),
+        (0x2C, "SizeOfCallStack", U32),
+        (0x30, "DriverListOffset", U32),
+        (0x34, "DriverCount", U32),
+        (0x38, "StringPoolOffset", U32),
+        (0x3C, "StringPoolSize", U32),
+        (0x40, "BrokenDriverOffset", U32),
+        (0x44, "TriageOptions", U32),
+        (0x48, "TopOfStack", U64),  # the lowest address of the saved stack
+        (0x50, "ArchitectureSpecific", raw(16)),
+        (0x60, "DataPageAddress", U64),
+        (0x68, "DataPageOffset", U32),
+        (0x6C, "DataPageSize", U32),
+        (0x70, "DebuggerDataOffset", U32),
+        (0x74, "DebuggerDataSize", U32),
+        (0x78, "DataBlocksOffset", U32),
+        (0x7C, "DataBlocksCount", U32),
+    ],
+)
+
+TRIAGE_SIGNATURE = b"TRGD"
+"""At ValidOffset; the writer has finished."""
+
+TRIAGE_OPTIONS_ALL = 0xFFFFFFFF
+"""What the debugger engine writes; the kernel writes the options it was asked for."""
+
+MM_TRIAGE_SIZE = 0x50
+
+
+class MiniDumpFields(enum.IntFlag):
+    """DUMP_HEADER64.MiniDumpFields: which parts a small dump has (Ghidra `TriageDump.java`)."""
+
+    CONTEXT = 0x1
+    EXCEPTION = 0x2
+    PRCB = 0x4
+    PROCESS = 0x8
+    THREAD = 0x10
+    STACK = 0x20
+    DRIVER_LIST = 0x40
+    BROKEN_DRIVER = 0x80
+    MM_INFORMATION = 0x100
+    DATA_PAGE = 0x200
+    DEBUGGER_DATA = 0x400
+    DATA_BLOCKS = 0x800
+
+
+TRIAGE_DATA_BLOCK = Layout(
+    "TRIAGE_DATA_BLOCK", 0x10, [(0x0, "Address", U64), (0x8, "Offset", U32), (0xC, "Size", U32)]
+)
+
+DUMP_DRIVER_ENTRY64 = Layout(
+    "DUMP_DRIVER_ENTRY64",
+    0x90,
+    [
+        (0x00, "DriverNameOffset", U32),
+        (0x38, "DllBase", U64),
+        (0x40, "EntryPoint", U64),
+        (0x48, "SizeOfImage", U32),
+        (0x50, "FullDllName", raw(16)),
+        (0x60, "BaseDllName", raw(16)),
+        (0x70, "Flags", U32),
+        (0x80, "CheckSum", U32),
+        (0x88, "TimeDateStamp", U32),
+    ],
+)
+
+DUMP_UNLOADED_DRIVERS64 = Layout(
+    "DUMP_UNLOADED_DRIVERS64",
+    0x38,
+    [
+        (0x00, "NameLength", numbers(2, U32)),
+        (0x08, "NameBuffer", U64),
+        (0x10, "DriverName", raw(24)),
+        (0x28, "StartAddress", U64),
+        (0x30, "EndAddress", U64),
+    ],
+)
+"""Behind a u64 whose low half is their count; newest first. DriverName: up to 12 UTF-16 units, no NUL when full."""
