@@ -5,8 +5,6 @@ Bad input is one line: which file, which field, why, and what to do about it.
 
 from __future__ import annotations
 
-from typing import Union
-
 
 class DumpError(Exception):
     """The dump cannot be read, or not far enough for what was asked (exit status 3).
@@ -55,15 +53,17 @@ class NotMappedError(MemoryReadError):
 
 
 class NotInDumpError(MemoryReadError):
-    """The address is mapped, but its page (or a page table on the way to it) is not in this dump."""
+    """The address is mapped, but its page (or a page table on the way to it) is not in this dump.
 
-    def __init__(self, address: int, pfn: int) -> None:
+    pfn: the page frame that is missing, None where there are no page tables (small dumps).
+    """
+
+    def __init__(self, address: int, pfn: int | None = None, why: str = "not in this dump") -> None:
         super().__init__(address)
         self.pfn = pfn
+        self.why = why
 
     def __str__(self) -> str:
         """Name the address and the page frame that is missing."""
-        return f"0x{self.address:x} is mapped to page frame 0x{self.pfn:x}, which is not in this dump"
-
-
-AnyReadError = Union[NotMappedError, NotInDumpError]
+        where = "" if self.pfn is None else f" is mapped to page frame 0x{self.pfn:x}, which"
+        return f"0x{self.address:x}{where} is {self.why}"

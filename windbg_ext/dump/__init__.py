@@ -13,4 +13,13 @@ from windbg_ext.dump.small import (
     write_small_dump,
 )
 
-__all__ = ["DataBlock", "Driver", "Dump", "SmallDump", "SmallDumpParts", "load_small_dump", "open_dump", "write_small_dump"]
+__all__ = [
+    "DataBlock",
+    "Driver",
+    "Dump",
+    "SmallDump",
+    "SmallDumpParts",
+    "load_small_dump",
+    "open_dump",
+    "write_small_dump",
+]

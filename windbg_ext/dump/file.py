@@ -51,7 +51,9 @@ class DumpFile:
         try:
             data = self.read(offset, length)
         except OSError as error:
-            raise DumpError(field, f"cannot be read at 0x{offset:x} ({error.strerror})", "copy the dump again") from None
+            raise DumpError(
+                field, f"cannot be read at 0x{offset:x} ({error.strerror})", "copy the dump again"
+            ) from None
         if len(data) < length:
             raise DumpError(
                 field,

@@ -56,7 +56,7 @@ class BlockExtent:
 
 @dataclass(frozen=True)
 class Driver:
-    """A loaded module as a small dump lists it: its name (a full path in dumps that the engine writes) and its entry."""
+    """A loaded module as a small dump lists it: its name, a full path in dumps that the engine writes, and its entry."""
 
     name: str
     entry: Record
@@ -123,7 +123,9 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
     at = DUMP_HEADER64.size
     triage = TRIAGE_DUMP64.parse(file.read_field("TRIAGE_DUMP64", at, TRIAGE_DUMP64.size))
     starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), file.size})
-    debugger_data = _extent(file, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize"))
+    debugger_data = _extent(
+        file, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
+    )
     sizes = _structure_sizes(file, debugger_data)
 
     def up_to_next(field: str, size: int | None) -> Extent:
@@ -181,7 +183,7 @@ def _unloaded_extent(file: DumpFile, offset: int) -> Extent:
     count = struct.unpack("<I", file.read_field("UnloadedDrivers", offset, 4))[0]
     if count > MAX_UNLOADED:
         raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", "the dump is damaged")
-    return _extent(file, "UnloadedDriversOffset", offset, 8 + count * DUMP_UNLOADED_DRIVERS64.size)
+    return _extent(file, "UnloadedDriversOffset", offset, unloaded_size(count))
 
 
 def _driver_extent(file: DumpFile, triage: Record) -> Extent:
@@ -366,6 +368,16 @@ def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
         pool += struct.pack("<I", len(units) // 2) + units + b"\0\0"
         pool += bytes(-len(pool) % 8)
     return bytes(pool), offsets
+
+
+def driver_size(driver: Driver) -> int:
+    """Give the bytes that a driver takes in a file at most: its entry and its name."""
+    return DUMP_DRIVER_ENTRY64.size + len(_string_pool([driver.name], 0)[0])
+
+
+def unloaded_size(count: int) -> int:
+    """Give the bytes that a list of unloaded drivers takes in a file."""
+    return 8 + count * DUMP_UNLOADED_DRIVERS64.size
 
 
 def _mini_dump_fields(dump: SmallDump) -> int:

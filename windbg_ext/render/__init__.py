@@ -1,0 +1,1 @@
+"""Reports of the commands as text and as JSON. Knows no dumps."""

@@ -69,4 +69,3 @@ IMAGE_NT_HEADERS = Layout(
 )
 """The part that is the same in 32-bit and 64-bit images (winnt.h)."""
 IMAGE_NT_SIGNATURE = 0x4550
-

@@ -42,6 +42,10 @@ class Record:
         assert isinstance(value, int)
         return value
 
+    def all_numbers(self) -> dict[str, int]:
+        """Give every integer field, by offset."""
+        return {name: value for name, value in self._values.items() if isinstance(value, int)}
+
     def raw(self, name: str) -> bytes:
         """Give a field of raw bytes."""
         value = self._values[name]

@@ -70,9 +70,7 @@ class MiniDumpFields(enum.IntFlag):
     DATA_BLOCKS = 0x800
 
 
-TRIAGE_DATA_BLOCK = Layout(
-    "TRIAGE_DATA_BLOCK", 0x10, [(0x0, "Address", U64), (0x8, "Offset", U32), (0xC, "Size", U32)]
-)
+TRIAGE_DATA_BLOCK = Layout("TRIAGE_DATA_BLOCK", 0x10, [(0x0, "Address", U64), (0x8, "Offset", U32), (0xC, "Size", U32)])
 
 DUMP_DRIVER_ENTRY64 = Layout(
     "DUMP_DRIVER_ENTRY64",

@@ -1,0 +1,90 @@
+"""Writing a file so that it is either whole or not there, and never over something that should stay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from windbg_ext.errors import DestinationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def beside(source: Path) -> Path:
+    """Give a name for a small dump beside its source that no file has yet: MEMORY.DMP becomes MEMORY-small.dmp."""
+    candidates = (source.with_name(f"{source.stem}-small{'' if n == 1 else n}.dmp") for n in range(1, 10_000))
+    return next(path for path in candidates if not os.path.lexists(path))
+
+
+def check_destination(destination: Path, source: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work is done, what `replace_file` would refuse after it."""
+    if destination.is_dir():
+        raise DestinationError("destination", "is a folder", "name the file to write", str(destination))
+    if destination.exists() and destination.samefile(source):
+        raise DestinationError("destination", "is the source itself", "name another file", str(destination))
+    if os.path.lexists(destination) and not overwrite:
+        raise _exists(destination)
+    if not destination.parent.is_dir():
+        raise DestinationError(
+            "destination", f"there is no folder {destination.parent}", "make it first", str(destination)
+        )
+
+
+@contextmanager
+def replace_file(destination: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """Give a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
+
+    It is written under a temporary name in the same folder and may be read by whoever may read `source`, whose memory
+    it holds.
+    """
+    destination = Path(os.path.realpath(destination))  # a link to an older file: replace the file, keep the link
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{destination.name[:100]}.", suffix=".tmp", dir=destination.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(source, temporary)
+        _move(temporary, destination, overwrite=overwrite)
+    except OSError as error:
+        raise DestinationError(
+            "destination", f"cannot be written ({error.strerror})", _ADVICE, str(destination)
+        ) from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+_ADVICE = "nothing was left behind; write to another folder or disk"
+
+
+def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
+    if overwrite or os.name == "nt":
+        try:
+            (os.replace if overwrite else os.rename)(temporary, destination)  # on Windows a rename refuses to overwrite
+        except FileExistsError:
+            raise _exists(destination) from None
+        return
+    try:
+        os.link(temporary, destination)  # unlike a rename, a link refuses to overwrite, whoever came in between
+    except FileExistsError:
+        raise _exists(destination) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(destination):
+            raise _exists(destination) from None
+        temporary.rename(destination)
+
+
+def _exists(destination: Path) -> DestinationError:
+    return DestinationError(
+        "destination", "exists", "give another name or --overwrite (/o in WinDbg)", str(destination)
+    )

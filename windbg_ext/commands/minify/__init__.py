@@ -1,0 +1,6 @@
+"""minify: a small memory dump out of a complete, active or kernel dump."""
+
+from windbg_ext.commands.minify.account import LeftOut, Part
+from windbg_ext.commands.minify.command import MinifyReport, minify
+
+__all__ = ["LeftOut", "MinifyReport", "Part", "minify"]

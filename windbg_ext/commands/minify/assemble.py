@@ -1,0 +1,195 @@
+"""Putting a small dump together, most important part first, until everything is in or the room is used up."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify import parts as build
+from windbg_ext.commands.minify import selection
+from windbg_ext.commands.minify.account import Account, LeftOut, Part
+from windbg_ext.commands.minify.saver import Saver
+from windbg_ext.dump.small import SmallDump, driver_size, unloaded_size
+from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.memory.virtual import Piece
+from windbg_ext.structs.amd64 import CR4_LA57
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.commands.progress import Progress
+    from windbg_ext.dump.small import Driver
+    from windbg_ext.kernel import Kernel, Target
+    from windbg_ext.kernel.processors import Processor
+    from windbg_ext.memory import VirtualMemory
+    from windbg_ext.structs.layout import Record
+
+SALVAGE = "--salvage goes on without it"
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A small dump and the account of it.
+
+    with_secondary: whether the secondary data of the source goes behind it; complete: nothing that the engine needs,
+    and nothing because of a size limit, is left out.
+    """
+
+    dump: SmallDump
+    with_secondary: bool
+    parts: tuple[Part, ...]
+    left_out: tuple[LeftOut, ...]
+    complete: bool
+
+
+def assemble(
+    target: Target,
+    kernel: Kernel,
+    *,
+    secondary_size: int,
+    size: int | None,
+    comment: str | None,
+    salvage: bool,
+    progress: Progress,
+) -> Assembled:
+    """Choose what of a target goes into a small dump of at most `size` bytes; the order is the order of importance.
+
+    DumpError: a structure that a debugger needs is damaged or missing, and `salvage` is not asked for.
+    """
+    account = Account(size)
+    for field, why in _damages(target, kernel):
+        if not salvage:
+            raise DumpError(field, why, SALVAGE)
+        account.lose(field, why)
+    memory, block = target.memory, kernel.debugger_data
+    crashed = kernel.crashed or kernel.processors[0]
+    if kernel.crashed is None:
+        account.lose("crashing processor", "the header's registers fit none; processor 0 is taken", essential=False)
+    thread, process = (crashed.thread.address, crashed.thread.process) if crashed.thread else (0, 0)
+
+    prcb = _structure(account, memory, "KPRCB", crashed.prcb, block["SizePrcb"])
+    ethread = _structure(account, memory, "ETHREAD", thread, block["SizeEThread"])
+    eprocess = _structure(account, memory, "EPROCESS", process, block["SizeEProcess"])
+    stack = _call_stack(account, memory, kernel, crashed)
+    debugger_data = _whole(account, "debugger data block", block.data)
+    drivers = _drivers(account, kernel)
+    unloaded = _unloaded_drivers(account, kernel)
+    mm = _whole(account, "MM information", build.mm_information())
+
+    saver = Saver(account, memory, progress)
+    of_processors = saver.save("processors", selection.processors(memory, kernel, crashed))
+    saver.save("data registered by drivers", selection.registered_blocks(memory, kernel))
+    saver.save("kernel variables", selection.kernel_variables(kernel))
+    saver.save("code at instruction pointers", selection.code(kernel))
+    parameters = target.header.bug_check.parameters
+    saver.save("pages at bug check parameters", selection.pages_of_parameters(parameters))
+    roots = [
+        Piece(0, selection.registers(kernel)),
+        Piece(0, struct.pack(f"<{len(parameters)}Q", *parameters)),
+        stack,
+        Piece(thread, ethread),
+        Piece(process, eprocess),
+        *(piece for piece, wanted in of_processors if wanted.holds_pointers),
+    ]
+    threads = saver.save_windows("windows at pointers", roots, kernel)
+    saver.save("stacks of other threads", threads)
+    levels = 5 if crashed.special_registers and crashed.special_registers.number("Cr4") & CR4_LA57 else 4
+    saver.save("page-table entries", selection.page_table_entries(kernel, saver.pages(), levels))
+
+    with_secondary = secondary_size > 0 and account.fits(secondary_size)
+    if with_secondary:
+        account.enter("secondary data", secondary_size)
+    elif secondary_size:
+        account.lose_for_size("secondary data")
+    small = SmallDump(
+        header=build.small_header(target.header.record, kernel.modules, comment),
+        mm=mm,
+        unloaded_drivers=unloaded,
+        prcb=prcb,
+        process=eprocess,
+        thread=ethread,
+        top_of_stack=stack.address,
+        call_stack=stack.data,
+        debugger_data=debugger_data,
+        drivers=drivers,
+        data_blocks=saver.blocks(),
+    )
+    return Assembled(small, with_secondary, account.parts, tuple(account.left_out), account.complete)
+
+
+def _damages(target: Target, kernel: Kernel) -> Iterator[tuple[str, str]]:
+    """Give the damages that make a small dump useless to a debugger: (field, what is wrong with it)."""
+    if kernel.modules.problem is not None:
+        yield "PsLoadedModuleList", kernel.modules.problem
+    for name, address in (
+        ("ContextRecord.Rsp", kernel.context.stack_pointer),
+        ("KPRCB", (kernel.crashed or kernel.processors[0]).prcb),
+    ):
+        try:
+            target.memory.read(address, 8)
+        except MemoryReadError as error:
+            yield name, str(error)
+
+
+def _whole(account: Account, part: str, data: bytes) -> bytes:
+    if not account.fits(len(data)):
+        account.lose_for_size(part)
+        return b""
+    account.enter(part, len(data))
+    return data
+
+
+def _structure(account: Account, memory: VirtualMemory, part: str, address: int, size: int) -> bytes:
+    """Read a structure for a part of its own: the engine takes it for whole, so it is whole or not there."""
+    try:
+        data = memory.read(address, size) if address and size else b""
+    except MemoryReadError as error:
+        account.lose(part, str(error))
+        return b""
+    if not data:
+        account.lose(part, "the source does not tell where it is")
+        return b""
+    return _whole(account, part, data)
+
+
+def _call_stack(account: Account, memory: VirtualMemory, kernel: Kernel, crashed: Processor) -> Piece:
+    """Read the stack of the crash from its lowest stack pointer up to its base, or as far as it is there or fits."""
+    wanted = selection.call_stack(kernel, crashed)
+    data = b""
+    for piece in memory.present(wanted.address, wanted.length):
+        if piece.address != wanted.address + len(data):
+            break
+        data += piece.data
+    if not data:
+        account.lose("call stack", f"0x{wanted.address:x} is not in the source")
+    elif len(data) < wanted.length and crashed.thread is not None and crashed.thread.owns(wanted.address):
+        account.lose("call stack", f"the source ends after {len(data):,} of {wanted.length:,} bytes")
+    if not account.fits(len(data)):
+        data = data[: account.room]
+        account.lose_for_size("call stack")
+    account.enter("call stack", len(data))
+    return Piece(wanted.address, data)
+
+
+def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
+    drivers: list[Driver] = []
+    for module in kernel.modules.modules:
+        driver = build.driver(module)
+        if not account.fits(driver_size(driver)):
+            account.lose_for_size("driver list")
+            break
+        account.enter("driver list", driver_size(driver))
+        drivers.append(driver)
+    return tuple(drivers)
+
+
+def _unloaded_drivers(account: Account, kernel: Kernel) -> tuple[Record, ...] | None:
+    if kernel.unloaded_drivers is None:
+        account.lose("unloaded drivers", "the list is not in the source", essential=False)
+        return None
+    if not account.fits(unloaded_size(len(kernel.unloaded_drivers))):
+        account.lose_for_size("unloaded drivers")
+        return None
+    account.enter("unloaded drivers", unloaded_size(len(kernel.unloaded_drivers)))
+    return tuple(build.unloaded(driver) for driver in kernel.unloaded_drivers)

@@ -1,0 +1,148 @@
+"""Loaded modules and unloaded drivers.
+
+Layouts and sources: `windbg_ext.structs.kernel`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.memory.virtual import read_pointer, read_text, read_u32
+from windbg_ext.structs.kernel import (
+    IMAGE_DOS_HEADER,
+    IMAGE_DOS_SIGNATURE,
+    IMAGE_NT_HEADERS,
+    IMAGE_NT_SIGNATURE,
+    KLDR_DATA_TABLE_ENTRY64,
+    MAX_UNLOADED_DRIVERS,
+    UNLOADED_DRIVERS64,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.kernel.debugger_data import DebuggerData
+    from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.layout import Record
+
+MAX_MODULES = 4096
+"""Windows loads a few hundred drivers; a list that goes on after this is damaged."""
+MAX_NAME_BYTES = 0x1000
+
+
+@dataclass(frozen=True)
+class Module:
+    """A loaded module: its image's base and size in bytes, its names, what its image header says of itself.
+
+    time_date_stamp: None where the image header is not in the dump; then check_sum is the loader's.
+    """
+
+    entry_address: int
+    base: int
+    size: int
+    entry_point: int
+    name: str
+    full_name: str
+    check_sum: int
+    time_date_stamp: int | None
+
+
+@dataclass(frozen=True)
+class ModuleList:
+    """The modules in the order of the list. problem: why the list ended before its time, None if it did not."""
+
+    modules: tuple[Module, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class UnloadedDriver:
+    """A driver that was unloaded: at most 12 characters of its name and where it had been."""
+
+    name: str
+    start: int
+    end: int
+
+
+def read_modules(memory: VirtualMemory, head: int) -> ModuleList:
+    """Walk PsLoadedModuleList. Loops, breaks and absurd lengths end the list and are told in `problem`."""
+    modules: list[Module] = []
+    seen = {head}
+    problem = None
+    try:
+        address = read_pointer(memory, head)
+        while address != head:
+            if address in seen:
+                problem = f"entry {len(modules)} leads back to 0x{address:x}: the list is a loop"
+                break
+            if len(modules) == MAX_MODULES:
+                problem = f"the list goes on after {MAX_MODULES} entries"
+                break
+            seen.add(address)
+            entry = KLDR_DATA_TABLE_ENTRY64.parse(memory.read(address, KLDR_DATA_TABLE_ENTRY64.size))
+            modules.append(_read_module(memory, address, entry))
+            address = entry.number("Flink")
+    except MemoryReadError as error:
+        problem = f"entry {len(modules)}: {error}"
+    return ModuleList(tuple(modules), problem)
+
+
+def _read_module(memory: VirtualMemory, address: int, entry: Record) -> Module:
+    base = entry.number("DllBase")
+    image = _read_image_header(memory, base)
+    return Module(
+        entry_address=address,
+        base=base,
+        size=entry.number("SizeOfImage"),
+        entry_point=entry.number("EntryPoint"),
+        name=_name(memory, entry.number("BaseNameBuffer"), entry.number("BaseNameLength")),
+        full_name=_name(memory, entry.number("FullNameBuffer"), entry.number("FullNameLength")),
+        check_sum=image.number("CheckSum") if image else entry.number("CheckSum"),
+        time_date_stamp=image.number("TimeDateStamp") if image else None,
+    )
+
+
+def _name(memory: VirtualMemory, buffer: int, length: int) -> str:
+    try:
+        return read_text(memory, buffer, min(length, MAX_NAME_BYTES))
+    except MemoryReadError:
+        return ""
+
+
+def _read_image_header(memory: VirtualMemory, base: int) -> Record | None:
+    try:
+        dos = IMAGE_DOS_HEADER.parse(memory.read(base, IMAGE_DOS_HEADER.size))
+        if dos.number("e_magic") != IMAGE_DOS_SIGNATURE or dos.number("e_lfanew") > 0x1000:
+            return None
+        headers = IMAGE_NT_HEADERS.parse(memory.read(base + dos.number("e_lfanew"), IMAGE_NT_HEADERS.size))
+    except MemoryReadError:
+        return None
+    return headers if headers.number("Signature") == IMAGE_NT_SIGNATURE else None
+
+
+def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[UnloadedDriver, ...] | None:
+    """Read the ring of unloaded drivers, newest first; None if the dump does not hold it."""
+    try:
+        ring = read_pointer(memory, block["MmUnloadedDrivers"])
+        last = read_u32(memory, block["MmLastUnloadedDriver"])
+    except MemoryReadError:
+        return None
+    return tuple(_ring_entries(memory, ring, last)) if ring else ()
+
+
+def _ring_entries(memory: VirtualMemory, ring: int, last: int) -> Iterator[UnloadedDriver]:
+    for back in range(1, MAX_UNLOADED_DRIVERS + 1):
+        index = (last - back) % MAX_UNLOADED_DRIVERS
+        try:
+            entry = UNLOADED_DRIVERS64.parse(
+                memory.read(ring + index * UNLOADED_DRIVERS64.size, UNLOADED_DRIVERS64.size)
+            )
+            if not entry.number("NameBuffer"):
+                return
+            length = min(entry.number("NameLength"), 24)
+            name = read_text(memory, entry.number("NameBuffer"), length)
+        except MemoryReadError:
+            return
+        yield UnloadedDriver(name, entry.number("StartAddress"), entry.number("EndAddress"))

@@ -1,0 +1,113 @@
+"""Processors: their control blocks (KPRCB), registers, current threads, and which of them crashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.kernel.context import Context, parse_context
+from windbg_ext.kernel.threads import Thread, read_thread
+from windbg_ext.memory.virtual import read_pointer, read_u32
+from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_EX, CONTEXT_FLAG_XSTATE, KSPECIAL_REGISTERS64
+
+if TYPE_CHECKING:
+    from windbg_ext.kernel.debugger_data import DebuggerData
+    from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.layout import Record
+
+MAX_PROCESSORS = 2048
+"""Windows supports 2048 logical processors."""
+LARGEST_CONTEXT = 0x4000
+
+
+@dataclass(frozen=True)
+class Processor:
+    """One processor. None: that part is not in the dump.
+
+    prcb: address of its KPRCB; context_address: where the kernel saved its registers when the machine stopped.
+    """
+
+    number: int
+    prcb: int
+    context_address: int | None
+    context: Context | None
+    thread: Thread | None
+    special_registers: Record | None
+
+
+def read_processors(memory: VirtualMemory, block: DebuggerData, count: int) -> tuple[Processor, ...]:
+    """Read the processors that KiProcessorBlock lists; DumpError for an absurd count or a list that is not there."""
+    if not 1 <= count <= MAX_PROCESSORS:
+        raise DumpError("NumberProcessors", f"{count} is not between 1 and {MAX_PROCESSORS}", "the header is damaged")
+    try:
+        addresses = [read_pointer(memory, block["KiProcessorBlock"] + 8 * number) for number in range(count)]
+    except MemoryReadError as error:
+        raise DumpError("KiProcessorBlock", str(error), "without it no processor can be found") from None
+    return tuple(_read_processor(memory, block, number, prcb) for number, prcb in enumerate(addresses))
+
+
+def _read_processor(memory: VirtualMemory, block: DebuggerData, number: int, prcb: int) -> Processor:
+    context_address = _pointer(memory, prcb, block["OffsetPrcbContext"])
+    thread_address = _pointer(memory, prcb, block["OffsetPrcbCurrentThread"])
+    return Processor(
+        number=number,
+        prcb=prcb,
+        context_address=context_address,
+        context=_read_context(memory, context_address) if context_address else None,
+        thread=read_thread(memory, block, thread_address) if thread_address else None,
+        special_registers=_read_special_registers(memory, prcb, block["OffsetPrcbProcStateSpecialReg"]),
+    )
+
+
+def _pointer(memory: VirtualMemory, base: int, offset: int) -> int | None:
+    if not offset:  # this version's debugger data block does not tell
+        return None
+    try:
+        return read_pointer(memory, base + offset)
+    except MemoryReadError:
+        return None
+
+
+def _read_context(memory: VirtualMemory, address: int) -> Context | None:
+    try:
+        data = memory.read(address, CONTEXT64.size)
+    except MemoryReadError:
+        return None
+    return parse_context(data)
+
+
+def context_length(memory: VirtualMemory, address: int) -> int:
+    """Give the bytes of the context at an address, with the extended processor state behind it where it has one."""
+    try:
+        flags = read_u32(memory, address + CONTEXT64.offset("ContextFlags"))
+        extended = CONTEXT_EX.parse(memory.read(address + CONTEXT64.size, CONTEXT_EX.size))
+    except MemoryReadError:
+        return CONTEXT64.size
+    length = extended.number("AllLength")
+    return length if flags & CONTEXT_FLAG_XSTATE and CONTEXT64.size <= length <= LARGEST_CONTEXT else CONTEXT64.size
+
+
+def _read_special_registers(memory: VirtualMemory, prcb: int, offset: int) -> Record | None:
+    if not offset:
+        return None
+    try:
+        return KSPECIAL_REGISTERS64.parse(memory.read(prcb + offset, KSPECIAL_REGISTERS64.size))
+    except MemoryReadError:
+        return None
+
+
+def crashing_processor(processors: tuple[Processor, ...], header_context: Context) -> Processor | None:
+    """Find the processor that the header's context belongs to.
+
+    Usually both are the same registers. Where the header has the context of an exception (bug check 0x1000007E), it is
+    the processor whose current thread owns the stack of that exception. None if no processor fits.
+    """
+    for processor in processors:
+        context = processor.context
+        if context is not None and context.registers == header_context.registers:
+            return processor
+    for processor in processors:
+        if processor.thread is not None and processor.thread.owns(header_context.stack_pointer):
+            return processor
+    return None

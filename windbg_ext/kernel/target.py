@@ -1,0 +1,124 @@
+"""A crashed machine, from wherever it is read: the one thing that every command asks.
+
+`DumpTarget` reads it from a dump file. All that is known of its kernel is read once, by `read_kernel`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from windbg_ext.dump.small import BlockExtent
+from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.kernel.context import Context, parse_context
+from windbg_ext.kernel.debugger_data import TAG_OFFSET, DebuggerData, read_debugger_data
+from windbg_ext.kernel.modules import ModuleList, UnloadedDriver, read_modules, read_unloaded_drivers
+from windbg_ext.kernel.processors import Processor, crashing_processor, read_processors
+from windbg_ext.memory.blocks import BlockMemory
+from windbg_ext.memory.physical import PhysicalMemory
+from windbg_ext.memory.virtual import VirtualMemory, read_pointer
+from windbg_ext.memory.x64 import X64Memory
+from windbg_ext.structs.header import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.dump.dump import Dump
+    from windbg_ext.dump.header import DumpHeader
+
+CHUNK = 1 << 20
+
+
+class Target(Protocol):
+    """A machine that has stopped."""
+
+    @property
+    def header(self) -> DumpHeader:
+        """The facts that a dump's header carries."""
+
+    @property
+    def memory(self) -> VirtualMemory:
+        """Virtual memory as the crashing processor saw it."""
+
+    def secondary_data(self) -> Iterator[bytes]:
+        """Give the chain of secondary data in pieces; nothing if there is none."""
+
+
+class DumpTarget:
+    """The machine that a dump was written on. DumpError for machines and dump types that hold no such memory."""
+
+    def __init__(self, dump: Dump) -> None:
+        self.dump = dump
+        self.header = dump.header
+        self.memory: VirtualMemory = _memory_of(dump)
+
+    def secondary_data(self) -> Iterator[bytes]:
+        """Give the chain of secondary data in pieces; nothing if there is none."""
+        chain = self.dump.secondary
+        if chain is not None:
+            for start in range(0, chain.size, CHUNK):
+                yield self.dump.file.read_field("secondary data", chain.offset + start, min(CHUNK, chain.size - start))
+
+
+def _memory_of(dump: Dump) -> VirtualMemory:
+    if dump.small is not None:
+        parts, header = dump.small, dump.header
+        stack = BlockExtent(parts.triage.number("TopOfStack"), parts.call_stack.offset, parts.call_stack.size)
+        extents = [*parts.data_blocks, stack]
+        if header.kd_debugger_data_block is not None:
+            extents.append(
+                BlockExtent(header.kd_debugger_data_block, parts.debugger_data.offset, parts.debugger_data.size)
+            )
+        return BlockMemory(dump.file, extents)
+    if dump.pages is None:
+        raise DumpError("DumpType", f"{dump.header.dump_type:d} holds no memory", "name a dump that does")
+    if dump.header.machine is not Machine.AMD64:
+        raise DumpError("MachineImageType", f"{dump.header.machine.name}: page tables of x64 only can be read so far")
+    physical = PhysicalMemory(dump.file, dump.pages)
+    memories = [X64Memory(physical, dump.header.directory_table_base, levels) for levels in (4, 5)]
+    return next((memory for memory in memories if _fits(memory, dump.header)), memories[0])
+
+
+def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:
+    """Tell whether kernel addresses of the header lead anywhere: the header does not tell how many levels there are."""
+    try:
+        if header.kd_debugger_data_block is not None:
+            memory.read(header.kd_debugger_data_block, TAG_OFFSET + 8)
+            return True
+        head = header.ps_loaded_module_list or 0
+        return read_pointer(memory, read_pointer(memory, head) + 8) == head
+    except MemoryReadError:
+        return False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What the kernel knew of itself when it stopped.
+
+    context: the registers in the header; crashed: the processor that they belong to, None if that cannot be told;
+    unloaded_drivers: None if the dump does not hold the list.
+    """
+
+    debugger_data: DebuggerData
+    processors: tuple[Processor, ...]
+    context: Context
+    crashed: Processor | None
+    modules: ModuleList
+    unloaded_drivers: tuple[UnloadedDriver, ...] | None
+
+
+def read_kernel(target: Target) -> Kernel:
+    """Read the kernel structures of a target. DumpError where one without which nothing works is missing."""
+    memory, header = target.memory, target.header
+    block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+    processors = read_processors(memory, block, header.number_processors)
+    context = parse_context(header.record.raw("ContextRecord"))
+    head = header.ps_loaded_module_list or block["PsLoadedModuleList"]
+    return Kernel(
+        debugger_data=block,
+        processors=processors,
+        context=context,
+        crashed=crashing_processor(processors, context),
+        modules=read_modules(memory, head),
+        unloaded_drivers=read_unloaded_drivers(memory, block),
+    )
