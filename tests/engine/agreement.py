@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""How many of the answers that the real engine gives about a dump it also gives about the small dump made from it.
+
+usage: python tests/engine/agreement.py SOURCE SMALL [-v] [--min PERCENT]
+
+Prints "N of M engine answers agree".  M counts the questions that the engine answers without an error for SOURCE;
+an answer agrees when the engine prints the same for SMALL, again without an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dumps import ARM64, read_dump_header
+from engine import Answer, Engine, EngineError, MissingEngineError, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MACHINE_QUESTIONS = ("vertarget", ".bugcheck", "lm", ".lastevent", ".thread", ".process", ".enumtag")
+# Without symbols the engine tries to load an image from the disk, for a name that it prints; it says so once an image.
+IMAGE_MISSING = "Unable to load image "
+NOT_SWITCHED = re.compile("is not a valid processor number|Can't switch processors")
+# What follows a module's name in `lm`: a letter when the time stamp is not verified, and the state of its symbols.
+SYMBOL_STATE = re.compile(r"\s+([A-Z] )?\([a-z -]+\)\s*$")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command, and the processor that it is about; None is the one that the engine chooses when it opens the dump."""
+
+    command: str
+    processor: int | None = None
+
+    def __str__(self) -> str:
+        return self.command if self.processor is None else f"processor {self.processor}: {self.command}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the engine printed, and what of it is about the dump: None when the answer is an error."""
+
+    printed: str
+    meaning: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A question with an answer of the source that the small dump does not repeat."""
+
+    question: Question
+    expected: Reply
+    actual: Reply
+
+    def __str__(self) -> str:
+        if self.expected.meaning is None or self.actual.meaning is None:
+            return f"=== {self.question}\nonly the source answers, the small dump: {self.actual.printed.strip()}"
+        source, small = self.expected.meaning.splitlines(), self.actual.meaning.splitlines()
+        difference = difflib.unified_diff(source, small, "source", "small", n=1, lineterm="")
+        return "\n".join((f"=== {self.question}", *difference))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of `questions` put, the source answered `asked`; all but `differences` of these answers agree."""
+
+    questions: int
+    asked: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def agreed(self) -> int:
+        return self.asked - len(self.differences)
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.agreed / self.asked if self.asked else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.agreed} of {self.asked} engine answers agree: {self.percent:.1f} %"
+
+
+def processor_questions(dump: Path) -> tuple[str, str, str]:
+    header = read_dump_header(dump)
+    stack_pointer = "@sp" if header is not None and header.machine == ARM64 else "@rsp"
+    return ("r", "kn", f"dq {stack_pointer} L40")
+
+
+def ask(engine: Engine, dump: Path, processors: int) -> dict[Question, Reply]:
+    """Puts every question about a machine with so many processors to `dump`.  Raises EngineError."""
+    per_processor = processor_questions(dump)
+    commands = [*MACHINE_QUESTIONS, *per_processor]
+    for processor in range(processors):
+        commands += [f"~{processor}s", *per_processor]
+    return dict(_replies(commands, engine.ask(dump, commands)))
+
+
+def _replies(commands: list[str], session: Session) -> Iterator[tuple[Question, Reply]]:
+    processor: int | None = None
+    switched = True
+    for command, answer in zip(commands, session.answers):
+        switch = re.fullmatch(r"~(\d+)s", command)
+        if switch:
+            processor = int(switch.group(1))
+            switched = not NOT_SWITCHED.search(answer.text)
+        elif switched:
+            yield Question(command, processor), Reply(answer.text, meaning(command, answer))
+        else:
+            yield Question(command, processor), Reply("the engine did not switch to this processor", None)
+
+
+def meaning(command: str, answer: Answer) -> str | None:
+    """The answer without what is not about the dump: missing images, the time of day, the state of symbols."""
+    errors = answer.of_kinds("Error").splitlines()
+    if any(line.strip() and not line.startswith(IMAGE_MISSING) for line in errors):
+        return None
+    lines = [line.rstrip() for line in answer.of_kinds("Normal").splitlines()]
+    if command == ".lastevent":
+        lines = [line for line in lines if not line.startswith("  debugger time: ")]
+    elif command == "lm":
+        lines = [SYMBOL_STATE.sub("", line) for line in lines]
+    return "\n".join(lines).strip("\n") or None
+
+
+def measure_agreement(engine: Engine, source: Path, small: Path) -> Agreement:
+    """Puts every question to both dumps.  Raises EngineError, also when one of them does not open."""
+    header = read_dump_header(source)
+    processors = header.processors if header else 1
+    return compare(ask(engine, source, processors), ask(engine, small, processors))
+
+
+def compare(expected: dict[Question, Reply], actual: dict[Question, Reply]) -> Agreement:
+    """Both must hold the same questions."""
+    asked = {question: reply for question, reply in expected.items() if reply.meaning is not None}
+    differences = tuple(
+        Difference(question, reply, actual[question])
+        for question, reply in asked.items()
+        if actual[question].meaning != reply.meaning
+    )
+    return Agreement(len(expected), len(asked), differences)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description="Counts the answers about SOURCE that the engine also gives about SMALL."
+    )
+    parser.add_argument("source", type=Path)
+    parser.add_argument("small", type=Path)
+    parser.add_argument("-v", action="store_true", help="show the answers that differ")
+    parser.add_argument("--min", type=float, default=100.0, metavar="PERCENT", help="exit with 1 below (default 100)")
+    options = parser.parse_args()
+    try:
+        agreement = measure_agreement(Engine.find(), options.source, options.small)
+    except (MissingEngineError, EngineError) as error:
+        print(error, file=sys.stderr)
+        return 3
+    for difference in agreement.differences if options.v else ():
+        print(difference)
+    print(agreement)
+    return 0 if agreement.asked and agreement.percent >= options.min else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

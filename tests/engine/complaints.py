@@ -1,0 +1,59 @@
+"""What the engine complains of in a session that it does not complain of in a dump that Windows wrote itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine import Answer, Session
+
+# Not about the dump: the engine has neither symbols nor images nor its extension DLLs here, and says so of every dump.
+WITHOUT_SYMBOLS = (
+    r"Unable to load image .+, Win32 error 0n2",
+    r"\*\*\* WARNING: Unable to verify timestamp for .+",
+    r"\*\*\* ERROR: Module load completed but symbols could not be loaded for .+",
+    r"\*+ Symbol Path validation summary \*+",
+    r"Response +Time \(ms\) +Location",
+    r"OK +\S.*",
+    r"Unable to add extension DLL: (kdexts|kext|exts)",
+    r"The call to LoadLibrary\(ext\) failed, Win32 error 0n2",
+    r' +"File not found\."',
+    r"Please check your debugger configuration and/or network access\.",
+)
+# What the engine tells of every kernel dump when it opens it.
+OPENING = (
+    r"Microsoft \(R\) Windows Debugger Version .+",
+    r"Copyright \(c\) Microsoft Corporation\. All rights reserved\.",
+    r"Loading Dump File \[.+\]",
+    r"(Mini Kernel|Kernel Bitmap|Kernel Complete) Dump File: .+",
+    r"(Symbol|Executable) search path is: .*",
+    r"Windows \d+ Kernel Version \d+ .+",
+    r"Product: .+",
+    r"Built by: .+",
+    r"Machine Name:",
+    r"Kernel base = 0x[0-9a-f`]+ PsLoadedModuleList = 0x[0-9a-f`]+",
+    r"Debug session time: .+",
+    r"System Uptime: .+",
+    r"Loading (Kernel Symbols|User Symbols|unloaded module list)",
+    r"\.+",
+    r"\*+|\* +(Bugcheck Analysis +)?\*",
+    r"Bugcheck code [0-9A-F]{8}",
+    r"Arguments [0-9a-f` ]+",
+    r"RetAddr +: Args to Child +: Call Site",
+    r"[0-9a-f`]{17} : [0-9a-f` ]+ : \S.*",
+)
+
+
+def complaints(session: Session) -> list[str]:
+    """The lines that no dump written by Windows gives rise to, in their order."""
+    found = _unusual_lines(session.opening, ("Normal", "Error", "Warning"), (*WITHOUT_SYMBOLS, *OPENING))
+    for answer in session.answers:  # what an answer says normally is for other tests to judge
+        found += _unusual_lines(answer, ("Error", "Warning"), WITHOUT_SYMBOLS)
+    return found
+
+
+def _unusual_lines(answer: Answer, kinds: tuple[str, ...], usual: tuple[str, ...]) -> list[str]:
+    # kind by kind: the engine may begin a line of one kind before it has ended one of another
+    lines = [line.rstrip() for kind in kinds for line in answer.of_kinds(kind).splitlines()]
+    return [line for line in lines if line and not any(re.fullmatch(pattern, line) for pattern in usual)]

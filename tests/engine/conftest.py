@@ -1,0 +1,57 @@
+"""The engine, or the reason why there is none; dumps unpacked, and small dumps made, once for all tests."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+from engine import Engine, MissingEngineError
+
+from windbg_ext import minify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    try:
+        return Engine.find()
+    except MissingEngineError as missing:
+        if os.environ.get("WINDBG_EXT_REQUIRE_ENGINE") == "1":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """The dump as the engine can open it: itself, or a copy that is not packed."""
+    folder = tmp_path_factory.mktemp("unpacked")
+
+    def unpack(path: Path) -> Path:
+        if path.suffix != ".xz":
+            return path
+        copy = folder / path.stem
+        if not copy.exists():
+            with lzma.open(path) as packed, copy.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+        return copy
+
+    return unpack
+
+
+@pytest.fixture(scope="session")
+def minified(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """The small dump that the project makes of a large one, with all that goes in by default."""
+    folder = tmp_path_factory.mktemp("minified")
+
+    def make(source: Path) -> Path:
+        small = folder / source.name
+        if not small.exists():
+            minify(source, small)
+        return small
+
+    return make

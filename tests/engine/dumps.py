@@ -1,0 +1,56 @@
+"""The dumps that the engine tests work on, told apart by their headers without the code under test.
+
+samples/ holds the project's own; the folder that WINDBG_EXT_DUMPS names may hold any others, also packed with xz.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+HEADER_SIZE = 0x2000
+AMD64, ARM64 = 0x8664, 0xAA64
+COMPLETE, SMALL, BITMAP_FULL, BITMAP_KERNEL = 1, 4, 5, 6
+LARGE = (COMPLETE, BITMAP_FULL, BITMAP_KERNEL)
+
+
+@dataclass(frozen=True)
+class DumpHeader:
+    """Fields of a DUMP_HEADER64 as they stand in the file."""
+
+    machine: int
+    processors: int
+    bug_check: int
+    dump_type: int
+
+
+def read_dump_header(path: Path) -> DumpHeader | None:
+    """The header of a 64-bit kernel dump, also of a packed one; None for any other file."""
+    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
+        header = file.read(HEADER_SIZE)
+    if len(header) < HEADER_SIZE or not header.startswith(b"PAGEDU64"):
+        return None
+    machine, processors, bug_check = struct.unpack_from("<III", header, 0x30)
+    (dump_type,) = struct.unpack_from("<I", header, 0xF98)
+    return DumpHeader(machine, processors, bug_check, dump_type)
+
+
+def sample_dumps(*dump_types: int) -> list[Path]:
+    """The samples of these types."""
+    return _dumps_in(SAMPLES, dump_types)
+
+
+def given_dumps(*dump_types: int) -> list[Path]:
+    """The dumps of these types in the folder that WINDBG_EXT_DUMPS names; none without it."""
+    folder = os.environ.get("WINDBG_EXT_DUMPS")
+    return _dumps_in(Path(folder), dump_types) if folder else []
+
+
+def _dumps_in(folder: Path, dump_types: tuple[int, ...]) -> list[Path]:
+    paths = sorted(path for pattern in ("*.dmp", "*.dmp.xz") for path in folder.rglob(pattern))
+    headers = {path: read_dump_header(path) for path in paths}
+    return [path for path, header in headers.items() if header is not None and header.dump_type in dump_types]

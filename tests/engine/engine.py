@@ -1,0 +1,119 @@
+"""The real debugger engine: Microsoft's dbgeng.dll out of the pykd wheel, one short process a session (session.py).
+
+On Windows it runs in a CPython 3.9 that has pykd; on Linux in the Windows Python that setup.sh puts under Wine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SESSION_SCRIPT = Path(__file__).with_name("session.py")
+SETUP_HINT = "run tests/engine/setup.sh once to get it"
+SECONDS_PER_SESSION = 120
+
+
+class MissingEngineError(Exception):
+    """This machine has no engine; the text says what to do about it."""
+
+
+class EngineError(Exception):
+    """The engine did not open a dump, or a session did not come to its end."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the engine printed for one command, or while it opened the dump: (kind, text) in order.
+
+    The kinds are the engine's own (DEBUG_OUTPUT_*): Normal, Error, Warning, Symbols ...
+    """
+
+    outputs: tuple[tuple[str, str], ...]
+
+    def of_kinds(self, *kinds: str) -> str:
+        return "".join(text for kind, text in self.outputs if kind in kinds)
+
+    @property
+    def text(self) -> str:
+        return "".join(text for _, text in self.outputs)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A finished session: what the engine said when it opened the dump, and one answer a command, in their order."""
+
+    opening: Answer
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How to start session.py: the command line of a Windows Python with pykd, and the environment it needs."""
+
+    python: tuple[str, ...]
+    environment: dict[str, str]
+
+    @classmethod
+    def find(cls) -> Engine:
+        """The engine of this machine.  Raises MissingEngineError."""
+        return cls(*(_native_python() if sys.platform == "win32" else _python_under_wine()))
+
+    def ask(self, dump: Path, commands: Sequence[str]) -> Session:
+        """Opens `dump` and runs `commands` one after the other.  Raises EngineError."""
+        with tempfile.TemporaryDirectory(prefix="engine-") as folder:
+            request, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+            request.write_text(json.dumps({"dump": windows_path(dump), "commands": list(commands)}), encoding="utf-8")
+            # An empty symbol path means Microsoft's symbol server; a folder without symbols keeps every session alike.
+            environment = {**os.environ, **self.environment, "_NT_SYMBOL_PATH": windows_path(Path(folder))}
+            command = [*self.python, *map(windows_path, (SESSION_SCRIPT, request, answer))]
+            # No pipes: Wine's services inherit them, outlive the session by seconds, and would keep them open.
+            quiet = subprocess.DEVNULL
+            try:
+                subprocess.run(
+                    command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=SECONDS_PER_SESSION
+                )
+            except subprocess.TimeoutExpired:
+                raise EngineError(f"{dump}: no end of the session after {SECONDS_PER_SESSION} s") from None
+            if not answer.exists():
+                raise EngineError(f"{dump}: the session ended without an answer")
+            document = json.loads(answer.read_text(encoding="utf-8"))
+        if "problem" in document:
+            raise EngineError(f"{dump}: the engine did not open it: {document['problem']}")
+        return Session(_answer(document["opening"]), tuple(map(_answer, document["answers"])))
+
+
+def windows_path(path: Path) -> str:
+    """The path as a Windows program sees it; Wine shows the root of a Linux machine as drive Z:."""
+    full = str(path.resolve())
+    return full if sys.platform == "win32" else "Z:" + full.replace("/", "\\")
+
+
+def _answer(outputs: list[list[str]]) -> Answer:
+    return Answer(tuple((kind, text) for kind, text in outputs))
+
+
+def _native_python() -> tuple[tuple[str, ...], dict[str, str]]:
+    for python in ((sys.executable,), ("py", "-3.9")):
+        try:
+            if subprocess.run([*python, "-c", "import pykd"], capture_output=True).returncode == 0:
+                return python, {}
+        except FileNotFoundError:
+            continue
+    raise MissingEngineError("no debugger engine: neither this Python nor `py -3.9` has pykd (pip install pykd)")
+
+
+def _python_under_wine() -> tuple[tuple[str, ...], dict[str, str]]:
+    home = Path(os.environ.get("ENGINE_HOME") or Path.home() / ".cache" / "windbg-ext-engine")
+    python = home / "winpython"
+    if not python.exists():
+        raise MissingEngineError(f"no debugger engine in {home}; {SETUP_HINT}")
+    return (str(python),), {}

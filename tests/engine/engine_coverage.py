@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""How much of the memory that the engine's own `.dump /m` saves is in another small dump of the same machine.
+
+usage: python tests/engine/engine_coverage.py SOURCE OURS [--min PERCENT] [--max-ratio R]
+
+Makes the engine's small dump of SOURCE, then prints the share of the quadwords in its data blocks that OURS holds
+too, the same bytes at the same addresses, and how many times as large OURS is.  Quadwords of zeros do not count: the
+engine also writes zeros for memory that it could not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine import Engine, EngineError, MissingEngineError, windows_path
+from triage import Block, call_stack, data_blocks, debugger_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUADWORD = 8
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """`covered` of the `quadwords` that the engine saved; file sizes in bytes."""
+
+    quadwords: int
+    covered: int
+    engine_bytes: int
+    our_bytes: int
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.covered / self.quadwords if self.quadwords else 0.0
+
+    @property
+    def ratio(self) -> float:
+        return self.our_bytes / self.engine_bytes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.covered} of {self.quadwords} quadwords that the engine saves are in ours: {self.percent:.2f} %; "
+            f"{self.our_bytes} bytes, {self.ratio:.2f} times the engine's"
+        )
+
+
+class Memory:
+    """The memory of a small dump by virtual address.  Blocks may overlap; the first one that holds an address wins."""
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self._blocks = sorted(blocks, key=lambda block: block.address)
+        self._addresses = [block.address for block in self._blocks]
+        self._longest = max((len(block.data) for block in blocks), default=0)
+
+    def holds(self, address: int, data: bytes) -> bool:
+        """Whether all of `data` stands at `address`, in one block or across blocks that meet."""
+        while data:
+            known = self._at(address, len(data))
+            if not known or known != data[: len(known)]:
+                return False
+            address, data = address + len(known), data[len(known) :]
+        return True
+
+    def _at(self, address: int, size: int) -> bytes:
+        index = bisect.bisect_right(self._addresses, address) - 1
+        while index >= 0 and self._addresses[index] + self._longest > address:
+            block = self._blocks[index]
+            if address < block.end:
+                offset = address - block.address
+                return block.data[offset : offset + size]
+            index -= 1
+        return b""
+
+
+def memory_of(dump: bytes) -> Memory:
+    """The data blocks, the call stack and the debugger data block: all the parts whose address the file tells."""
+    return Memory([*data_blocks(dump), call_stack(dump), debugger_data(dump)])
+
+
+def quadwords_not_zero(blocks: list[Block]) -> Iterator[tuple[int, bytes]]:
+    for block in blocks:
+        for offset in range(0, len(block.data), QUADWORD):
+            data = block.data[offset : offset + QUADWORD]
+            if any(data):
+                yield block.address + offset, data
+
+
+def measure_coverage(engine_made: Path, ours: Path) -> Coverage:
+    reference, our_dump = engine_made.read_bytes(), ours.read_bytes()
+    wanted = dict(quadwords_not_zero(data_blocks(reference)))  # the same quadword may stand in several blocks
+    our_memory = memory_of(our_dump)
+    covered = sum(our_memory.holds(address, data) for address, data in wanted.items())
+    return Coverage(len(wanted), covered, len(reference), len(our_dump))
+
+
+def make_engine_dump(engine: Engine, source: Path, destination: Path) -> None:
+    """Has the engine write its own small dump of `source`.  Raises EngineError."""
+    answer = engine.ask(source, [f".dump /m {windows_path(destination)}"]).answers[0]
+    if "Dump successfully written" not in answer.text:
+        raise EngineError(f"{source}: the engine did not write its small dump: {answer.text[-200:]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="How much of what the engine's `.dump /m` of SOURCE saves is in OURS.")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("ours", type=Path)
+    parser.add_argument("--min", type=float, default=98.0, metavar="PERCENT", help="exit with 1 below (default 98)")
+    parser.add_argument("--max-ratio", type=float, default=1.25, help="exit with 1 above (default 1.25)")
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            engine_made = Path(folder, "engine.dmp")
+            make_engine_dump(Engine.find(), options.source, engine_made)
+            coverage = measure_coverage(engine_made, options.ours)
+    except (MissingEngineError, EngineError) as error:
+        print(error, file=sys.stderr)
+        return 3
+    print(coverage)
+    return 0 if coverage.percent >= options.min and coverage.ratio <= options.max_ratio else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

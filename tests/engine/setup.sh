@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Sets up Microsoft's debugger engine on Linux, for the tests in this folder.  Safe to run again; about a minute the first time.
+#
+#   dbgeng.dll 10.0.15063, pykd 0.3.4.15   from the pykd wheel
+#   CPython 3.9.13 for Windows             python39.dll and its .pyd files from the panda3d wheel,
+#                                          the standard library from any CPython 3.9 of this machine
+#   Wine                                   from the distribution (installed with apt-get where it is missing, as root)
+#
+# ENGINE_HOME    the folder for all of it (default ~/.cache/windbg-ext-engine)
+# PYTHON39_LIB   the standard library of a CPython 3.9, the folder that holds os.py (default: looked for)
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+home=${ENGINE_HOME:-$HOME/.cache/windbg-ext-engine}
+windows=$home/windows
+packages=$windows/Lib/site-packages
+
+fail() {
+  echo "setup.sh: $*" >&2
+  exit 1
+}
+
+install_tools() {
+  local missing=()
+  command -v wine >/dev/null || missing+=(wine wine64)
+  command -v x86_64-w64-mingw32-gcc >/dev/null || missing+=(gcc-mingw-w64-x86-64)
+  command -v unzip >/dev/null || missing+=(unzip)
+  command -v python3 >/dev/null || missing+=(python3)
+  python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || fail "please install: ${missing[*]}"
+  echo "installing ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+fetch_wheel() { # NAME VERSION
+  compgen -G "$home/wheels/$1-$2-*.whl" >/dev/null && return
+  echo "fetching $1 $2"
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --platform win_amd64 --implementation cp \
+    --python-version 39 --dest "$home/wheels" "$1==$2"
+}
+
+install_pykd() {
+  [ -f "$packages/pykd/dbgeng.dll" ] && return
+  fetch_wheel pykd 0.3.4.15
+  unzip -q -o "$home"/wheels/pykd-*.whl -d "$packages"
+}
+
+install_python_dlls() {
+  [ -f "$windows/python39.dll" ] && return
+  fetch_wheel panda3d 1.10.13
+  local unpacked=$home/unpacked
+  unzip -q -o "$home"/wheels/panda3d-*.whl 'deploy_libs/*' -d "$unpacked"
+  mv "$unpacked"/deploy_libs/{*.pyd,libffi-7.dll,libcrypto-1_1.dll,libssl-1_1.dll,sqlite3.dll} "$windows/DLLs/"
+  mv "$unpacked"/deploy_libs/{VCRUNTIME140.dll,python39.dll} "$windows/"
+  rm -r "$unpacked"
+}
+
+standard_library_candidates() {
+  [ -z "${PYTHON39_LIB:-}" ] || echo "$PYTHON39_LIB"
+  python3.9 -c 'import os; print(os.path.dirname(os.__file__))' 2>/dev/null || true
+  compgen -G "$HOME/.pyenv/versions/3.9.*/lib/python3.9" || true
+  compgen -G '/usr/lib/python3.9' || true
+  compgen -G '/usr/local/lib/python3.9' || true
+}
+
+install_standard_library() {
+  [ -f "$windows/Lib/os.py" ] && return
+  local library
+  while read -r library; do
+    [ -f "$library/os.py" ] || continue
+    tar -C "$library" --exclude=test --exclude=lib-dynload --exclude='config-*' --exclude=site-packages \
+      --exclude=__pycache__ -cf - . | tar -C "$windows/Lib" -xf -
+    return
+  done < <(standard_library_candidates)
+  fail "no CPython 3.9 standard library on this machine: set PYTHON39_LIB to the folder that holds its os.py"
+}
+
+# A wrapper, so that the home of the Windows Python does not leak into any Python of this machine.
+write_wrapper() { # FILE
+  local windows_home="Z:${windows//\//\\}"
+  cat >"$1" <<WRAPPER
+#!/usr/bin/env bash
+# CPython 3.9 for Windows with pykd, under Wine.  Drive Z: is the root of this machine's files.
+export WINEPREFIX='$home/prefix' WINEARCH=win64 WINEDEBUG=-all DISPLAY=
+export WINEDLLOVERRIDES='mscoree,dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,msdia140=n;winedbg.exe=d'
+export PYTHONHOME='$windows_home'
+exec wine '$windows/python.exe' "\$@"
+WRAPPER
+  chmod +x "$1"
+}
+
+install_tools
+mkdir -p "$home/wheels" "$windows/DLLs" "$packages"
+install_pykd
+install_python_dlls
+install_standard_library
+x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$windows/python.exe" "$here/wine/python.c"
+x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -shared -o "$windows/mscoree.dll" "$here/wine/mscoree.c"
+
+# engine.py takes the wrapper for a sign that the engine works: it gets its name only after it has.
+rm -f "$home/winpython"
+write_wrapper "$home/winpython.untried"
+version=$(timeout 300 "$home/winpython.untried" -c 'import pykd; print(pykd.__version__)' </dev/null 2>&1 | tr -d '\r' | tail -n 1)
+[ "$version" = 0.3.4.15 ] || fail "pykd does not start under Wine: $version"
+mv "$home/winpython.untried" "$home/winpython"
+echo "$home"

@@ -1,0 +1,113 @@
+"""What the engine says of our small dumps, against their sources and against the small dumps that it makes itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+import triage
+from agreement import measure_agreement
+from dumps import LARGE, SMALL, given_dumps, read_dump_header, sample_dumps
+from engine_coverage import make_engine_dump, measure_coverage
+
+from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+    from engine import Engine
+
+Prepare = Callable[[Path], Path]
+
+DRIVER_POWER_STATE_FAILURE = 0x9F  # the engine collects IRPs and device stacks for it, by rules of its own
+LARGEST_RATIO = 1.25
+HEADER_SIZE, REQUIRED_DUMP_SPACE = 0x2000, slice(0xFA0, 0xFA8)
+
+
+def samples(*dump_types: int) -> list[ParameterSet]:
+    return [pytest.param(path, id=path.name) for path in sample_dumps(*dump_types)]
+
+
+def given(*dump_types: int) -> list[ParameterSet]:
+    missing = pytest.mark.skip(reason="WINDBG_EXT_DUMPS names no folder with such dumps")
+    found = [pytest.param(path, id=path.name) for path in given_dumps(*dump_types)]
+    return found or [pytest.param(None, marks=missing, id="none")]
+
+
+@pytest.mark.parametrize("packed", samples(*LARGE))
+def test_the_engine_answers_every_question_about_a_sample_and_the_same_about_its_small_dump(
+    packed: Path, engine: Engine, unpacked: Prepare, minified: Prepare
+) -> None:
+    source = unpacked(packed)
+    agreement = measure_agreement(engine, source, minified(source))
+    print(f"{packed.name}: {agreement}")
+    assert [str(difference) for difference in agreement.differences] == []
+    assert agreement.asked == agreement.questions
+
+
+@pytest.mark.parametrize("packed", given(*LARGE))
+def test_the_engine_answers_the_same_about_a_large_dump_and_its_small_dump(
+    packed: Path, engine: Engine, unpacked: Prepare, minified: Prepare
+) -> None:
+    source = unpacked(packed)
+    agreement = measure_agreement(engine, source, minified(source))
+    print(f"{packed.name}: {agreement}")
+    assert [str(difference) for difference in agreement.differences] == []
+    assert agreement.asked > 0
+
+
+@pytest.mark.parametrize("packed", given(*LARGE))
+def test_our_small_dump_holds_what_the_engine_saves_and_is_not_much_larger(
+    packed: Path, engine: Engine, unpacked: Prepare, minified: Prepare, tmp_path: Path
+) -> None:
+    source = unpacked(packed)
+    engine_made = tmp_path / "engine.dmp"
+    make_engine_dump(engine, source, engine_made)
+    coverage = measure_coverage(engine_made, minified(source))
+    print(f"{packed.name}: {coverage}")
+    header = read_dump_header(source)
+    assert header is not None
+    assert coverage.quadwords > 0
+    assert coverage.percent >= (90 if header.bug_check == DRIVER_POWER_STATE_FAILURE else 98)
+    assert coverage.ratio <= LARGEST_RATIO
+
+
+@pytest.mark.parametrize("packed", samples(*LARGE)[:1])
+def test_the_engines_own_small_dump_does_not_answer_everything(
+    packed: Path, engine: Engine, unpacked: Prepare, tmp_path: Path
+) -> None:
+    """The measure can fail: the engine forgets the context buffers, so its small dumps have no registers."""
+    source, engine_made = unpacked(packed), tmp_path / "engine.dmp"
+    make_engine_dump(engine, source, engine_made)
+    agreement = measure_agreement(engine, source, engine_made)
+    assert {str(difference.question) for difference in agreement.differences} >= {"r", "kn", "processor 1: r"}
+
+
+@pytest.mark.parametrize("packed", [*samples(SMALL), *given(SMALL)])
+def test_a_small_dump_read_and_written_again_has_the_same_parts_and_gives_the_same_answers(
+    packed: Path, engine: Engine, unpacked: Prepare, tmp_path: Path
+) -> None:
+    source, again = unpacked(packed), tmp_path / "again.dmp"
+    write_again(source, again)
+    before, after = source.read_bytes(), again.read_bytes()
+    assert triage.parts(after) == triage.parts(before)
+    assert without_size(after) == without_size(before)
+    agreement = measure_agreement(engine, source, again)
+    print(f"{packed.name}: {agreement}")
+    assert [str(difference) for difference in agreement.differences] == []
+    assert agreement.asked > 0
+
+
+def write_again(source: Path, destination: Path) -> None:
+    with open_dump(source) as dump, destination.open("w+b") as out:
+        assert dump.small is not None
+        chain = dump.secondary
+        secondary = dump.file.read(chain.offset, chain.size) if chain else b""
+        write_small_dump(load_small_dump(dump.file, dump.header, dump.small), [secondary], out)
+
+
+def without_size(dump: bytes) -> bytes:
+    """The header but for the size of the file, which differs where zeros behind the secondary data are not copied."""
+    header = bytearray(dump[:HEADER_SIZE])
+    header[REQUIRED_DUMP_SPACE] = bytes(8)
+    return bytes(header)
