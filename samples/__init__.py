@@ -1,0 +1,1 @@
+"""Ready-made dumps (`*.dmp`) and the package that makes them, byte for byte: `python -m samples.builder`."""

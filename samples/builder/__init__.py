@@ -1,0 +1,8 @@
+"""Builds dumps of made-up machines, byte for byte: a description becomes memory, memory becomes a file.
+
+machine (what the kernel holds) -> kernel (structures, in an address space, in physical memory) -> writers (formats).
+"""
+
+from samples.builder.catalog import SAMPLES, Sample, Tweak, build
+
+__all__ = ["SAMPLES", "Sample", "Tweak", "build"]

@@ -1,0 +1,109 @@
+"""The samples: which machine, written as which kind of dump."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Callable
+
+from samples.builder.headers import Writer
+from samples.builder.kernel import CrashedMachine, crash
+from samples.builder.physical import runs_of
+from samples.builder.plausible import plausible_machine, system_thread_exception_crash, unloaded_drivers
+from samples.builder.versions import WINDOWS_7, WINDOWS_8_1, WINDOWS_10, WINDOWS_11
+from samples.builder.writers import Bitmap, Complete, Format, Ranges, active_pages, all_ram, kernel_pages
+from windbg_ext.structs.header import Attributes, DumpType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from samples.builder.machine import Machine
+    from windbg_ext.structs.layout import Value
+
+Tweak = Callable[[CrashedMachine], None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A ready-made dump. name: of the file, without `.dmp`; about: what is special about it."""
+
+    name: str
+    about: str
+    machine: Machine
+    format: Format
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.dmp"
+
+
+def build(sample: Sample, tweak: Tweak | None = None, header: Mapping[str, Value] | None = None) -> bytes:
+    """Make the dump of a sample, the same bytes every time.
+
+    tweak: changes the memory of the crashed machine before it is written; header: DUMP_HEADER64 fields to set to
+    something else. Both are there for damaged and hostile variants.
+    """
+    crashed = crash(sample.machine)
+    if tweak is not None:
+        tweak(crashed)
+    out = io.BytesIO()
+    sample.format.write(crashed, out, header or {})
+    return out.getvalue()
+
+
+MIB = 0x100
+"""Page frames in a MiB."""
+
+GIB_RAM = runs_of((0x1, 0x9E), (0x100, 1023 * MIB - 0x800), (0x3F8FB, 0x105))
+ODD_RAM = runs_of((0x1, 0x9E), (0x100, 700 * MIB), (0x30001, 300 * MIB + 2))
+"""Its last page frame is 0x42c02: the bitmap ends within a byte."""
+
+ACTIVE = Attributes.FILTER_DUMP_FILE
+TWO_WINDOWS_8_1 = plausible_machine(WINDOWS_8_1, runs_of((0x1, 0x1F), (0x40, 0x1F), (0x200, 0x9)), 0x200)
+FOUR_WINDOWS_7 = plausible_machine(
+    WINDOWS_7, runs_of((0x1, 0x2C), (0x50, 0x29), (0x200, 0x9)), 0x200, processors=4, crashed=2
+)
+
+SAMPLES: tuple[Sample, ...] = (
+    Sample("complete", "every page of RAM, four processors", FOUR_WINDOWS_7, Complete()),
+    Sample(
+        "complete-bitmap",
+        "every page of RAM, written by a debugger: the first page is not aligned",
+        plausible_machine(
+            WINDOWS_10, runs_of((0x1, 0x1F), (0x40, 0x2C), (0x200, 0x9)), 0x200, crash=system_thread_exception_crash()
+        ),
+        Bitmap(DumpType.BITMAP_FULL, all_ram, signature=b"FDMP", writer=Writer.DEBUGGER),
+    ),
+    Sample(
+        "active",
+        "active memory of 1 GiB of RAM, extended processor state, CR3 with a PCID, a full ring of unloaded drivers",
+        replace(
+            plausible_machine(WINDOWS_11, ODD_RAM, 0x20000, extended_state=True),
+            process_context_id=2,
+            unloaded_drivers=unloaded_drivers(50),
+            last_unloaded_driver=23,
+        ),
+        Bitmap(DumpType.BITMAP_FULL, active_pages, attributes=ACTIVE),
+    ),
+    Sample(
+        "kernel",
+        "kernel memory of 1 GiB of RAM, three processors",
+        plausible_machine(WINDOWS_8_1, GIB_RAM, 0x3000, processors=3),
+        Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),
+    ),
+    Sample(
+        "kernel-la57",
+        "kernel memory of a machine with 5-level paging, which debuggers before 2019 cannot read",
+        replace(plausible_machine(WINDOWS_8_1, GIB_RAM, 0x3000), paging_levels=5),
+        Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),
+    ),
+    Sample("ranges-kernel", "as `.dump /k` writes it", TWO_WINDOWS_8_1, Ranges(DumpType.RANGES_KERNEL, kernel_pages)),
+    Sample(
+        "ranges-active",
+        "as `.dump /ka` writes it",
+        TWO_WINDOWS_8_1,
+        Ranges(DumpType.RANGES_KERNEL_AND_USER, active_pages),
+    ),
+    Sample("ranges-complete", "as `.dump /f` writes it", TWO_WINDOWS_8_1, Ranges(DumpType.RANGES_FULL, all_ram)),
+)

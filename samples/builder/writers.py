@@ -1,0 +1,244 @@
+"""The file formats of large dumps: a header, and the pages of a machine one way or another.
+
+Layouts: `windbg_ext.structs.header` and `bodies`. Pages of zeros are skipped, so that a file on disk stays sparse and
+RAM may have any size.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Callable, Protocol
+
+from samples.builder.headers import Writer, build_header
+from samples.builder.physical import PAGE_SIZE
+from windbg_ext.structs.bodies import (
+    BITMAP_HEADER64,
+    RANGES_HEADER64,
+    RANGES_MARKER,
+    RANGES_METADATA_OFFSET,
+    RANGES_SIGNATURE,
+    VALID_BODY,
+)
+from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER, SECONDARY_SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from samples.builder.kernel import CrashedMachine
+    from samples.builder.machine import Machine
+    from windbg_ext.structs.layout import Value
+
+Select = Callable[["CrashedMachine"], bytearray]
+"""Chooses pages: a bitmap in which bit n, least significant first, is page frame n; it ends with the last RAM."""
+
+BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
+
+
+def all_ram(crashed: CrashedMachine) -> bytearray:
+    """Choose every page of RAM."""
+    bitmap = bytearray((frame_limit(crashed.machine) + 7) // 8)
+    for run in crashed.machine.ram:
+        start, end = run.base_page, run.base_page + run.page_count
+        first_whole, last_whole = -(-start // 8), end // 8
+        if first_whole > last_whole:
+            first_whole = last_whole = end // 8
+        bitmap[first_whole:last_whole] = b"\xff" * (last_whole - first_whole)
+        for pfn in (*range(start, min(first_whole * 8, end)), *range(max(last_whole * 8, start), end)):
+            bitmap[pfn // 8] |= 1 << pfn % 8
+    return bitmap
+
+
+def active_pages(crashed: CrashedMachine) -> bytearray:
+    """Choose what kernel and processes use: every page that was written but for those the dump shall leave out."""
+    return _bitmap_of(crashed, set(crashed.memory.pages) - crashed.left_out)
+
+
+def kernel_pages(crashed: CrashedMachine) -> bytearray:
+    """Choose what the kernel uses: no user pages."""
+    return _bitmap_of(crashed, set(crashed.memory.pages) - crashed.left_out - crashed.user_frames)
+
+
+def frame_limit(machine: Machine) -> int:
+    """Give the page frame behind the last RAM."""
+    return max(run.base_page + run.page_count for run in machine.ram)
+
+
+def _bitmap_of(crashed: CrashedMachine, frames: set[int]) -> bytearray:
+    bitmap = bytearray((frame_limit(crashed.machine) + 7) // 8)
+    for pfn in frames:
+        bitmap[pfn // 8] |= 1 << pfn % 8
+    return bitmap
+
+
+class Format(Protocol):
+    """A kind of dump file that a crashed machine can be written as."""
+
+    @property
+    def dump_type(self) -> DumpType:
+        """DUMP_HEADER64.DumpType."""
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """Write the dump to an empty, seekable file. header: fields of DUMP_HEADER64 to set to something else."""
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Every page of RAM, run by run, directly behind the header."""
+
+    dump_type: DumpType = DumpType.FULL
+    attributes: int = 0
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """See `Format`."""
+        starts = []
+        end = DUMP_HEADER64.size
+        for run in crashed.machine.ram:
+            starts.append((run, end))
+            end += run.page_count * PAGE_SIZE
+        for pfn, page in crashed.memory.pages.items():
+            run, start = next((run, at) for run, at in starts if 0 <= pfn - run.base_page < run.page_count)
+            _write_page(out, start + (pfn - run.base_page) * PAGE_SIZE, page)
+        _finish(crashed, out, self, Writer.KERNEL, self.attributes, end, header)
+
+
+@dataclass(frozen=True)
+class Bitmap:
+    """The chosen pages in the order of their frame numbers, behind a bitmap that tells which they are.
+
+    A kernel puts the first page at a multiple of the page size, a debugger directly behind the bitmap.
+    """
+
+    dump_type: DumpType
+    select: Select
+    signature: bytes = b"SDMP"
+    writer: Writer = Writer.KERNEL
+    attributes: int = 0
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """See `Format`."""
+        bitmap = self.select(crashed)
+        at = DUMP_HEADER64.size
+        first_page = at + BITMAP_HEADER64.size + len(bitmap)
+        if self.writer is Writer.KERNEL:
+            first_page += -first_page % PAGE_SIZE
+        present = _count(bitmap)
+        bitmap_header = BITMAP_HEADER64.blank(
+            Signature=self.signature,
+            ValidDump=VALID_BODY,
+            DumpOptions=1,
+            HeaderSize=first_page,
+            TotalPresentPages=present,
+            Pages=frame_limit(crashed.machine),
+        )
+        out.seek(at)
+        out.write(bitmap_header.build() + bitmap)
+        for pfn, index in _ranked(bitmap, crashed):
+            _write_page(out, first_page + index * PAGE_SIZE, crashed.memory.pages[pfn])
+        end = first_page + present * PAGE_SIZE
+        _finish(crashed, out, self, self.writer, self.attributes, end, header)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The chosen pages as a debugger's `.dump /k`, `/ka` and `/f` writes them: behind a list of their ranges."""
+
+    dump_type: DumpType
+    select: Select
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """See `Format`."""
+        bitmap = self.select(crashed)
+        ranges = list(_ranges(bitmap))
+        present = _count(bitmap)
+        at = DUMP_HEADER64.size
+        first_page = at + RANGES_HEADER64.size + 16 * len(ranges)
+        counts = {"NumberOfRanges": len(ranges), "TotalNumberOfPages": present}
+        ranges_header = RANGES_HEADER64.blank(
+            Marker=RANGES_MARKER,
+            Signature=RANGES_SIGNATURE,
+            ValidDump=VALID_BODY,
+            MetadataSize=first_page - at - RANGES_METADATA_OFFSET,
+            FirstPageOffset=first_page,
+            **(counts if self.dump_type is DumpType.RANGES_FULL else {}),
+        )
+        out.seek(at)
+        out.write(ranges_header.build() + b"".join(struct.pack("<QQ", *item) for item in ranges))
+        for pfn, index in _ranked(bitmap, crashed):
+            _write_page(out, first_page + index * PAGE_SIZE, crashed.memory.pages[pfn])
+        _finish(crashed, out, self, Writer.DEBUGGER, 0, first_page + present * PAGE_SIZE, header)
+
+
+def _ranges(bitmap: bytearray) -> Iterator[tuple[int, int]]:
+    """Give (first page frame, count) of each row of set bits."""
+    start = None
+    for pfn in range(len(bitmap) * 8 + 1):
+        is_set = pfn < len(bitmap) * 8 and bitmap[pfn // 8] >> pfn % 8 & 1
+        if is_set and start is None:
+            start = pfn
+        elif not is_set and start is not None:
+            yield start, pfn - start
+            start = None
+
+
+def _count(bitmap: bytes | bytearray) -> int:
+    return sum(bitmap.translate(BITS_OF_BYTE))
+
+
+def _ranked(bitmap: bytearray, crashed: CrashedMachine) -> Iterator[tuple[int, int]]:
+    """Give the chosen frames that were written, each with the number of chosen frames before it."""
+    rank, counted = 0, 0
+    for pfn in sorted(crashed.memory.pages):
+        byte, bit = divmod(pfn, 8)
+        rank += _count(bitmap[counted:byte])
+        counted = byte
+        if bitmap[byte] >> bit & 1:
+            yield pfn, rank + _count(bytes([bitmap[byte] & (1 << bit) - 1]))
+
+
+def _write_page(out: BinaryIO, offset: int, page: bytearray) -> None:
+    if any(page):
+        out.seek(offset)
+        out.write(page)
+
+
+def _finish(
+    crashed: CrashedMachine,
+    out: BinaryIO,
+    form: Format,
+    writer: Writer,
+    attributes: int,
+    end: int,
+    changes: Mapping[str, Value],
+) -> None:
+    """Write what is behind the pages, then the header, which tells the length of it all."""
+    if out.seek(0, 2) < end:
+        out.seek(end - 1)
+        out.write(b"\0")
+    out.write(secondary_data(crashed.machine))
+    header = build_header(crashed, form.dump_type, writer, attributes)
+    out.seek(0, 2)
+    header = header.replace(RequiredDumpSpace=out.tell()).replace(**changes)
+    out.seek(0)
+    out.write(header.build())
+
+
+def secondary_data(machine: Machine) -> bytes:
+    """Build the chain of tagged blobs; empty if the machine has none."""
+    if not machine.secondary:
+        return b""
+    build = 0xF0000000 | machine.version.build
+    chain = DUMP_BLOB_FILE_HEADER.blank(
+        Signature=SECONDARY_SIGNATURE, HeaderSize=DUMP_BLOB_FILE_HEADER.size, BuildNumber=build
+    ).build()
+    for blob in machine.secondary:
+        head = DUMP_BLOB_HEADER.blank(
+            HeaderSize=DUMP_BLOB_HEADER.size,
+            Tag=blob.tag.bytes_le,
+            DataSize=len(blob.data),
+            PrePad=blob.pre_pad,
+            PostPad=blob.post_pad,
+        )
+        chain += head.build() + bytes(blob.pre_pad) + blob.data + bytes(blob.post_pad)
+    return chain
