@@ -60,9 +60,9 @@ ODD_RAM = runs_of((0x1, 0x9E), (0x100, 700 * MIB), (0x30001, 300 * MIB + 2))
 """Its last page frame is 0x42c02: the bitmap ends within a byte."""
 
 ACTIVE = Attributes.FILTER_DUMP_FILE
-TWO_WINDOWS_8_1 = plausible_machine(WINDOWS_8_1, runs_of((0x1, 0x1F), (0x40, 0x1F), (0x200, 0x9)), 0x200)
+TWO_WINDOWS_8_1 = plausible_machine(WINDOWS_8_1, runs_of((0x1, 0x1F), (0x40, 0x24), (0x200, 0x5)), 0x200)
 FOUR_WINDOWS_7 = plausible_machine(
-    WINDOWS_7, runs_of((0x1, 0x2C), (0x50, 0x29), (0x200, 0x9)), 0x200, processors=4, crashed=2
+    WINDOWS_7, runs_of((0x1, 0x2C), (0x50, 0x27), (0x200, 0x5)), 0x200, processors=4, crashed=2
 )
 
 SAMPLES: tuple[Sample, ...] = (
@@ -71,7 +71,7 @@ SAMPLES: tuple[Sample, ...] = (
         "complete-bitmap",
         "every page of RAM, written by a debugger: the first page is not aligned",
         plausible_machine(
-            WINDOWS_10, runs_of((0x1, 0x1F), (0x40, 0x2C), (0x200, 0x9)), 0x200, crash=system_thread_exception_crash()
+            WINDOWS_10, runs_of((0x1, 0x1F), (0x40, 0x30), (0x200, 0x5)), 0x200, crash=system_thread_exception_crash()
         ),
         Bitmap(DumpType.BITMAP_FULL, all_ram, signature=b"FDMP", writer=Writer.DEBUGGER),
     ),

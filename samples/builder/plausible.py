@@ -83,7 +83,7 @@ KERNEL_CODE = {
         _call(SWITCHED, 0x1700),
         _call(AFTER_DISPATCH, 0x1000),
     ),
-    0x8000: LARGE_PAGE_TEXT,
+    0x4000: LARGE_PAGE_TEXT,
 }
 FAULTY_CODE = _code((FAULT, bytes.fromhex("8901 c3")), _call(AFTER_CALL, FAULT))  # mov [rcx], eax; ret
 
