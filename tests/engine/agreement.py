@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MACHINE_QUESTIONS = ("vertarget", ".bugcheck", "lm", ".lastevent", ".thread", ".process", ".enumtag")
-# Without symbols the engine tries to load an image from the disk, for a name that it prints; it says so once an image.
-IMAGE_MISSING = "Unable to load image "
+# Without symbols the engine looks for the image on this machine's disk, and says once an image that it is not there.
+IMAGE_LOADING = re.compile(r"Unable to load image |\*\*\* (WARNING|ERROR): ")
 NOT_SWITCHED = re.compile("is not a valid processor number|Can't switch processors")
 # What follows a module's name in `lm`: a letter when the time stamp is not verified, and the state of its symbols.
 SYMBOL_STATE = re.compile(r"\s+([A-Z] )?\([a-z -]+\)\s*$")
@@ -98,10 +98,11 @@ def ask(engine: Engine, dump: Path, processors: int) -> dict[Question, Reply]:
     commands = [*MACHINE_QUESTIONS, *per_processor]
     for processor in range(processors):
         commands += [f"~{processor}s", *per_processor]
-    return dict(_replies(commands, engine.ask(dump, commands)))
+    return dict(replies(commands, engine.ask(dump, commands)))
 
 
-def _replies(commands: list[str], session: Session) -> Iterator[tuple[Question, Reply]]:
+def replies(commands: list[str], session: Session) -> Iterator[tuple[Question, Reply]]:
+    """The replies to all commands but the switches from one processor to another (~Ns)."""
     processor: int | None = None
     switched = True
     for command, answer in zip(commands, session.answers):
@@ -117,10 +118,10 @@ def _replies(commands: list[str], session: Session) -> Iterator[tuple[Question, 
 
 def meaning(command: str, answer: Answer) -> str | None:
     """The answer without what is not about the dump: missing images, the time of day, the state of symbols."""
-    errors = answer.of_kinds("Error").splitlines()
-    if any(line.strip() and not line.startswith(IMAGE_MISSING) for line in errors):
+    if any(line.strip() and not IMAGE_LOADING.match(line) for line in answer.of_kinds("Error").splitlines()):
         return None
-    lines = [line.rstrip() for line in answer.of_kinds("Normal").splitlines()]
+    printed = answer.of_kinds("Normal", "Warning").splitlines()
+    lines = [line.rstrip() for line in printed if not IMAGE_LOADING.match(line)]
     if command == ".lastevent":
         lines = [line for line in lines if not line.startswith("  debugger time: ")]
     elif command == "lm":
