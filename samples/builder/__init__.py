@@ -3,6 +3,6 @@
 machine (what the kernel holds) -> kernel (structures, in an address space, in physical memory) -> writers (formats).
 """
 
-from samples.builder.catalog import SAMPLES, Sample, Tweak, build
+from samples.builder.catalog import SAMPLES, Sample, Tweak, build, write
 
-__all__ = ["SAMPLES", "Sample", "Tweak", "build"]
+__all__ = ["SAMPLES", "Sample", "Tweak", "build", "write"]

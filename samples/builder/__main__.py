@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from samples.builder.catalog import SAMPLES, build
+from samples.builder.catalog import SAMPLES, write
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
     folder.mkdir(parents=True, exist_ok=True)
     for sample in SAMPLES:
-        (folder / sample.file_name).write_bytes(build(sample))
+        write(sample, folder / sample.file_name)
 
 
 main()

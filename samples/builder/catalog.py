@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, BinaryIO, Callable
 
 from samples.builder.headers import Writer
 from samples.builder.kernel import CrashedMachine, crash
 from samples.builder.physical import runs_of
 from samples.builder.plausible import plausible_machine, system_thread_exception_crash, unloaded_drivers
+from samples.builder.small import Small
 from samples.builder.versions import WINDOWS_7, WINDOWS_8_1, WINDOWS_10, WINDOWS_11
 from samples.builder.writers import Bitmap, Complete, Format, Ranges, active_pages, all_ram, kernel_pages
 from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from samples.builder.machine import Machine
     from windbg_ext.structs.layout import Value
@@ -44,12 +46,22 @@ def build(sample: Sample, tweak: Tweak | None = None, header: Mapping[str, Value
     tweak: changes the memory of the crashed machine before it is written; header: DUMP_HEADER64 fields to set to
     something else. Both are there for damaged and hostile variants.
     """
+    out = io.BytesIO()
+    _write(sample, out, tweak, header)
+    return out.getvalue()
+
+
+def write(sample: Sample, path: Path, tweak: Tweak | None = None, header: Mapping[str, Value] | None = None) -> None:
+    """Make the dump as a file, which is sparse where RAM is empty; see `build`."""
+    with path.open("wb") as out:
+        _write(sample, out, tweak, header)
+
+
+def _write(sample: Sample, out: BinaryIO, tweak: Tweak | None, header: Mapping[str, Value] | None) -> None:
     crashed = crash(sample.machine)
     if tweak is not None:
         tweak(crashed)
-    out = io.BytesIO()
     sample.format.write(crashed, out, header or {})
-    return out.getvalue()
 
 
 MIB = 0x100
@@ -61,6 +73,7 @@ ODD_RAM = runs_of((0x1, 0x9E), (0x100, 700 * MIB), (0x30001, 300 * MIB + 2))
 
 ACTIVE = Attributes.FILTER_DUMP_FILE
 TWO_WINDOWS_8_1 = plausible_machine(WINDOWS_8_1, runs_of((0x1, 0x1F), (0x40, 0x24), (0x200, 0x5)), 0x200)
+TWO_WINDOWS_10 = plausible_machine(WINDOWS_10, GIB_RAM, 0x3000, crashed=1)
 FOUR_WINDOWS_7 = plausible_machine(
     WINDOWS_7, runs_of((0x1, 0x2C), (0x50, 0x27), (0x200, 0x5)), 0x200, processors=4, crashed=2
 )
@@ -106,4 +119,5 @@ SAMPLES: tuple[Sample, ...] = (
         Ranges(DumpType.RANGES_KERNEL_AND_USER, active_pages),
     ),
     Sample("ranges-complete", "as `.dump /f` writes it", TWO_WINDOWS_8_1, Ranges(DumpType.RANGES_FULL, all_ram)),
+    Sample("small", "a small memory dump, as a debugger writes it", TWO_WINDOWS_10, Small()),
 )

@@ -118,8 +118,8 @@ USER_MODULES = (
 
 
 def unloaded_drivers(count: int) -> tuple[UnloadedDriver, ...]:
-    """Give drivers that were unloaded, newest first; the first names are longer than a small dump keeps."""
-    names = ("dump_storport.sys", "dump_diskdump.sys", "hwpolicy.sys", "WdBoot.sys")
+    """Give drivers that were unloaded, newest first; no name is longer than the 12 characters a small dump keeps."""
+    names = ("dam.sys", "WdBoot.sys", "hwpolicy.sys")
     return tuple(
         UnloadedDriver(
             names[index] if index < len(names) else f"gone{index:02}.sys",

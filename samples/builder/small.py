@@ -1,0 +1,98 @@
+"""A small memory dump put together by hand from a machine's memory, part by part, in the way a debugger does it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from samples.builder.headers import Writer, build_header
+from samples.builder.images import ENTRY_POINT
+from samples.builder.kernel import SHARED_USER_DATA
+from samples.builder.physical import PAGE_SIZE
+from samples.builder.writers import secondary_data
+from windbg_ext.dump.small import DataBlock, Driver, SmallDump, write_small_dump
+from windbg_ext.structs.header import DumpType
+from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from samples.builder.kernel import CrashedMachine
+    from windbg_ext.structs.layout import Record, Value
+
+NAME_BYTES = 24
+"""DUMP_UNLOADED_DRIVERS64.DriverName holds 12 UTF-16 units."""
+
+
+@dataclass(frozen=True)
+class Small:
+    """The crashed thread and what it touches, every processor with its context and stack, lists of drivers."""
+
+    dump_type: DumpType = DumpType.TRIAGE
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """See `Format`. DumpType, RequiredDumpSpace and MiniDumpFields are what was written, not what `header` says."""
+        write_small_dump(_parts(crashed, header), [secondary_data(crashed.machine)], out)
+
+
+def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
+    machine, version = crashed.machine, crashed.machine.version
+    processor = machine.processors[machine.crashed]
+    thread = machine.thread(processor.current_thread)
+    read = crashed.system.read
+    return SmallDump(
+        header=build_header(crashed, DumpType.TRIAGE, Writer.DEBUGGER).replace(**header),
+        mm=struct.pack("<II", 1, MM_TRIAGE_SIZE).ljust(MM_TRIAGE_SIZE, b"\0"),
+        unloaded_drivers=tuple(_unloaded_drivers(crashed)),
+        prcb=read(processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")),
+        process=read(machine.process(thread.process).address, version.number("SizeEProcess")),
+        thread=read(thread.address, version.number("SizeEThread")),
+        top_of_stack=thread.kernel_stack,
+        call_stack=read(thread.kernel_stack, thread.stack_base - thread.kernel_stack),
+        debugger_data=read(crashed.debugger_data, version.debugger_data_size),
+        drivers=tuple(_drivers(crashed)),
+        data_blocks=tuple(DataBlock(address, read(address, size)) for address, size in _blocks(crashed)),
+    )
+
+
+def _unloaded_drivers(crashed: CrashedMachine) -> Iterator[Record]:
+    for driver in crashed.machine.unloaded_drivers:
+        name = driver.name.encode("utf-16-le")[:NAME_BYTES]
+        yield DUMP_UNLOADED_DRIVERS64.blank(
+            NameLength=[len(name) << 16 | len(name), 0],
+            DriverName=name.ljust(NAME_BYTES, b"\0"),
+            StartAddress=driver.start,
+            EndAddress=driver.end,
+        )
+
+
+def _drivers(crashed: CrashedMachine) -> Iterator[Driver]:
+    for module in crashed.machine.modules:
+        entry = DUMP_DRIVER_ENTRY64.blank(
+            DllBase=module.base,
+            SizeOfImage=module.size,
+            CheckSum=module.check_sum,
+            TimeDateStamp=module.time_date_stamp,
+        )
+        yield Driver(module.path, entry)
+
+
+def _blocks(crashed: CrashedMachine) -> Iterator[tuple[int, int]]:
+    """Give (address, size) of the data blocks."""
+    machine, version = crashed.machine, crashed.machine.version
+    for processor in machine.processors:
+        thread = machine.thread(processor.current_thread)
+        yield processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")
+        yield processor.context, 0x640 if processor.extended_state else 0x4D0
+        yield thread.kernel_stack, thread.stack_base - thread.kernel_stack
+        yield thread.address, version.number("SizeEThread")
+    for process in machine.processes:
+        yield process.address, version.number("SizeEProcess")
+    yield crashed.variables["KiProcessorBlock"], 8 * len(machine.processors)
+    yield crashed.variables["NtBuildLab"], 0x100
+    yield machine.kernel.base, PAGE_SIZE
+    yield machine.kernel.base + ENTRY_POINT, PAGE_SIZE
+    yield SHARED_USER_DATA, PAGE_SIZE
+    for start, end in machine.triage_blocks:
+        yield start, end - start
