@@ -56,7 +56,10 @@ class BlockExtent:
 
 @dataclass(frozen=True)
 class Driver:
-    """A loaded module as a small dump lists it: its name, a full path in dumps that the engine writes, and its entry."""
+    """A loaded module as a small dump lists it: its name and its entry.
+
+    The name is a full path in dumps that the engine writes, a base name in those of the kernel.
+    """
 
     name: str
     entry: Record
@@ -381,7 +384,8 @@ def unloaded_size(count: int) -> int:
 
 
 def _mini_dump_fields(dump: SmallDump) -> int:
-    fields = MiniDumpFields.CONTEXT | MiniDumpFields.EXCEPTION
+    # every writer sets BROKEN_DRIVER, with or without one, and the engine cannot place the other parts without it
+    fields = MiniDumpFields.CONTEXT | MiniDumpFields.EXCEPTION | MiniDumpFields.BROKEN_DRIVER
     parts = {
         MiniDumpFields.PRCB: dump.prcb,
         MiniDumpFields.PROCESS: dump.process,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.dump.small import SmallDumpParts
 
 CHUNK = 1 << 20
 
@@ -40,6 +41,9 @@ class Target(Protocol):
     def memory(self) -> VirtualMemory:
         """Virtual memory as the crashing processor saw it."""
 
+    def memory_of(self, directory_table_base: int) -> VirtualMemory:
+        """Give virtual memory as a process sees it."""
+
     def secondary_data(self) -> Iterator[bytes]:
         """Give the chain of secondary data in pieces; nothing if there is none."""
 
@@ -50,7 +54,15 @@ class DumpTarget:
     def __init__(self, dump: Dump) -> None:
         self.dump = dump
         self.header = dump.header
-        self.memory: VirtualMemory = _memory_of(dump)
+        self._physical = None if dump.pages is None else PhysicalMemory(dump.file, dump.pages)
+        self._levels = 4
+        self.memory: VirtualMemory = self._crash_memory()
+
+    def memory_of(self, directory_table_base: int) -> VirtualMemory:
+        """Give virtual memory as a process sees it; a small dump knows one address space only."""
+        if self._physical is None:
+            return self.memory
+        return X64Memory(self._physical, directory_table_base, self._levels)
 
     def secondary_data(self) -> Iterator[bytes]:
         """Give the chain of secondary data in pieces; nothing if there is none."""
@@ -59,24 +71,29 @@ class DumpTarget:
             for start in range(0, chain.size, CHUNK):
                 yield self.dump.file.read_field("secondary data", chain.offset + start, min(CHUNK, chain.size - start))
 
+    def _crash_memory(self) -> VirtualMemory:
+        dump, header = self.dump, self.header
+        if dump.small is not None:
+            return _block_memory(dump, dump.small)
+        if self._physical is None:
+            raise DumpError("DumpType", f"{header.dump_type:d} holds no memory", "name a dump that does")
+        if header.machine is not Machine.AMD64:
+            raise DumpError("MachineImageType", f"{header.machine.name}: page tables of x64 only can be read so far")
+        memories = [X64Memory(self._physical, header.directory_table_base, levels) for levels in (4, 5)]
+        memory = next((memory for memory in memories if _fits(memory, header)), memories[0])
+        self._levels = memory.levels
+        return memory
 
-def _memory_of(dump: Dump) -> VirtualMemory:
-    if dump.small is not None:
-        parts, header = dump.small, dump.header
-        stack = BlockExtent(parts.triage.number("TopOfStack"), parts.call_stack.offset, parts.call_stack.size)
-        extents = [*parts.data_blocks, stack]
-        if header.kd_debugger_data_block is not None:
-            extents.append(
-                BlockExtent(header.kd_debugger_data_block, parts.debugger_data.offset, parts.debugger_data.size)
-            )
-        return BlockMemory(dump.file, extents)
-    if dump.pages is None:
-        raise DumpError("DumpType", f"{dump.header.dump_type:d} holds no memory", "name a dump that does")
-    if dump.header.machine is not Machine.AMD64:
-        raise DumpError("MachineImageType", f"{dump.header.machine.name}: page tables of x64 only can be read so far")
-    physical = PhysicalMemory(dump.file, dump.pages)
-    memories = [X64Memory(physical, dump.header.directory_table_base, levels) for levels in (4, 5)]
-    return next((memory for memory in memories if _fits(memory, dump.header)), memories[0])
+
+def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
+    extents = [
+        *parts.data_blocks,
+        BlockExtent(parts.triage.number("TopOfStack"), parts.call_stack.offset, parts.call_stack.size),
+    ]
+    if dump.header.kd_debugger_data_block is not None:
+        block = parts.debugger_data
+        extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
+    return BlockMemory(dump.file, extents)
 
 
 def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:

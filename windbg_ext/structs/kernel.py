@@ -51,6 +51,21 @@ MAX_UNLOADED_DRIVERS = 50
 DISPATCHER_HEADER_THREAD = 6
 """DISPATCHER_HEADER.Type of a thread: the first byte of every KTHREAD."""
 
+DRIVER_POWER_STATE_FAILURE = 0x9F
+TRIAGE_9F_POWER = Layout(
+    "TRIAGE_9F_POWER",
+    0x20,
+    [
+        (0x00, "Signature", U16),
+        (0x02, "Revision", U16),
+        (0x08, "IrpList", U64),
+        (0x10, "ThreadList", U64),
+        (0x18, "DelayedWorkQueue", U64),
+    ],
+)
+"""What parameter 3 of bug check 0x9F points at when parameter 1 is 3; the lists are LIST_ENTRYs."""
+TRIAGE_9F_SIGNATURE = 0x8000
+
 IMAGE_DOS_HEADER = Layout("IMAGE_DOS_HEADER", 0x40, [(0x00, "e_magic", U16), (0x3C, "e_lfanew", U32)])
 IMAGE_DOS_SIGNATURE = 0x5A4D
 

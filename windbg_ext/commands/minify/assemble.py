@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify import parts as build
@@ -78,22 +79,26 @@ def assemble(
     mm = _whole(account, "MM information", build.mm_information())
 
     saver = Saver(account, memory, progress)
-    of_processors = saver.save("processors", selection.processors(memory, kernel, crashed))
+    of_processors = saver.save("processors", selection.processors(target, kernel, crashed))
     saver.save("data registered by drivers", selection.registered_blocks(memory, kernel))
     saver.save("kernel variables", selection.kernel_variables(kernel))
     saver.save("code at instruction pointers", selection.code(kernel))
+    saver.save("surroundings of the crash", selection.crash_surroundings(memory, kernel, crashed))
     parameters = target.header.bug_check.parameters
     saver.save("pages at bug check parameters", selection.pages_of_parameters(parameters))
+    named = saver.save("lists of the bug check", selection.bug_check_lists(memory, kernel, target.header.bug_check))
     roots = [
         Piece(0, selection.registers(kernel)),
         Piece(0, struct.pack(f"<{len(parameters)}Q", *parameters)),
         stack,
         Piece(thread, ethread),
         Piece(process, eprocess),
-        *(piece for piece, wanted in of_processors if wanted.holds_pointers),
+        *of_processors,
+        *named,
     ]
-    threads = saver.save_windows("windows at pointers", roots, kernel)
-    saver.save("stacks of other threads", threads)
+    addresses = saver.save_windows("windows at pointers", roots)
+    threads = (selection.thread_memory(memory, kernel, address, whole_stack=bool(named)) for address in addresses)
+    saver.save("other threads and their stacks", chain.from_iterable(threads))
     levels = 5 if crashed.special_registers and crashed.special_registers.number("Cr4") & CR4_LA57 else 4
     saver.save("page-table entries", selection.page_table_entries(kernel, saver.pages(), levels))
 

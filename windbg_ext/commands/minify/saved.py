@@ -35,15 +35,10 @@ class SavedMemory:
             index += 1
         return gaps
 
-    def add(self, piece: Piece) -> list[Piece]:
-        """Add a piece; gives the parts of it that were new."""
-        new = []
-        for start, end in self.missing(piece.address, len(piece.data)):
-            data = piece.data[start - piece.address : end - piece.address]
-            self._starts.insert(bisect_right(self._starts, start), start)
-            self._data[start] = data
-            new.append(piece._replace(address=start, data=data))
-        return new
+    def add(self, piece: Piece) -> None:
+        """Add a piece that lies in a gap."""
+        self._starts.insert(bisect_right(self._starts, piece.address), piece.address)
+        self._data[piece.address] = piece.data
 
     def pages(self) -> list[int]:
         """Give the addresses of the pages that hold any of it, rising."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.minify import selection
 from windbg_ext.commands.minify.saved import SavedMemory
 from windbg_ext.errors import MemoryReadError, NotInDumpError
+from windbg_ext.memory.virtual import Piece
 from windbg_ext.structs.triage import TRIAGE_DATA_BLOCK
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.selection import Wanted
     from windbg_ext.commands.progress import Progress
     from windbg_ext.dump.small import DataBlock
-    from windbg_ext.kernel import Kernel
-    from windbg_ext.memory import Piece, VirtualMemory
+    from windbg_ext.memory import VirtualMemory
 
 WINDOWS_LIMIT = 8 << 20
 """Bytes of windows that are saved when no size is asked for: the file should still go into a mail."""
@@ -41,42 +41,42 @@ class Saver:
         """Give the addresses of the pages that hold any of what was saved, rising."""
         return self._saved.pages()
 
-    def save(self, part: str, ranges: Iterable[Wanted]) -> list[tuple[Piece, Wanted]]:
-        """Save ranges of memory as one part; gives the pieces that were new, each with the range that it is from."""
-        new: list[tuple[Piece, Wanted]] = []
+    def save(self, part: str, ranges: Iterable[Wanted]) -> list[Piece]:
+        """Save ranges of memory as one part; gives what of them holds pointers to follow."""
+        followed: list[Piece] = []
         for wanted in ranges:
             found = 0
-            for piece in self._memory.present(wanted.address, wanted.length):
+            for piece in (wanted.memory or self._memory).present(wanted.address, wanted.length):
                 found += len(piece.data)
-                new.extend((saved, wanted) for saved in self._add(part, piece))
+                self._add(part, piece)
+                if wanted.holds_pointers:
+                    followed.append(piece)
             if self._account.full:
                 self._account.lose_for_size(part)
                 break
             if found < wanted.length and wanted.name:
                 self._explain(wanted, found)
-        return new
+        return followed
 
-    def save_windows(self, part: str, roots: list[Piece], kernel: Kernel) -> list[Wanted]:
+    def save_windows(self, part: str, roots: list[Piece]) -> list[int]:
         """Save a window at every pointer in these pieces, then in those windows, three levels deep.
 
-        Gives the stacks of the threads that were met on the way.
+        Gives the addresses at which windows were, in their order.
         """
-        stacks: list[Wanted] = []
         seen: set[int] = set()
+        addresses: list[int] = []
         pieces = roots
         for level in range(WINDOW_LEVELS):
             found: list[Piece] = []
             for index, piece in enumerate(pieces):
                 self._progress(f"{part}, level {level + 1} of {WINDOW_LEVELS}", index, len(pieces))
-                for window in selection.windows(piece, seen):
+                for window in selection.windows(self._memory, piece, seen):
                     if self._account.full or self._is_enough(part):
-                        return stacks
-                    found.extend(new for new, _ in self.save(part, [window]))
-                    stack = selection.thread_stack(self._memory, kernel, window.address)
-                    if stack is not None:
-                        stacks.append(stack)
+                        return addresses
+                    addresses.append(window.address)
+                    found.extend(self.save(part, [window]))
             pieces = found
-        return stacks
+        return addresses
 
     def _is_enough(self, part: str) -> bool:
         if self._account.room is not None or self._account.size_of(part) < WINDOWS_LIMIT:
@@ -85,23 +85,20 @@ class Saver:
         self._account.lose(part, why, essential=False)
         return True
 
-    def _add(self, part: str, piece: Piece) -> list[Piece]:
+    def _add(self, part: str, piece: Piece) -> None:
         """Add what is new of a piece, if it fits."""
         gaps = self._saved.missing(piece.address, len(piece.data))
-        extra = TRIAGE_DATA_BLOCK.size * len(gaps)
-        size = sum(end - start for start, end in gaps)
-        if not gaps or not self._account.fits(size + extra):
-            return []
-        new = self._saved.add(piece)
-        for added in new:
-            self._account.enter(part, len(added.data), TRIAGE_DATA_BLOCK.size)
-        return new
+        if not self._account.fits(sum(end - start + TRIAGE_DATA_BLOCK.size for start, end in gaps)):
+            return
+        for start, end in gaps:
+            self._saved.add(Piece(start, piece.data[start - piece.address : end - piece.address]))
+            self._account.enter(part, end - start, TRIAGE_DATA_BLOCK.size)
 
     def _explain(self, wanted: Wanted, found: int) -> None:
         """Say what is missing of a range that has a name, unless it only goes on into addresses that nothing maps."""
         try:
-            self._memory.read(wanted.address, wanted.length)
+            (wanted.memory or self._memory).read(wanted.address, wanted.length)
         except MemoryReadError as error:
-            if not found or isinstance(error, NotInDumpError):
+            if isinstance(error, NotInDumpError) or (wanted.essential and not found):
                 why = f"{wanted.length - found:,} of {wanted.length:,} bytes: {error}"
                 self._account.lose(wanted.name, why, essential=wanted.essential)

@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.processors import context_length
 from windbg_ext.kernel.threads import read_thread
-from windbg_ext.memory.virtual import read_u32
-from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD
+from windbg_ext.memory.virtual import read_pointer, read_u32
+from windbg_ext.memory.x64 import FRAME_MASK
+from windbg_ext.structs.kernel import (
+    DISPATCHER_HEADER_THREAD,
+    DRIVER_POWER_STATE_FAILURE,
+    TRIAGE_9F_POWER,
+    TRIAGE_9F_SIGNATURE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from windbg_ext.dump.header import BugCheck
     from windbg_ext.kernel.context import Context
+    from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.kernel.processors import Processor
-    from windbg_ext.kernel.target import Kernel
+    from windbg_ext.kernel.target import Kernel, Target
     from windbg_ext.memory.virtual import Piece, VirtualMemory
 
 PAGE = 0x1000
@@ -33,8 +41,14 @@ CODE_AROUND = 0x100
 WINDOW = 0x100
 VARIABLE = 8
 BUILD_LAB = 0x100
+VERIFIER_DATA = 0xA0
+MAX_LIST_ENTRIES = 256
 MAX_REGISTERED_BLOCKS = 4096
 LARGEST_REGISTERED_BLOCK = 1 << 20
+
+IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP = 3, 4, 6
+"""The first u16 of an I/O object; its size in bytes is the second (wdm.h)."""
+DEVICE_OBJECT_SIZE, DRIVER_OBJECT_SIZE, IRP_SIZE, IO_STACK_LOCATION_SIZE = 0x150, 0x150, 0xD0, 0x48
 
 SHARED_USER_DATA = 0xFFFFF78000000000
 """KUSER_SHARED_DATA in kernel mode, the same address in every x64 Windows (ntddk.h)."""
@@ -52,7 +66,8 @@ class Wanted:
     """A range of memory.
 
     name: what to call it when it is missing, empty for what is only nice to have; essential: a debugger needs it;
-    holds_pointers: what its quadwords point at is wanted too.
+    holds_pointers: what its quadwords point at is wanted too; memory: where to read it, None for the memory that the
+    crashing processor saw.
     """
 
     address: int
@@ -60,6 +75,7 @@ class Wanted:
     name: str = ""
     essential: bool = False
     holds_pointers: bool = False
+    memory: VirtualMemory | None = None
 
 
 def contexts(kernel: Kernel) -> list[Context]:
@@ -92,32 +108,53 @@ def call_stack(kernel: Kernel, crashed: Processor) -> Wanted:
     return Wanted(stack_pointer, top - stack_pointer, "call stack", essential=True, holds_pointers=True)
 
 
-def processors(memory: VirtualMemory, kernel: Kernel, crashed: Processor) -> Iterator[Wanted]:
+def processors(target: Target, kernel: Kernel, crashed: Processor) -> Iterator[Wanted]:
     """Give the list of processors, then for each its control block, the context that it points at, and its stack."""
     block = kernel.debugger_data
     yield Wanted(block["KiProcessorBlock"], 8 * len(kernel.processors), "KiProcessorBlock", essential=True)
     for processor in _crashed_first(kernel):
         yield Wanted(processor.prcb, block["SizePrcb"], f"KPRCB of processor {processor.number}", essential=True)
-        name = f"context of processor {processor.number}"
         if processor.context_address is not None:
-            length = context_length(memory, processor.context_address)
+            length = context_length(target.memory, processor.context_address)
+            name = f"context of processor {processor.number}"
             yield Wanted(processor.context_address, length, name, essential=True)
         if processor is crashed:
             yield call_stack(kernel, crashed)
-        if processor.context is not None and processor.context.stack_pointer >= LOWEST_KERNEL:
-            yield _stack(processor, processor.context.stack_pointer)
+        if processor.context is not None:
+            yield _stack(target, block, processor, processor.context.stack_pointer)
 
 
-def _stack(processor: Processor, stack_pointer: int) -> Wanted:
-    length = STACK_OF_PROCESSOR
-    if processor.thread is not None and processor.thread.owns(stack_pointer):
-        length = min(length, processor.thread.stack_base - stack_pointer)
+def _stack(target: Target, block: DebuggerData, processor: Processor, stack_pointer: int) -> Wanted:
+    """Give a processor's stack from its stack pointer up; one in user mode is read in the process that runs there."""
     name = f"stack of processor {processor.number}"
-    return Wanted(stack_pointer, length, name, essential=True, holds_pointers=True)
+    length = STACK_OF_PROCESSOR
+    if stack_pointer >= LOWEST_KERNEL:
+        if processor.thread is not None and processor.thread.owns(stack_pointer):
+            length = min(length, processor.thread.stack_base - stack_pointer)
+        return Wanted(stack_pointer, length, name, essential=True, holds_pointers=True)
+    memory = None if processor.thread is None else process_memory(target, block, processor.thread.process)
+    return Wanted(stack_pointer, length, name, holds_pointers=memory is None, memory=memory)
+
+
+def process_memory(target: Target, block: DebuggerData, process: int) -> VirtualMemory | None:
+    """Give the memory that a process sees, None if that is the memory of the crash or cannot be told.
+
+    The debugger engine reads user addresses through the current thread's process, too, and through the header's
+    directory table base where it cannot find that process.
+    """
+    try:
+        root = read_pointer(target.memory, process + block["OffsetEprocessDirectoryTableBase"])
+    except MemoryReadError:
+        return None
+    same = (root ^ target.header.directory_table_base) & FRAME_MASK == 0
+    return None if same else target.memory_of(root)
 
 
 def registered_blocks(memory: VirtualMemory, kernel: Kernel) -> Iterator[Wanted]:
-    """Give what drivers registered for small dumps: IopNumTriageDumpDataBlocks entries {u64 address, u64 length}."""
+    """Give what kernel and drivers registered for small dumps, a list of IopNumTriageDumpDataBlocks {u64 start, u64 end}.
+
+    Measured on dumps of Windows 10 and 11: the second quadword is the end, not the length.
+    """
     block = kernel.debugger_data
     if not block["IopNumTriageDumpDataBlocks"] or not block["IopTriageDumpDataBlocks"]:
         return
@@ -128,15 +165,16 @@ def registered_blocks(memory: VirtualMemory, kernel: Kernel) -> Iterator[Wanted]
         return
     yield Wanted(block["IopNumTriageDumpDataBlocks"], 4)
     yield Wanted(block["IopTriageDumpDataBlocks"], len(table))
-    for address, length in struct.iter_unpack("<QQ", table):
-        if 0 < length <= LARGEST_REGISTERED_BLOCK:
-            yield Wanted(address, length)
+    for start, end in struct.iter_unpack("<QQ", table):
+        if 0 < end - start <= LARGEST_REGISTERED_BLOCK:
+            yield Wanted(start, end - start)
 
 
 def kernel_variables(kernel: Kernel) -> Iterator[Wanted]:
     """Give the variables that the debugger data block points at, the kernel's image header and the shared data page."""
     block = kernel.debugger_data
     yield Wanted(block["NtBuildLab"], BUILD_LAB)
+    yield Wanted(block["MmVerifierData"], VERIFIER_DATA)
     yield Wanted(SHARED_USER_DATA, PAGE)
     yield Wanted(block["KernBase"], PAGE)
     for value in block.record.all_numbers().values():
@@ -154,6 +192,21 @@ def code(kernel: Kernel) -> Iterator[Wanted]:
             yield Wanted(context.instruction_pointer - CODE_AROUND, 2 * CODE_AROUND)
 
 
+def crash_surroundings(memory: VirtualMemory, kernel: Kernel, crashed: Processor) -> Iterator[Wanted]:
+    """Give what lies below the stack pointer in its page, and the pages of the crashing thread's TEB and PEB."""
+    stack_pointer = kernel.context.stack_pointer
+    yield Wanted(stack_pointer & -PAGE, stack_pointer % PAGE)
+    block, thread = kernel.debugger_data, crashed.thread
+    if thread is not None:
+        for field, base in (("OffsetKThreadTeb", thread.address), ("OffsetEprocessPeb", thread.process)):
+            try:
+                address = read_pointer(memory, base + block[field])
+            except MemoryReadError:
+                continue
+            if is_pointer(address):
+                yield Wanted(address & -PAGE, PAGE)
+
+
 def pages_of_parameters(parameters: Iterable[int]) -> Iterator[Wanted]:
     """Give the pages that bug check parameters point at."""
     for number, parameter in enumerate(parameters, 1):
@@ -161,27 +214,89 @@ def pages_of_parameters(parameters: Iterable[int]) -> Iterator[Wanted]:
             yield Wanted(parameter & -PAGE, PAGE, f"page at bug check parameter {number}")
 
 
-def windows(piece: Piece, seen: set[int]) -> Iterator[Wanted]:
-    """Give a window at every pointer that stands in a piece of memory. seen: pointers that had theirs already."""
-    skip = -piece.address % 8
-    count = max(len(piece.data) - skip, 0) // 8
-    for value in struct.unpack_from(f"<{count}Q", piece.data, skip):
+def windows(memory: VirtualMemory, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
+    """Give a window at every pointer that stands in a piece of memory: WINDOW bytes, or the whole I/O object there.
+
+    seen: pointers that had their window already.
+    """
+    aligned = piece.data[-piece.address % 8 :]
+    for (value,) in struct.iter_unpack("<Q", aligned[: len(aligned) & -8]):
         if value not in seen and is_pointer(value):
             seen.add(value)
-            yield Wanted(value, WINDOW)
+            yield Wanted(value, max(WINDOW, io_object_size(memory, value)), holds_pointers=True)
 
 
-def thread_stack(memory: VirtualMemory, kernel: Kernel, address: int) -> Wanted | None:
-    """Give the stack of the thread at an address, if one is there that is switched out."""
+def thread_memory(memory: VirtualMemory, kernel: Kernel, address: int, *, whole_stack: bool) -> Iterator[Wanted]:
+    """Give the thread at an address and its stack, if there is one that is switched out; else nothing.
+
+    whole_stack: from its limit up, as the engine saves those that a bug check names; else from its stack pointer up.
+    """
     try:
         if address % 16 or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
-            return None
+            return
     except MemoryReadError:
-        return None
+        return
     thread = read_thread(memory, kernel.debugger_data, address)
     if thread is None or not thread.owns(thread.kernel_stack):
-        return None
-    return Wanted(thread.kernel_stack, min(thread.stack_base - thread.kernel_stack, STACK_OF_THREAD))
+        return
+    start = thread.stack_limit if whole_stack and thread.stack_limit is not None else thread.kernel_stack
+    yield Wanted(address, kernel.debugger_data["SizeEThread"])
+    yield Wanted(start, thread.stack_base - start)
+
+
+def bug_check_lists(memory: VirtualMemory, kernel: Kernel, bug_check: BugCheck) -> Iterator[Wanted]:
+    """Give the entries of the lists that a bug check hands over.
+
+    0x9F with parameter 1 = 3 points at nt!_TRIAGE_9F_POWER: lists of IRPs and of threads, and a work queue (Microsoft's
+    bug check reference names the fields; their offsets were measured on a dump). The queue is a KPRIQUEUE, its list
+    links the threads that serve it.
+    """
+    code, (reason, _, triage, _) = bug_check.code & 0x0FFF_FFFF, bug_check.parameters
+    if (code, reason) != (DRIVER_POWER_STATE_FAILURE, 3):
+        return
+    try:
+        head = TRIAGE_9F_POWER.parse(memory.read(triage, TRIAGE_9F_POWER.size))
+    except MemoryReadError:
+        return
+    if head.number("Signature") != TRIAGE_9F_SIGNATURE:
+        return
+    yield Wanted(triage, WINDOW, holds_pointers=True)
+    for name in ("IrpList", "ThreadList"):
+        for entry in _list_entries(memory, head.number(name)):
+            yield Wanted(entry, WINDOW, holds_pointers=True)
+    block, queue = kernel.debugger_data, head.number("DelayedWorkQueue")
+    yield Wanted(queue, PAGE, holds_pointers=True)
+    for entry in _list_entries(memory, queue + block["OffsetKPriQueueThreadListHead"]):
+        thread = entry - block["OffsetKThreadQueueListEntry"]
+        yield from thread_memory(memory, kernel, thread, whole_stack=True)
+
+
+def _list_entries(memory: VirtualMemory, head: int) -> Iterator[int]:
+    entry = head
+    for _ in range(MAX_LIST_ENTRIES):
+        try:
+            entry = read_pointer(memory, entry)
+        except MemoryReadError:
+            return
+        if entry == head:
+            return
+        yield entry
+
+
+def io_object_size(memory: VirtualMemory, address: int) -> int:
+    """Give the size of the device object, driver object or IRP at an address, 0 if there is none (wdm.h)."""
+    if address < LOWEST_KERNEL or address % 8:
+        return 0
+    try:
+        kind, size = struct.unpack("<HH", memory.read(address, 4))
+    except MemoryReadError:
+        return 0
+    smallest = {IO_TYPE_DEVICE: DEVICE_OBJECT_SIZE, IO_TYPE_DRIVER: DRIVER_OBJECT_SIZE, IO_TYPE_IRP: IRP_SIZE}.get(kind)
+    if smallest is None or size < smallest:
+        return 0
+    if kind == IO_TYPE_IRP and (size - IRP_SIZE) % IO_STACK_LOCATION_SIZE:
+        return 0
+    return int(size)
 
 
 def page_table_entries(kernel: Kernel, pages: Iterable[int], levels: int) -> Iterator[Wanted]:
