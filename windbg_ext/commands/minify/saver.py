@@ -66,6 +66,8 @@ class Saver:
         seen: set[int] = set()
         addresses: list[int] = []
         pieces = roots
+        if self._account.full:
+            self._account.lose_for_size(part)
         for level in range(WINDOW_LEVELS):
             found: list[Piece] = []
             for index, piece in enumerate(pieces):

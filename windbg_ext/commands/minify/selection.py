@@ -151,7 +151,7 @@ def process_memory(target: Target, block: DebuggerData, process: int) -> Virtual
 
 
 def registered_blocks(memory: VirtualMemory, kernel: Kernel) -> Iterator[Wanted]:
-    """Give what kernel and drivers registered for small dumps, a list of IopNumTriageDumpDataBlocks {u64 start, u64 end}.
+    """Give what kernel and drivers registered for small dumps: IopNumTriageDumpDataBlocks times {u64 start, u64 end}.
 
     Measured on dumps of Windows 10 and 11: the second quadword is the end, not the length.
     """

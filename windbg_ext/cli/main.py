@@ -1,0 +1,82 @@
+"""From arguments to an exit status: 0 done, 1 the answer is no, 2 wrong use, 3 the dump cannot be read."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from windbg_ext.cli import minify
+from windbg_ext.cli.console import Terminal
+from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+DONE, NO, WRONG_USE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+COMMANDS = (minify,)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="windbg-ext",
+        description="Small memory dumps out of large Windows kernel crash dumps.",
+        epilog="Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 a file cannot be read or written.",
+    )
+    parser.add_argument("--version", action="version", version=f"windbg-ext {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.NAME, help=command.SUMMARY, description=command.DESCRIPTION)
+        command.add_options(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    console = Terminal()
+    try:
+        options = build_parser().parse_args(arguments)
+        with _terminable():
+            return int(options.run(options, console))
+    except UsageError as error:
+        console.complain(str(error))
+        return WRONG_USE
+    except DumpError as error:
+        console.complain(str(error))
+        return UNREADABLE
+    except KeyboardInterrupt:
+        console.complain("interrupted; nothing was left behind")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that the interpreter's last flush has a place
+        return DONE
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a request to end (SIGTERM) unwind like Ctrl+C, so that no temporary file stays behind."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

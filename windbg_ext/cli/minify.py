@@ -1,0 +1,50 @@
+"""The options of `minify` and how it is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.cli.options import byte_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from windbg_ext.cli.console import Console
+
+NAME = "minify"
+SUMMARY = "make a small memory dump out of a complete, active or kernel dump"
+DESCRIPTION = """\
+Writes a small memory dump that WinDbg opens and that answers what the large dump answered: registers and stacks of
+every processor, modules, bug check, secondary data. Exit status 1: it was written, but something that a debugger needs
+was not in the source or did not fit."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", help="the dump to read, for example MEMORY.DMP")
+    parser.add_argument("destination", nargs="?", help="the file to write (default: a new name beside the source)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the destination if it exists")
+    parser.add_argument("--size", type=byte_size, metavar="SIZE", help="the most that the file may take, such as 256K")
+    parser.add_argument("--comment", metavar="TEXT", help="a comment for the header, as .dump /c writes it")
+    parser.add_argument("--salvage", action="store_true", help="leave out what damaged kernel structures lead to")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Make the dump and print what went in; gives the exit status."""
+    from windbg_ext.commands.minify import minify  # only when it is run: --help should not wait for it
+    from windbg_ext.render.json import minify_json
+    from windbg_ext.render.text import minify_text
+
+    with console.progress() as progress:
+        report = minify(
+            options.source,
+            options.destination,
+            overwrite=options.overwrite,
+            size=options.size,
+            comment=options.comment,
+            salvage=options.salvage,
+            progress=progress,
+        )
+    console.write(minify_json(report) if options.json else minify_text(report))
+    return 0 if report.complete else 1
