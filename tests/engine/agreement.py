@@ -92,13 +92,13 @@ def processor_questions(dump: Path) -> tuple[str, str, str]:
     return ("r", "kn", f"dq {stack_pointer} L40")
 
 
-def ask(engine: Engine, dump: Path, processors: int) -> dict[Question, Reply]:
-    """Puts every question about a machine with so many processors to `dump`.  Raises EngineError."""
+def questions(dump: Path, processors: int) -> list[str]:
+    """The commands to put to a dump of a machine with so many processors."""
     per_processor = processor_questions(dump)
     commands = [*MACHINE_QUESTIONS, *per_processor]
     for processor in range(processors):
         commands += [f"~{processor}s", *per_processor]
-    return dict(replies(commands, engine.ask(dump, commands)))
+    return commands
 
 
 def replies(commands: list[str], session: Session) -> Iterator[tuple[Question, Reply]]:
@@ -118,10 +118,10 @@ def replies(commands: list[str], session: Session) -> Iterator[tuple[Question, R
 
 def meaning(command: str, answer: Answer) -> str | None:
     """The answer without what is not about the dump: missing images, the time of day, the state of symbols."""
-    if any(line.strip() and not IMAGE_LOADING.match(line) for line in answer.of_kinds("Error").splitlines()):
+    if any(line.strip() and not IMAGE_LOADING.match(line) for line in answer.of_kinds("Error").split("\n")):
         return None
-    printed = answer.of_kinds("Normal", "Warning").splitlines()
-    lines = [line.rstrip() for line in printed if not IMAGE_LOADING.match(line)]
+    printed = answer.of_kinds("Normal", "Warning").split("\n")  # not splitlines: a dump's text may hold its separators
+    lines = [line.rstrip(" ") for line in printed if not IMAGE_LOADING.match(line)]
     if command == ".lastevent":
         lines = [line for line in lines if not line.startswith("  debugger time: ")]
     elif command == "lm":
@@ -132,8 +132,8 @@ def meaning(command: str, answer: Answer) -> str | None:
 def measure_agreement(engine: Engine, source: Path, small: Path) -> Agreement:
     """Puts every question to both dumps.  Raises EngineError, also when one of them does not open."""
     header = read_dump_header(source)
-    processors = header.processors if header else 1
-    return compare(ask(engine, source, processors), ask(engine, small, processors))
+    commands = questions(source, header.processors if header else 1)
+    return compare(*(dict(replies(commands, engine.ask(dump, commands))) for dump in (source, small)))
 
 
 def compare(expected: dict[Question, Reply], actual: dict[Question, Reply]) -> Agreement:

@@ -27,8 +27,8 @@ OPENING = (
     r"Copyright \(c\) Microsoft Corporation\. All rights reserved\.",
     r"Loading Dump File \[.+\]",
     r"(Mini Kernel|Kernel Bitmap|Kernel Complete) Dump File: .+",
-    r"(Symbol|Executable) search path is: .*",
-    r"Windows \d+ Kernel Version \d+ .+",
+    r"(Symbol|Executable) search path is:.*",
+    r"Windows .+ Kernel Version \d+ .+",
     r"Product: .+",
     r"Built by: .+",
     r"Machine Name:",
@@ -55,5 +55,5 @@ def complaints(session: Session) -> list[str]:
 
 def _unusual_lines(answer: Answer, kinds: tuple[str, ...], usual: tuple[str, ...]) -> list[str]:
     # kind by kind: the engine may begin a line of one kind before it has ended one of another
-    lines = [line.rstrip() for kind in kinds for line in answer.of_kinds(kind).splitlines()]
+    lines = [line.rstrip() for kind in kinds for line in answer.of_kinds(kind).split("\n")]
     return [line for line in lines if line and not any(re.fullmatch(pattern, line) for pattern in usual)]

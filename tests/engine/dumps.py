@@ -39,11 +39,6 @@ def read_dump_header(path: Path) -> DumpHeader | None:
     return DumpHeader(machine, processors, bug_check, dump_type)
 
 
-def sample_dumps(*dump_types: int) -> list[Path]:
-    """The samples of these types."""
-    return _dumps_in(SAMPLES, dump_types)
-
-
 def given_dumps(*dump_types: int) -> list[Path]:
     """The dumps of these types in the folder that WINDBG_EXT_DUMPS names; none without it."""
     folder = os.environ.get("WINDBG_EXT_DUMPS")
