@@ -6,7 +6,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from samples.builder.contexts import context_buffer, exception_record
-from samples.builder.kernel import physical_memory_descriptor
+from samples.builder.kernel import VARIABLES, physical_memory_descriptor
 from windbg_ext.structs.header import DUMP_HEADER64, FILL, SIGNATURE, VALID_DUMP_64, DumpType, Machine
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def build_header(crashed: CrashedMachine, dump_type: DumpType, writer: Writer, a
     )
     if writer is Writer.DEBUGGER:
         return header.replace(WriterStatus=0)
-    database = int.from_bytes(crashed.system.read(crashed.variables["MmPfnDatabase"], 8), "little")
+    database = {**VARIABLES, **machine.variables}["MmPfnDatabase"]
     return header.replace(
         PfnDataBase=database, VersionUser=bytes(32), SecondaryDataState=0, Attributes=attributes, BootId=7
     )

@@ -51,7 +51,6 @@ def spoil_debugger_data(crashed: CrashedMachine) -> None:
 
 
 def loop_page_tables(crashed: CrashedMachine) -> None:
-    """Let every entry of the root's kernel half point at the root itself."""
+    """Let every entry of every root point at the root itself."""
     for space in crashed.spaces.values():
-        entries = struct.pack("<Q", space.root << 12 | KERNEL_PAGE) * 256
-        crashed.memory.write(space.root, 256 * 8, entries)
+        crashed.memory.write(space.root, 0, struct.pack("<Q", space.root << 12 | KERNEL_PAGE) * 512)
