@@ -39,8 +39,8 @@ DEVICE_FRAME = 0xFEE00
 """The local APIC: below 4 GB, never RAM."""
 DISPATCHER_HEADER_PROCESS = 3
 KLDR_SIZE = 0xA0
-PEB_LDR, PEB_MODULES = 0x800, 0x880
-"""Where the loader data lies in the page of the PEB."""
+PEB_LDR, PEB_MODULES, PEB_MODULE_STEP = 0x800, 0x880, 0x180
+"""Where the loader data and its entries lie in the page of the PEB."""
 GDT_LIMIT, IDT_LIMIT = 0x57, 0x1FF
 CR0, CR4 = 0x80050031, 0x350EF8
 
@@ -317,23 +317,24 @@ def _write_processes(crashed: CrashedMachine) -> None:
 
 
 def _write_user_half(space: AddressSpace, process: Process) -> None:
-    """Write a PEB with the list of loaded images behind it, in one page, and the images' first pages."""
+    """Write the images' first pages and a PEB with the list of loaded images behind it, in one page."""
+    for module in process.modules:
+        space.ensure(module.base, PAGE_SIZE)
+        space.write(module.base, image_header(module))
+    listed = process.modules if process.modules_listed else ()
     loader = process.peb + PEB_LDR
-    heads = [loader + offset for offset in (0x10, 0x20, 0x30)]
-    entries = [process.peb + PEB_MODULES + index * 0x180 for index in range(len(process.modules))]
+    entries = [process.peb + PEB_MODULES + index * PEB_MODULE_STEP for index in range(len(listed))]
     space.ensure(process.peb, PAGE_SIZE)
     space.write(process.peb + 0x10, struct.pack("<QQ", process.modules[0].base, loader))
     space.write(loader, struct.pack("<IIQ", 0x58, 1, 0))
-    for module, entry in zip(process.modules, entries):
+    for module, entry in zip(listed, entries):
         path, name = module.path.encode("utf-16-le"), module.name.encode("utf-16-le")
         space.write(entry + 0x30, struct.pack("<QQI", module.base, module.base + ENTRY_POINT, module.size))
         space.write(entry + 0x48, struct.pack("<HH4xQ", len(path), len(path) + 2, entry + 0xC0))
         space.write(entry + 0x58, struct.pack("<HH4xQ", len(name), len(name) + 2, entry + 0xC0 + len(path) - len(name)))
         space.write(entry + 0x80, struct.pack("<I", module.time_date_stamp))
         space.write(entry + 0xC0, path + b"\0\0")
-        space.ensure(module.base, PAGE_SIZE)
-        space.write(module.base, image_header(module))
-    for index, head in enumerate(heads):
+    for index, head in enumerate((loader + 0x10, loader + 0x20, loader + 0x30)):
         for address, forward, backward in _link(head, [entry + 0x10 * index for entry in entries]):
             space.write(address, struct.pack("<QQ", forward, backward))
 

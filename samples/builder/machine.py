@@ -52,13 +52,18 @@ class UnloadedDriver:
 
 @dataclass(frozen=True)
 class Process:
-    """address: of the EPROCESS; modules, peb: of the user half, if it has one."""
+    """address: of the EPROCESS; peb: address of the PEB, 0 if there is no user half; modules: its images.
+
+    modules_listed: the loader has listed them in the PEB. A debugger shows them then, but never those of a small dump:
+    the samples, which small dumps are compared with, have a process whose loader has not run yet.
+    """
 
     name: str
     address: int
     process_id: int
     peb: int = 0
     modules: tuple[Module, ...] = ()
+    modules_listed: bool = False
 
 
 class ThreadState(enum.IntEnum):

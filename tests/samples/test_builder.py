@@ -66,6 +66,21 @@ def test_a_machine_can_be_given_another_register() -> None:
     assert struct.unpack_from("<Q", data, 0x348 + 0x98) == (0xFFFF8888_00000000,)
 
 
+def test_a_process_can_list_its_modules_in_its_peb() -> None:
+    processes = tuple(replace(process, modules_listed=True) for process in MACHINE.processes)
+    dump = RawDump(build(replace(SAMPLE, machine=replace(MACHINE, processes=processes))))
+    process = MACHINE.processes[-1]
+    head = dump.read_u64(process.peb + 0x18) + 0x10  # PEB.Ldr, InLoadOrderModuleList
+    found = []
+    entry = dump.read_u64(head)
+    while entry != head:
+        length = int.from_bytes(dump.read(entry + 0x58, 2), "little")
+        name = dump.read(dump.read_u64(entry + 0x60), length).decode("utf-16-le")
+        found.append((name, dump.read_u64(entry + 0x30), dump.read_u64(entry + 0x40)))
+        entry = dump.read_u64(entry)
+    assert found == [(module.name, module.base, module.size) for module in process.modules]
+
+
 def test_a_looped_module_list_never_gets_back_to_its_head() -> None:
     dump = RawDump(build(SAMPLE, loop_module_list))
     seen: list[int] = []
