@@ -321,13 +321,12 @@ def _write_user_half(space: AddressSpace, process: Process) -> None:
     for module in process.modules:
         space.ensure(module.base, PAGE_SIZE)
         space.write(module.base, image_header(module))
-    listed = process.modules if process.modules_listed else ()
     loader = process.peb + PEB_LDR
-    entries = [process.peb + PEB_MODULES + index * PEB_MODULE_STEP for index in range(len(listed))]
+    entries = [process.peb + PEB_MODULES + index * PEB_MODULE_STEP for index in range(len(process.modules))]
     space.ensure(process.peb, PAGE_SIZE)
-    space.write(process.peb + 0x10, struct.pack("<QQ", process.modules[0].base, loader))
+    space.write(process.peb + 0x10, struct.pack("<QQ", process.image_base, loader))
     space.write(loader, struct.pack("<IIQ", 0x58, 1, 0))
-    for module, entry in zip(listed, entries):
+    for module, entry in zip(process.modules, entries):
         path, name = module.path.encode("utf-16-le"), module.name.encode("utf-16-le")
         space.write(entry + 0x30, struct.pack("<QQI", module.base, module.base + ENTRY_POINT, module.size))
         space.write(entry + 0x48, struct.pack("<HH4xQ", len(path), len(path) + 2, entry + 0xC0))

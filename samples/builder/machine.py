@@ -52,18 +52,18 @@ class UnloadedDriver:
 
 @dataclass(frozen=True)
 class Process:
-    """address: of the EPROCESS; peb: address of the PEB, 0 if there is no user half; modules: its images.
+    """address: of the EPROCESS; peb: address of the PEB, 0 if there is no user half; image_base: of its program.
 
-    modules_listed: the loader has listed them in the PEB. A debugger shows them then, but never those of a small dump:
-    the samples, which small dumps are compared with, have a process whose loader has not run yet.
+    modules: the images that its loader has listed in the PEB. A debugger lists them too, but never those of a small
+    dump: the process of the samples, which small dumps are compared with, has a loader that has not run yet.
     """
 
     name: str
     address: int
     process_id: int
     peb: int = 0
+    image_base: int = 0
     modules: tuple[Module, ...] = ()
-    modules_listed: bool = False
 
 
 class ThreadState(enum.IntEnum):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from samples.builder.contexts import USER_SELECTORS, context_buffer, exception_record
+from samples.builder.images import image_header
 from samples.builder.machine import (
     SYSTEM,
     Backing,
@@ -154,6 +155,7 @@ def _objects() -> tuple[Placement, ...]:
         Placement(PAGED_POOL, PAGED_OUT_TEXT, Backing.TRANSITION),
         Placement(PAGED_POOL + 0x1000, b"in no kernel dump", Backing.LEFT_OUT),
         Placement(PAGED_POOL + 0x2000, b"", Backing.DEVICE),
+        *(Placement(module.base, image_header(module), process=USER_PROCESS) for module in USER_MODULES),
         Placement(USER_STACK + 0x780, user_stack, process=USER_PROCESS),
         Placement(USER_STACK + 0x800, b"on the user stack", process=USER_PROCESS),
         Placement(TEB + 0x30, struct.pack("<Q", TEB), process=USER_PROCESS),
@@ -165,7 +167,7 @@ TRIAGE_BLOCKS = ((OBJECTS + 0x1880, OBJECTS + 0x18C0), (FAULTY.base + 0x1000, FA
 
 
 @dataclass(frozen=True)
-class _Crash:
+class Crash:
     """What the crashing processor was doing: registers, what is on its stack, what the header says."""
 
     bug_check: BugCheck
@@ -198,7 +200,7 @@ def _stack_base(index: int) -> int:
     return STACKS + STACK_STEP * (index + 1) - 0x1000
 
 
-def driver_irql_crash() -> _Crash:
+def driver_irql_crash() -> Crash:
     """Describe a 0xD1: the driver touched paged pool, which was in transition, at DISPATCH_LEVEL."""
     fault = FAULTY.base + FAULT
     bug_check = BugCheck(DRIVER_IRQL_NOT_LESS_OR_EQUAL, (PAGED_POOL, 2, 1, fault))
@@ -208,16 +210,17 @@ def driver_irql_crash() -> _Crash:
         *(_waiting_thread(), KERNEL_BASE + SWITCHED, PROGRAM + 0x1234, USER_STACK + 0x800, 0, 0),
     )
     exception = ExceptionRecord(BREAKPOINT, KERNEL_BASE + BUG_CHECK_EX)
-    return _Crash(bug_check, exception, words, USER_PROCESS, _stack_base(0) - 0x780)
+    return Crash(bug_check, exception, words, USER_PROCESS, _stack_base(0) - 0x780)
 
 
-def system_thread_exception_crash() -> _Crash:
+def system_thread_exception_crash() -> Crash:
     """Describe a 0x1000007E: an access violation in a worker thread, its record and context on the stack."""
     fault = FAULTY.base + FAULT
     stack = _stack_base(0) - 0x1A00
     record, context = stack + 0x400, stack + 0x500
     bug_check = BugCheck(EXCEPTION_NOT_HANDLED_M, (ACCESS_VIOLATION, fault, record, context))
-    exception = ExceptionRecord(ACCESS_VIOLATION, fault, flags=0, parameters=(0, 0x10))
+    violation = ExceptionRecord(ACCESS_VIOLATION, fault, flags=0, parameters=(1, 0x10))
+    exception = ExceptionRecord(BREAKPOINT, KERNEL_BASE + BUG_CHECK_EX)
     registers = {"Rip": fault, "Rsp": stack + 0xB00, "Rcx": 0x10, "Rbx": OBJECTS + 0x40, "R15": THREADS}
     words = (
         *(KERNEL_BASE + AFTER_BUG_CHECK, 0x7E, ACCESS_VIOLATION, fault, record, context),
@@ -225,11 +228,11 @@ def system_thread_exception_crash() -> _Crash:
     )
     at_fault = struct.pack("<6Q", FAULTY.base + AFTER_CALL, OBJECTS + 0x440, THREADS, KERNEL_BASE + SWITCHED, 0, 0)
     placements = (
-        Placement(record, exception_record(exception)),
+        Placement(record, exception_record(violation)),
         Placement(context, context_buffer(registers)),
         Placement(stack + 0xB00, at_fault),
     )
-    return _Crash(bug_check, exception, words, SYSTEM, stack, registers, placements)
+    return Crash(bug_check, exception, words, SYSTEM, stack, registers, placements)
 
 
 def _waiting_thread() -> int:
@@ -243,7 +246,7 @@ def plausible_machine(
     large_page_frame: int,
     processors: int = 2,
     crashed: int = 0,
-    crash: _Crash | None = None,
+    crash: Crash | None = None,
     extended_state: bool = False,
 ) -> Machine:
     """Give a machine of so many processors of which one crashed.
@@ -300,7 +303,7 @@ def plausible_machine(
         processors=tuple(running),
         processes=(
             Process(SYSTEM, PROCESSES, 4),
-            Process(USER_PROCESS, PROCESSES + 0x1000, 4660, PEB, USER_MODULES),
+            Process(USER_PROCESS, PROCESSES + 0x1000, 4660, PEB, PROGRAM),
         ),
         threads=tuple(threads),
         modules=MODULES,

@@ -1,7 +1,8 @@
 """What differs between the kernels that a machine may run: the size and the offsets in its debugger data block.
 
-Sources: the debugger data blocks of real dumps (19041, 26100; the structure sizes of 7601 and 9600), public symbols as
-`dt` prints them. `OffsetPrcbContext` of 7601 and 9600 and their DPC fields are modelled: a debugger goes by the block.
+Sources: the debugger data blocks of real dumps (all of 19041 and 26100, the structure sizes of 7601 and 9600), public
+symbols as `dt` prints them. Modelled for want of either, in 7601 and 9600: what lies in the PRCB behind its first 0x600
+bytes, and OffsetEThreadIrpList; 26100's build string. A debugger goes by the block, so the dumps are consistent.
 """
 
 from __future__ import annotations

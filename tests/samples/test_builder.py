@@ -12,6 +12,7 @@ from raw_dump import RawDump
 
 from samples.builder import SAMPLES, build
 from samples.builder.physical import PhysicalMemory, runs_of
+from samples.builder.plausible import USER_MODULES
 from samples.builder.sparse import patterned, ram_of, write_sparse
 from samples.builder.tweaks import (
     DATA_BLOCK_ENCODED,
@@ -67,9 +68,9 @@ def test_a_machine_can_be_given_another_register() -> None:
 
 
 def test_a_process_can_list_its_modules_in_its_peb() -> None:
-    processes = tuple(replace(process, modules_listed=True) for process in MACHINE.processes)
-    dump = RawDump(build(replace(SAMPLE, machine=replace(MACHINE, processes=processes))))
-    process = MACHINE.processes[-1]
+    process = replace(MACHINE.processes[-1], modules=USER_MODULES)
+    machine = replace(MACHINE, processes=(*MACHINE.processes[:-1], process))
+    dump = RawDump(build(replace(SAMPLE, machine=machine)))
     head = dump.read_u64(process.peb + 0x18) + 0x10  # PEB.Ldr, InLoadOrderModuleList
     found = []
     entry = dump.read_u64(head)
@@ -78,7 +79,7 @@ def test_a_process_can_list_its_modules_in_its_peb() -> None:
         name = dump.read(dump.read_u64(entry + 0x60), length).decode("utf-16-le")
         found.append((name, dump.read_u64(entry + 0x30), dump.read_u64(entry + 0x40)))
         entry = dump.read_u64(entry)
-    assert found == [(module.name, module.base, module.size) for module in process.modules]
+    assert found == [(module.name, module.base, module.size) for module in USER_MODULES]
 
 
 def test_a_looped_module_list_never_gets_back_to_its_head() -> None:

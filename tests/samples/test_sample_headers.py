@@ -65,11 +65,11 @@ def test_the_context_in_the_header_is_a_kernel_context_with_the_crash_registers(
 def test_an_exception_crash_has_the_context_of_the_exception_in_its_header() -> None:
     data = build(sample_named("complete-bitmap"))
     assert struct.unpack_from("<I", data, 0x38) == (0x1000007E,)
-    code, at, _, context = struct.unpack_from("<4Q", data, 0x40)
+    code, at, record, context = struct.unpack_from("<4Q", data, 0x40)
     dump = RawDump(data)
     assert struct.unpack_from("<Q", data, 0x348 + 0xF8) == (at,)
     assert dump.read(context, 0x4D0) == data[0x348 : 0x348 + 0x4D0]
-    assert struct.unpack_from("<I", data, 0xF00) == (code,)
+    assert dump.read(record, 4) == struct.pack("<I", code)
 
 
 @each_large_sample
