@@ -1,0 +1,288 @@
+"""Every structure's size and fields, against tables typed from public documents (see the heading of each)."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import windbg_ext.structs
+from windbg_ext.structs.layout import Layout
+
+# layout: its size, then "offset size name" of each field, all hexadecimal
+
+FILE_HEADERS = """
+# windows-rs DUMP_HEADER64, kdmp-parser-structs.h
+DUMP_HEADER64 2000
+    0    4 Signature            88  2BC PhysicalMemoryBlock
+    4    4 ValidDump           348  BB8 ContextRecord
+    8    4 MajorVersion        F00   98 Exception
+    C    4 MinorVersion        F98    4 DumpType
+   10    8 DirectoryTableBase  FA0    8 RequiredDumpSpace
+   18    8 PfnDataBase         FA8    8 SystemTime
+   20    8 PsLoadedModuleList  FB0   80 Comment
+   28    8 PsActiveProcessHead 1030   8 SystemUpTime
+   30    4 MachineImageType    1038   4 MiniDumpFields
+   34    4 NumberProcessors    103C   4 SecondaryDataState
+   38    4 BugCheckCode        1040   4 ProductType
+   40   20 BugCheckParameter   1044   4 SuiteMask
+   60   20 VersionUser         1048   4 WriterStatus
+   80    8 KdDebuggerDataBlock 104D   1 KdSecondaryVersion
+  1050   4 Attributes          1054   4 BootId
+# mindumpdef.h, kdmp-parser PHYSMEM_DESC
+PHYSICAL_MEMORY_DESCRIPTOR64 10
+  0 4 NumberOfRuns  8 8 NumberOfPages
+PHYSICAL_MEMORY_RUN64 10
+  0 8 BasePage  8 8 PageCount
+# winnt.h
+EXCEPTION_RECORD64 98
+   0  4 ExceptionCode  4 4 ExceptionFlags  8 8 ExceptionRecord  10 8 ExceptionAddress  18 4 NumberParameters
+  20 78 ExceptionInformation
+# kdmp-parser BMP_HEADER64
+BITMAP_HEADER64 38
+  0 4 Signature  4 4 ValidDump  8 4 DumpOptions  20 8 HeaderSize  28 8 TotalPresentPages  30 8 Pages
+# kdmp-parser RDMP_HEADER64
+RDMP_HEADER64 30
+  0 4 Marker  4 4 Signature  8 4 ValidDump  10 8 MetadataSize  18 8 FirstPageOffset
+  20 4 NumberOfRanges  28 8 TotalNumberOfPages
+# ntoseye tagged.rs
+DUMP_BLOB_FILE_HEADER 10
+  0 8 Signature  8 4 HeaderSize  C 4 BuildNumber
+DUMP_BLOB_HEADER 20
+  0 4 HeaderSize  4 10 Tag  14 4 DataSize  18 4 PrePad  1C 4 PostPad
+"""
+
+SMALL_DUMPS = """
+# rizin dmp_specs.h, Ghidra TriageDump.java
+TRIAGE_DUMP64 80
+   0 4 ServicePackBuild       34  4 DriverCount
+   4 4 SizeOfDump             38  4 StringPoolOffset
+   8 4 ValidOffset            3C  4 StringPoolSize
+   C 4 ContextOffset          40  4 BrokenDriverOffset
+  10 4 ExceptionOffset        44  4 TriageOptions
+  14 4 MmOffset               48  8 TopOfStack
+  18 4 UnloadedDriversOffset  50 10 ArchitectureSpecific
+  1C 4 PrcbOffset             60  8 DataPageAddress
+  20 4 ProcessOffset          68  4 DataPageOffset
+  24 4 ThreadOffset           6C  4 DataPageSize
+  28 4 CallStackOffset        70  4 DebuggerDataOffset
+  2C 4 SizeOfCallStack        74  4 DebuggerDataSize
+  30 4 DriverListOffset       78  4 DataBlocksOffset
+  7C 4 DataBlocksCount
+TRIAGE_DATA_BLOCK 10
+  0 8 Address  8 4 Offset  C 4 Size
+# ntoseye triage.rs: a u32, then a KLDR entry from 8 on
+DUMP_DRIVER_ENTRY64 90
+   0  4 DriverNameOffset  38 8 DllBase  40 8 EntryPoint  48 4 SizeOfImage  50 10 FullDllName  60 10 BaseDllName
+  70  4 Flags  80 4 CheckSum  88 4 TimeDateStamp
+DUMP_UNLOADED_DRIVERS64 38
+   0  8 NameLength  8 8 NameBuffer  10 18 DriverName  28 8 StartAddress  30 8 EndAddress
+"""
+
+KERNEL = """
+# winnt.h
+CONTEXT 4D0
+  30 4 ContextFlags  34 4 MxCsr
+  38 2 SegCs  3A 2 SegDs  3C 2 SegEs  3E 2 SegFs  40 2 SegGs  42 2 SegSs  44 4 EFlags
+  48 8 Dr0  50 8 Dr1  58 8 Dr2  60 8 Dr3  68 8 Dr6  70 8 Dr7
+  78 8 Rax  80 8 Rcx  88 8 Rdx  90 8 Rbx  98 8 Rsp  A0 8 Rbp  A8 8 Rsi  B0 8 Rdi
+  B8 8 R8   C0 8 R9   C8 8 R10  D0 8 R11  D8 8 R12  E0 8 R13  E8 8 R14  F0 8 R15  F8 8 Rip
+CONTEXT_EX 18
+  0 4 AllOffset  4 4 AllLength
+# dt nt!_KSPECIAL_REGISTERS: Gdtr and Idtr are KDESCRIPTORs, a limit at 6 and a base at 8
+KSPECIAL_REGISTERS 70
+   0 8 Cr0  8 8 Cr2  10 8 Cr3  18 8 Cr4  56 2 GdtrLimit  58 8 GdtrBase  66 2 IdtrLimit  68 8 IdtrBase
+# dt nt!_UNICODE_STRING, nt!_KLDR_DATA_TABLE_ENTRY, nt!_UNLOADED_DRIVERS
+UNICODE_STRING64 10
+  0 2 Length  2 2 MaximumLength  8 8 Buffer
+KLDR_DATA_TABLE_ENTRY64 80
+   0 8 Flink  8 8 Blink  30 8 DllBase  38 8 EntryPoint  40 4 SizeOfImage
+  48 2 FullNameLength  50 8 FullNameBuffer  58 2 BaseNameLength  60 8 BaseNameBuffer  68 4 Flags  78 4 CheckSum
+UNLOADED_DRIVERS64 28
+   0 2 NameLength  2 2 NameMaximumLength  8 8 NameBuffer  10 8 StartAddress  18 8 EndAddress  20 8 CurrentTime
+# learn.microsoft.com, bug check 0x9F
+TRIAGE_9F_POWER 20
+   0 2 Signature  2 2 Revision  8 8 IrpList  10 8 ThreadList  18 8 DelayedWorkQueue
+# PE/COFF specification
+IMAGE_DOS_HEADER 40
+   0 2 e_magic  3C 4 e_lfanew
+IMAGE_NT_HEADERS 5C
+   0 4 Signature  4 2 Machine  8 4 TimeDateStamp  28 4 AddressOfEntryPoint  50 4 SizeOfImage  54 4 SizeOfHeaders
+  58 4 CheckSum
+"""
+
+DEBUGGER_DATA = """
+# WDBGEXTS.H
+KDDEBUGGER_DATA64 368
+    0 8 ListFlink                     8 8 ListBlink
+   10 4 OwnerTag                     14 4 Size
+   18 8 KernBase                     20 8 BreakpointWithStatus
+   28 8 SavedContext                 30 2 ThCallbackStack
+   32 2 NextCallback                 34 2 FramePointer
+   36 2 PaeEnabled                   38 8 KiCallUserMode
+   40 8 KeUserCallbackDispatcher     48 8 PsLoadedModuleList
+   50 8 PsActiveProcessHead          58 8 PspCidTable
+   60 8 ExpSystemResourcesList       68 8 ExpPagedPoolDescriptor
+   70 8 ExpNumberOfPagedPools        78 8 KeTimeIncrement
+   80 8 KeBugCheckCallbackListHead   88 8 KiBugcheckData
+   90 8 IopErrorLogListHead          98 8 ObpRootDirectoryObject
+   A0 8 ObpTypeObjectType            A8 8 MmSystemCacheStart
+   B0 8 MmSystemCacheEnd             B8 8 MmSystemCacheWs
+   C0 8 MmPfnDatabase                C8 8 MmSystemPtesStart
+   D0 8 MmSystemPtesEnd              D8 8 MmSubsectionBase
+   E0 8 MmNumberOfPagingFiles        E8 8 MmLowestPhysicalPage
+   F0 8 MmHighestPhysicalPage        F8 8 MmNumberOfPhysicalPages
+  100 8 MmMaximumNonPagedPoolInBytes 108 8 MmNonPagedSystemStart
+  110 8 MmNonPagedPoolStart         118 8 MmNonPagedPoolEnd
+  120 8 MmPagedPoolStart            128 8 MmPagedPoolEnd
+  130 8 MmPagedPoolInformation      138 8 MmPageSize
+  140 8 MmSizeOfPagedPoolInBytes    148 8 MmTotalCommitLimit
+  150 8 MmTotalCommittedPages       158 8 MmSharedCommit
+  160 8 MmDriverCommit              168 8 MmProcessCommit
+  170 8 MmPagedPoolCommit           178 8 MmExtendedCommit
+  180 8 MmZeroedPageListHead        188 8 MmFreePageListHead
+  190 8 MmStandbyPageListHead       198 8 MmModifiedPageListHead
+  1A0 8 MmModifiedNoWritePageListHead 1A8 8 MmAvailablePages
+  1B0 8 MmResidentAvailablePages    1B8 8 PoolTrackTable
+  1C0 8 NonPagedPoolDescriptor      1C8 8 MmHighestUserAddress
+  1D0 8 MmSystemRangeStart          1D8 8 MmUserProbeAddress
+  1E0 8 KdPrintCircularBuffer       1E8 8 KdPrintCircularBufferEnd
+  1F0 8 KdPrintWritePointer         1F8 8 KdPrintRolloverCount
+  200 8 MmLoadedUserImageList       208 8 NtBuildLab
+  210 8 KiNormalSystemCall          218 8 KiProcessorBlock
+  220 8 MmUnloadedDrivers           228 8 MmLastUnloadedDriver
+  230 8 MmTriageActionTaken         238 8 MmSpecialPoolTag
+  240 8 KernelVerifier              248 8 MmVerifierData
+  250 8 MmAllocatedNonPagedPool     258 8 MmPeakCommitment
+  260 8 MmTotalCommitLimitMaximum   268 8 CmNtCSDVersion
+  270 8 MmPhysicalMemoryBlock       278 8 MmSessionBase
+  280 8 MmSessionSize               288 8 MmSystemParentTablePage
+  290 8 MmVirtualTranslationBase
+  298 2 OffsetKThreadNextProcessor  29A 2 OffsetKThreadTeb
+  29C 2 OffsetKThreadKernelStack    29E 2 OffsetKThreadInitialStack
+  2A0 2 OffsetKThreadApcProcess     2A2 2 OffsetKThreadState
+  2A4 2 OffsetKThreadBStore         2A6 2 OffsetKThreadBStoreLimit
+  2A8 2 SizeEProcess                2AA 2 OffsetEprocessPeb
+  2AC 2 OffsetEprocessParentCID     2AE 2 OffsetEprocessDirectoryTableBase
+  2B0 2 SizePrcb                    2B2 2 OffsetPrcbDpcRoutine
+  2B4 2 OffsetPrcbCurrentThread     2B6 2 OffsetPrcbMhz
+  2B8 2 OffsetPrcbCpuType           2BA 2 OffsetPrcbVendorString
+  2BC 2 OffsetPrcbProcStateContext  2BE 2 OffsetPrcbNumber
+  2C0 2 SizeEThread
+  2C8 8 KdPrintCircularBufferPtr    2D0 8 KdPrintBufferSize
+  2D8 8 KeLoaderBlock
+  2E0 2 SizePcr                     2E2 2 OffsetPcrSelfPcr
+  2E4 2 OffsetPcrCurrentPrcb        2E6 2 OffsetPcrContainedPrcb
+  2E8 2 OffsetPcrInitialBStore      2EA 2 OffsetPcrBStoreLimit
+  2EC 2 OffsetPcrInitialStack       2EE 2 OffsetPcrStackLimit
+  2F0 2 OffsetPrcbPcrPage           2F2 2 OffsetPrcbProcStateSpecialReg
+  2F4 2 GdtR0Code                   2F6 2 GdtR0Data
+  2F8 2 GdtR0Pcr                    2FA 2 GdtR3Code
+  2FC 2 GdtR3Data                   2FE 2 GdtR3Teb
+  300 2 GdtLdt                      302 2 GdtTss
+  304 2 Gdt64R3CmCode               306 2 Gdt64R3CmTeb
+  308 8 IopNumTriageDumpDataBlocks  310 8 IopTriageDumpDataBlocks
+  318 8 VfCrashDataBlock            320 8 MmBadPagesDetected
+  328 8 MmZeroedPageSingleBitErrorsDetected 330 8 EtwpDebuggerData
+  338 2 OffsetPrcbContext           33A 2 OffsetPrcbMaxBreakpoints
+  33C 2 OffsetPrcbMaxWatchpoints
+  340 4 OffsetKThreadStackLimit     344 4 OffsetKThreadStackBase
+  348 4 OffsetKThreadQueueListEntry 34C 4 OffsetEThreadIrpList
+  350 2 OffsetPrcbIdleThread        352 2 OffsetPrcbNormalDpcState
+  354 2 OffsetPrcbDpcStack          356 2 OffsetPrcbIsrStack
+  358 2 SizeKDPC_STACK_FRAME        35A 2 OffsetKPriQueueThreadListHead
+  35C 2 OffsetKThreadWaitReason     360 8 PteBase
+"""
+
+Table = tuple[int, dict[str, tuple[int, int]]]
+
+
+def read_tables(text: str) -> dict[str, Table]:
+    """For each layout its size and, by name, the offset and the size of each field."""
+    tables: dict[str, Table] = {}
+    fields: dict[str, tuple[int, int]] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if line.startswith("#") or not words:
+            continue
+        if not line.startswith(" "):
+            fields = {}
+            tables[words[0]] = int(words[1], 16), fields
+            continue
+        for offset, size, name in zip(words[::3], words[1::3], words[2::3]):
+            fields[name] = int(offset, 16), int(size, 16)
+    return tables
+
+
+TABLES = read_tables(FILE_HEADERS + SMALL_DUMPS + KERNEL + DEBUGGER_DATA)
+
+
+def find_layouts() -> list[Layout]:
+    found: dict[str, Layout] = {}
+    for module in pkgutil.iter_modules(windbg_ext.structs.__path__, "windbg_ext.structs."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Layout):
+                found[value.name] = value
+    return list(found.values())
+
+
+LAYOUTS = find_layouts()
+each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+
+
+def test_every_layout_has_a_table_and_every_table_a_layout() -> None:
+    assert {layout.name for layout in LAYOUTS} == set(TABLES)
+
+
+@each_layout
+def test_a_layout_is_as_long_as_documented(layout: Layout) -> None:
+    size, _ = TABLES[layout.name]
+    assert layout.size == size
+    assert len(layout.blank().build()) == size
+
+
+@each_layout
+def test_a_layout_has_the_documented_fields_at_their_offsets(layout: Layout) -> None:
+    _, fields = TABLES[layout.name]
+    assert layout._offsets == {name: offset for name, (offset, _) in fields.items()}
+
+
+@each_layout
+def test_each_field_is_read_from_its_documented_bytes(layout: Layout) -> None:
+    size, fields = TABLES[layout.name]
+    data = Random(layout.name).randbytes(size)
+    record = layout.parse(data)
+    numbers = record.all_numbers()
+    for name, (offset, length) in fields.items():
+        expected = data[offset : offset + length]
+        if name in numbers:
+            assert record.number(name) == int.from_bytes(expected, "little"), name
+        elif isinstance(layout.blank()._values[name], bytes):
+            assert record.raw(name) == expected, name
+        else:
+            items = record.numbers(name)
+            assert b"".join(item.to_bytes(length // len(items), "little") for item in items) == expected, name
+
+
+@each_layout
+@settings(max_examples=10)
+@given(seed=st.integers(0, 1 << 64))
+def test_whatever_bytes_are_read_are_built_again(layout: Layout, seed: int) -> None:
+    data = Random(seed).randbytes(layout.size)
+    assert layout.parse(data).build() == data
+
+
+@each_layout
+def test_one_changed_field_changes_its_documented_bytes_only(layout: Layout) -> None:
+    size, fields = TABLES[layout.name]
+    data = bytes(range(256)) * (size // 256 + 1)
+    record = layout.parse(data)
+    for name in record.all_numbers():
+        offset, length = fields[name]
+        changed = record.replace(**{name: record.number(name) ^ (1 << 8 * length) - 1}).build()
+        different = [at for at in range(size) if changed[at] != data[at]]
+        assert different == list(range(offset, offset + length)), name
