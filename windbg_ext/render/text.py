@@ -27,13 +27,17 @@ def size(count: int) -> str:
     return f"{count:,} bytes" if unit == "bytes" else f"{value:,.1f} {unit}"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def minify_text(report: MinifyReport) -> str:
     """Give the report of `minify`: what went in, what was left out and why."""
     return "\n".join(_minify_lines(report))
 
 
 def _minify_lines(report: MinifyReport) -> Iterator[str]:
-    what = f"{report.processors} processors, {report.modules} modules"
+    what = f"{_count(report.processors, 'processor')}, {_count(report.modules, 'module')}"
     yield f"{plain(str(report.destination))}: {size(report.bytes)}, {what}"
     yield ""
     rows = [(part.part, f"{part.bytes:,}", part.blocks) for part in report.parts]

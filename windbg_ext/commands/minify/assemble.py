@@ -33,7 +33,8 @@ SALVAGE = "--salvage goes on without it"
 class Assembled:
     """A small dump and the account of it.
 
-    with_secondary: whether the secondary data of the source goes behind it; complete: nothing that the engine needs,
+    with_secondary: whether the secondary data of the source goes behind it; processors: how many a debugger can show;
+    complete: nothing that the engine needs,
     and nothing because of a size limit, is left out.
     """
 
@@ -41,6 +42,7 @@ class Assembled:
     with_secondary: bool
     parts: tuple[Part, ...]
     left_out: tuple[LeftOut, ...]
+    processors: int
     complete: bool
 
 
@@ -80,6 +82,7 @@ def assemble(
 
     saver = Saver(account, memory, progress)
     of_processors = saver.save("processors", selection.processors(target, kernel, crashed))
+    processors = 1 if account.full else len(kernel.processors)
     saver.save("data registered by drivers", selection.registered_blocks(memory, kernel))
     saver.save("kernel variables", selection.kernel_variables(kernel))
     saver.save("code at instruction pointers", selection.code(kernel))
@@ -120,7 +123,7 @@ def assemble(
         drivers=drivers,
         data_blocks=saver.blocks(),
     )
-    return Assembled(small, with_secondary, account.parts, tuple(account.left_out), account.complete)
+    return Assembled(small, with_secondary, account.parts, tuple(account.left_out), processors, account.complete)
 
 
 def _damages(target: Target, kernel: Kernel) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ class MinifyReport:
     """What `minify` did.
 
     bytes: length of the destination; parts: what went in, most important first; left_out: what did not, and why;
-    processors, modules: how many the small dump has; complete: nothing that the engine needs, and nothing because of
+    processors, modules: how many a debugger can show; complete: nothing that the engine needs, and nothing because of
     a size limit, was left out.
     """
 
@@ -91,7 +91,7 @@ def minify(
             bytes=length,
             parts=made.parts,
             left_out=tuple(left_out),
-            processors=len(kernel.processors),
+            processors=made.processors,
             modules=len(made.dump.drivers),
             complete=made.complete,
         )

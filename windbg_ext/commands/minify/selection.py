@@ -109,9 +109,12 @@ def call_stack(kernel: Kernel, crashed: Processor) -> Wanted:
 
 
 def processors(target: Target, kernel: Kernel, crashed: Processor) -> Iterator[Wanted]:
-    """Give the list of processors, then for each its control block, the context that it points at, and its stack."""
+    """Give each processor's control block, the context that it points at and its stack, then the list of processors.
+
+    The list comes last: with it, the engine wants every control block in a data block and shows no registers at all
+    where the first is missing; without it, it shows the crashing processor from the small dump's own parts.
+    """
     block = kernel.debugger_data
-    yield Wanted(block["KiProcessorBlock"], 8 * len(kernel.processors), "KiProcessorBlock", essential=True)
     for processor in _crashed_first(kernel):
         yield Wanted(processor.prcb, block["SizePrcb"], f"KPRCB of processor {processor.number}", essential=True)
         if processor.context_address is not None:
@@ -122,6 +125,7 @@ def processors(target: Target, kernel: Kernel, crashed: Processor) -> Iterator[W
             yield call_stack(kernel, crashed)
         if processor.context is not None:
             yield _stack(target, block, processor, processor.context.stack_pointer)
+    yield Wanted(block["KiProcessorBlock"], 8 * len(kernel.processors), "KiProcessorBlock", essential=True)
 
 
 def _stack(target: Target, block: DebuggerData, processor: Processor, stack_pointer: int) -> Wanted:
