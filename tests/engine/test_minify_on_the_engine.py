@@ -73,7 +73,7 @@ def test_the_engine_answers_the_same_about_a_large_dump_and_its_small_dump(
     assert agreement.asked > 0
 
 
-@pytest.mark.parametrize("packed", given(*LARGE))
+@pytest.mark.parametrize("packed", [*samples(*LARGE), *given(*LARGE)])
 def test_our_small_dump_holds_what_the_engine_saves_and_is_not_much_larger(
     packed: Path, engine: Engine, unpacked: Prepare, minified: Prepare, tmp_path: Path
 ) -> None:
