@@ -16,7 +16,7 @@ from windbg_ext.structs.header import DUMP_HEADER64, EXCEPTION_RECORD64, DumpTyp
 from windbg_ext.structs.triage import (
     DUMP_DRIVER_ENTRY64,
     DUMP_UNLOADED_DRIVERS64,
-    MM_TRIAGE_SIZE,
+    MM_TRIAGE,
     TRIAGE_DATA_BLOCK,
     TRIAGE_DUMP64,
     TRIAGE_OPTIONS_ALL,
@@ -140,7 +140,7 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
 
     return SmallDumpParts(
         triage=triage,
-        mm=up_to_next("MmOffset", MM_TRIAGE_SIZE),
+        mm=up_to_next("MmOffset", MM_TRIAGE.size),
         unloaded_drivers=_unloaded_extent(file, triage.number("UnloadedDriversOffset")),
         prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
         process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),

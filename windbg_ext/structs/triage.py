@@ -50,7 +50,24 @@ TRIAGE_SIGNATURE = b"TRGD"
 TRIAGE_OPTIONS_ALL = 0xFFFFFFFF
 """What the debugger engine writes; the kernel writes the options it was asked for."""
 
-MM_TRIAGE_SIZE = 0x50
+MM_TRIAGE = Layout(
+    "MM_TRIAGE",
+    0x50,
+    [
+        (0x00, "Version", U32),
+        (0x04, "Size", U32),
+        (0x08, "MmSpecialPoolTag", U32),
+        (0x0C, "MmTriageActionTaken", U32),
+        (0x14, "KernelVerifier", U32),
+        (0x18, "MaximumNonPagedPoolPages", U64),
+        (0x20, "AllocatedNonPagedPoolPages", U64),
+        (0x28, "PagedPoolMaximumPages", U64),
+        (0x38, "CommittedPages", U64),
+        (0x40, "CommittedPagesPeak", U64),
+        (0x48, "CommitLimitMaximum", U64),
+    ],
+)
+"""The MM part at MmOffset, in pages; the fields are named after the variables that the engine fills them from."""
 
 
 class MiniDumpFields(enum.IntFlag):

@@ -78,7 +78,7 @@ def assemble(
     debugger_data = _whole(account, "debugger data block", block.data)
     drivers = _drivers(account, kernel)
     unloaded = _unloaded_drivers(account, kernel)
-    mm = _whole(account, "MM information", build.mm_information())
+    mm = _whole(account, "MM information", build.mm_information(memory, block))
 
     saver = Saver(account, memory, progress)
     of_processors = saver.save("processors", selection.processors(target, kernel, crashed))

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.dump.header import FILL_32
 from windbg_ext.dump.small import Driver
-from windbg_ext.errors import UsageError
+from windbg_ext.errors import MemoryReadError, UsageError
+from windbg_ext.memory.x64 import PAGE_SHIFT
 from windbg_ext.structs.header import Attributes
-from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE_SIZE
+from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE
 
 if TYPE_CHECKING:
+    from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.kernel.modules import Module, ModuleList, UnloadedDriver
+    from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layout import Record
 
 COMMENT_LENGTH = 127
@@ -75,6 +78,36 @@ def unloaded(unloaded_driver: UnloadedDriver) -> Record:
     )
 
 
-def mm_information() -> bytes:
-    """Give the MM part: version 1, its size, and zeros, as the debugger engine writes it for Windows 10 and 11."""
-    return (1).to_bytes(4, "little") + MM_TRIAGE_SIZE.to_bytes(4, "little") + bytes(MM_TRIAGE_SIZE - 8)
+def mm_information(memory: VirtualMemory, block: DebuggerData) -> bytes:
+    """Give the MM part, from the variables that the debugger data block points at, as the debugger engine fills it.
+
+    Measured: a different value behind each pointer, and where it came out. Windows 10 and 11 leave most of these
+    pointers 0; what cannot be read stays 0.
+    """
+
+    def u32(field: str) -> int:
+        return _variable(memory, block[field], 4)
+
+    def u64(field: str) -> int:
+        return _variable(memory, block[field], 8)
+
+    return MM_TRIAGE.blank(
+        Version=1,
+        Size=MM_TRIAGE.size,
+        MmSpecialPoolTag=u32("MmSpecialPoolTag"),
+        MmTriageActionTaken=u32("MmTriageActionTaken"),
+        KernelVerifier=u32("KernelVerifier"),
+        MaximumNonPagedPoolPages=u32("MmMaximumNonPagedPoolInBytes") >> PAGE_SHIFT,
+        AllocatedNonPagedPoolPages=u64("MmAllocatedNonPagedPool"),
+        PagedPoolMaximumPages=u32("MmSizeOfPagedPoolInBytes") >> PAGE_SHIFT,
+        CommittedPages=u64("MmTotalCommittedPages"),
+        CommittedPagesPeak=u64("MmPeakCommitment"),
+        CommitLimitMaximum=u64("MmTotalCommitLimitMaximum"),
+    ).build()
+
+
+def _variable(memory: VirtualMemory, address: int, size: int) -> int:
+    try:
+        return int.from_bytes(memory.read(address, size), "little") if address else 0
+    except MemoryReadError:
+        return 0
