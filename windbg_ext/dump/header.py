@@ -125,9 +125,9 @@ def _u64(record: Record, field: str) -> int | None:
 
 
 def _text(field: bytes) -> str | None:
-    if field[:4] in (FILL, bytes(4)):
+    if field == FILL * (len(field) // len(FILL)):
         return None
-    return field.split(b"\0", 1)[0].decode("latin-1")
+    return field.split(b"\0", 1)[0].decode("latin-1") or None
 
 
 def _physical_memory(block: bytes) -> tuple[PhysicalMemoryRun, ...] | None:
