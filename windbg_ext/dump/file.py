@@ -22,6 +22,8 @@ class DumpFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        if self.path.is_fifo():  # opening it would wait for a writer
+            raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(path))
         try:
             self._file = self.path.open("rb", buffering=0)
             self.size = self._file.seek(0, os.SEEK_END)
@@ -34,6 +36,8 @@ class DumpFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes from `offset`; fewer where the file ends. OSError as the system reports it."""
+        if offset >= self.size:  # no seek: an offset out of a damaged dump may be more than the system can take
+            return b""
         pieces: list[bytes] = []
         with self._lock:
             self._file.seek(offset)
