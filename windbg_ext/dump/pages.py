@@ -26,7 +26,7 @@ from windbg_ext.structs.bodies import (
 from windbg_ext.structs.header import DUMP_HEADER64, DumpType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from windbg_ext.dump.file import DumpFile
     from windbg_ext.dump.header import DumpHeader
@@ -71,7 +71,7 @@ class RunPages:
         """runs: (first page frame, count) in the order of the file."""
         counts: list[tuple[int, int]] = list(runs)
         starts = accumulate((count for _, count in counts), initial=0)
-        placed = sorted((base, count, start) for (base, count), start in zip(counts, starts))
+        placed = sorted((base, count, start) for (base, count), start in zip(counts, starts) if count)
         self._bases = [base for base, _, _ in placed]
         self._runs = placed
         self._first = first_page_offset
@@ -99,7 +99,7 @@ def _check_runs(field: str, runs: list[tuple[int, int]]) -> None:
     for index, (base, count) in enumerate(runs):
         if base + count > MAX_PFN:
             raise DumpError(f"{field}[{index}]", f"page frames 0x{base:x} + 0x{count:x} are beyond 52 bits", PLAUSIBLE)
-    by_base = sorted(enumerate(runs), key=lambda item: item[1])
+    by_base = sorted((item for item in enumerate(runs) if item[1][1]), key=lambda item: item[1])
     for (_, (base, count)), (index, (next_base, _)) in zip(by_base, by_base[1:]):
         if base + count > next_base:
             raise DumpError(f"{field}[{index}]", f"page frame 0x{next_base:x} is in two runs", PLAUSIBLE)
@@ -108,6 +108,7 @@ def _check_runs(field: str, runs: list[tuple[int, int]]) -> None:
 BLOCK_BYTES = 4096
 """Bytes of the bitmap per entry of the rank directory: 128 MiB of physical memory."""
 CHUNK_BYTES = 1 << 20
+"""Bytes of a bitmap or a list of ranges that are read at once."""
 
 
 class BitmapPages:
@@ -207,15 +208,25 @@ def _read_ranges(file: DumpFile, dump_type: DumpType) -> RunPages:
         raise DumpError("range header.FirstPageOffset", why, PLAUSIBLE)
     if first_page > file.size:
         raise DumpError("range header.FirstPageOffset", f"0x{first_page:x} is beyond the end of the file", PLAUSIBLE)
-    length = (first_page - ranges) // 16 * 16
-    runs = list(struct.iter_unpack("<QQ", file.read_field("ranges", ranges, length)))
-    if dump_type is DumpType.RANGES_FULL:
-        count = header.number("NumberOfRanges")
-        if count > len(runs):
-            why = f"{count}, there is room for {len(runs)} before the first page"
-            raise DumpError("range header.NumberOfRanges", why, PLAUSIBLE)
-        runs = runs[:count]
-    else:
-        runs = [(base, count) for base, count in runs if count]  # no count is known: unused room is zeros
+    room = (first_page - ranges) // RANGE.size
+    count = header.number("NumberOfRanges") if dump_type is DumpType.RANGES_FULL else room
+    if count > room:
+        why = f"{count}, there is room for {room} before the first page"
+        raise DumpError("range header.NumberOfRanges", why, PLAUSIBLE)
+    runs = list(_read_range_list(file, ranges, count * RANGE.size))
     _check_runs("range", runs)
     return RunPages(runs, first_page)
+
+
+RANGE = struct.Struct("<QQ")
+
+
+def _read_range_list(file: DumpFile, offset: int, length: int) -> Iterator[tuple[int, int]]:
+    """Give (first page frame, count) up to the first entry of zeros: types 8 and 9 do not tell how many there are."""
+    for start in range(0, length, CHUNK_BYTES):
+        for base, count in RANGE.iter_unpack(
+            file.read_field("ranges", offset + start, min(CHUNK_BYTES, length - start))
+        ):
+            if not base and not count:
+                return
+            yield base, count
