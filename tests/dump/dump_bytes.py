@@ -1,0 +1,90 @@
+"""Dumps written by hand, with nothing but struct and the offsets that public documents give.
+
+Offsets: windows-rs DUMP_HEADER64 and PHYSICAL_MEMORY_DESCRIPTOR64, kdmp-parser BMP_HEADER64 and RDMP_HEADER64.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windbg_ext.dump.file import DumpFile
+from windbg_ext.dump.header import read_header
+from windbg_ext.dump.pages import read_page_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.dump.pages import PageSource
+
+PAGE_SIZE = 0x1000
+AMD64 = 0x8664
+Runs = list[tuple[int, int]]
+
+
+@contextmanager
+def file_of(data: bytes) -> Iterator[DumpFile]:
+    """An open file with these bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "test.dmp"
+        path.write_bytes(data)
+        with DumpFile(path) as file:
+            yield file
+
+
+@contextmanager
+def pages_of(data: bytes) -> Iterator[PageSource]:
+    """The pages of a dump with these bytes."""
+    with file_of(data) as file:
+        source = read_page_source(file, read_header(file))
+        assert source is not None
+        yield source
+
+
+def header_of(data: bytes) -> DumpHeader:
+    with file_of(data) as file:
+        return read_header(file)
+
+
+def patched(data: bytes, offset: int, form: str, *values: int | bytes) -> bytes:
+    """The same bytes but for some numbers at an offset, packed as struct does it."""
+    changed = bytearray(data)
+    struct.pack_into("<" + form, changed, offset, *values)
+    return bytes(changed)
+
+
+def header(dump_type: int, runs: Sequence[tuple[int, int]] | None = None) -> bytes:
+    """A header in which everything else but signature and machine is the fill, as no writer left it."""
+    data = patched(b"PAGE" * 0x800, 0, "8s", b"PAGEDU64")
+    data = patched(data, 0x30, "I", AMD64)
+    data = patched(data, 0xF98, "I", dump_type)
+    if runs is not None:
+        data = patched(data, 0x88, "IIQ", len(runs), 0, sum(count for _, count in runs))
+        for index, (base, count) in enumerate(runs):
+            data = patched(data, 0x98 + 16 * index, "QQ", base, count)
+    return data
+
+
+def bitmap_dump(bitmap: bytes, bits: int, first_page: int = 0, present: int = 0, dump_type: int = 5) -> bytes:
+    """A bitmap dump up to its first page, which directly follows the bitmap if no offset is given."""
+    first_page = first_page or 0x2038 + len(bitmap)
+    body = struct.pack("<8sI20xQQQ", b"SDMPDUMP", 1, first_page, present, bits)
+    return (header(dump_type) + body + bitmap).ljust(first_page, b"\0")
+
+
+def ranges_dump(dump_type: int, ranges: Sequence[tuple[int, int]], count: int | None = None, room: int = 0) -> bytes:
+    """A range dump up to its first page. count: NumberOfRanges if it is not the truth; room: unused entries."""
+    first_page = 0x2030 + 16 * (len(ranges) + room)
+    counts = (len(ranges) if count is None else count, sum(pages for _, pages in ranges)) if dump_type == 0xA else (0, 0)
+    body = struct.pack("<I8s4xQQQQ", 0x40, b"RDMPDUMP", first_page - 0x2020, first_page, *counts)
+    return header(dump_type) + body + b"".join(struct.pack("<QQ", *item) for item in ranges) + bytes(16 * room)
+
+
+def naive_offsets(first_page: int, ranges: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """The file offset of every page frame, by writing down all of them in the order of the file."""
+    frames = [pfn for base, count in ranges for pfn in range(base, base + count)]
+    return {pfn: first_page + PAGE_SIZE * index for index, pfn in enumerate(frames)}
