@@ -57,23 +57,24 @@ class Session:
 
 @dataclass(frozen=True)
 class Engine:
-    """How to start session.py: the command line of a Windows Python with pykd, and the environment it needs."""
+    """python: the command that starts a CPython 3.9 for Windows with pykd."""
 
     python: tuple[str, ...]
-    environment: dict[str, str]
 
     @classmethod
     def find(cls) -> Engine:
         """The engine of this machine.  Raises MissingEngineError."""
-        return cls(*(_native_python() if sys.platform == "win32" else _python_under_wine()))
+        return cls(_native_python() if sys.platform == "win32" else _python_under_wine())
 
     def ask(self, dump: Path, commands: Sequence[str]) -> Session:
         """Opens `dump` and runs `commands` one after the other.  Raises EngineError."""
         with tempfile.TemporaryDirectory(prefix="engine-") as folder:
             request, answer = Path(folder, "request.json"), Path(folder, "answer.json")
             request.write_text(json.dumps({"dump": windows_path(dump), "commands": list(commands)}), encoding="utf-8")
+            # What PYTHONPATH and the like say is for the Python of the tests, not for that of the engine.
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
             # An empty symbol path means Microsoft's symbol server; a folder without symbols keeps every session alike.
-            environment = {**os.environ, **self.environment, "_NT_SYMBOL_PATH": windows_path(Path(folder))}
+            environment["_NT_SYMBOL_PATH"] = windows_path(Path(folder))
             command = [*self.python, *map(windows_path, (SESSION_SCRIPT, request, answer))]
             # No pipes: Wine's services inherit them, outlive the session by seconds, and would keep them open.
             quiet = subprocess.DEVNULL
@@ -101,19 +102,19 @@ def _answer(outputs: list[list[str]]) -> Answer:
     return Answer(tuple((kind, text) for kind, text in outputs))
 
 
-def _native_python() -> tuple[tuple[str, ...], dict[str, str]]:
+def _native_python() -> tuple[str, ...]:
     for python in ((sys.executable,), ("py", "-3.9")):
         try:
             if subprocess.run([*python, "-c", "import pykd"], capture_output=True).returncode == 0:
-                return python, {}
+                return python
         except FileNotFoundError:
             continue
     raise MissingEngineError("no debugger engine: neither this Python nor `py -3.9` has pykd (pip install pykd)")
 
 
-def _python_under_wine() -> tuple[tuple[str, ...], dict[str, str]]:
+def _python_under_wine() -> tuple[str, ...]:
     home = Path(os.environ.get("ENGINE_HOME") or Path.home() / ".cache" / "windbg-ext-engine")
     python = home / "winpython"
     if not python.exists():
         raise MissingEngineError(f"no debugger engine in {home}; {SETUP_HINT}")
-    return (str(python),), {}
+    return (str(python),)
