@@ -34,8 +34,9 @@ class Terminal:
         print(text)
 
     def complain(self, line: str) -> None:
-        """Show an error, one line."""
-        print(f"windbg-ext: {line}", file=sys.stderr)
+        """Show an error, one line, whatever characters the names in it have."""
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        print(f"windbg-ext: {shown}", file=sys.stderr)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
