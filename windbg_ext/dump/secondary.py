@@ -58,6 +58,9 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
             break
         blobs.append(SecondaryBlob(uuid.UUID(bytes_le=header.raw("Tag")), first, header.number("DataSize")))
         at = min(end, file.size)
+    else:
+        if _read(file, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
+            problem = f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
     return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem)
 
 
