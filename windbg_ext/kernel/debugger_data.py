@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TAG_OFFSET = KDDEBUGGER_DATA64.offset("OwnerTag")
 FIELD = "KdDebuggerDataBlock"
+LARGEST_KERNEL = 64 << 20
+"""Bytes of the kernel's image that are searched: the one of Windows 11 takes 20 MB."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,21 @@ DAMAGED = "the dump is damaged or not one that Windows wrote"
 
 
 def _is_encoded(memory: VirtualMemory, address: int) -> bool:
-    """Tell by the fields that are zero in every block: encoded, they all are the same value, and it is not zero.
+    """Tell whether decoding leads to the tag of the block, whatever the keys are.
 
-    The kernel encodes each quadword by itself with the same keys (Volatility and Rekall describe how).
+    Every quadword is encoded by itself with the same keys: exclusive or, bytes reversed, exclusive or, rotated,
+    exclusive or (Volatility and Rekall describe it). So the exclusive or of two encoded quadwords is that of the plain
+    ones, reversed and rotated. Every block has fields that are zero: their encoded value is the most common one.
     """
     try:
         block = memory.read(address, SMALLEST_SIZE & ~7)
     except MemoryReadError:
         return False
     quadwords = [value for (value,) in struct.iter_unpack("<Q", block)]
-    value, count = Counter(quadwords).most_common(1)[0]
-    return value not in (0, (1 << 64) - 1) and count >= 4 and len(set(quadwords)) > len(quadwords) // 2
+    zero = Counter(quadwords).most_common(1)[0][0]
+    mixed = quadwords[TAG_OFFSET // 8] ^ zero
+    turned = (mixed << turn | mixed >> 64 - turn for turn in range(64))
+    return any((value & (1 << 64) - 1).to_bytes(8, "big")[:4] == OWNER_TAG for value in turned)
 
 
 def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
@@ -93,7 +99,7 @@ def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
         )
     except MemoryReadError as error:
         raise DumpError(FIELD, f"{unknown}, and the module list cannot be read: {error}", DAMAGED) from None
-    base, size = entry.number("DllBase"), entry.number("SizeOfImage")
+    base, size = entry.number("DllBase"), min(entry.number("SizeOfImage"), LARGEST_KERNEL)
     for piece in memory.present(base, size):
         at = piece.data.find(OWNER_TAG)
         while at != -1:
