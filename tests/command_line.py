@@ -1,0 +1,83 @@
+"""The command line as tests run it: in this process, or as a process of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windbg_ext.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: exit status, standard output, standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+def run(*arguments: object) -> Outcome:
+    """Run `windbg-ext` with these arguments in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as leaving:  # argparse does so for --help, --version and wrong use
+            status = int(leaving.code or 0)
+    return Outcome(status, out.getvalue(), err.getvalue())
+
+
+def command(*arguments: object) -> list[str]:
+    """Give the command that runs `windbg-ext` with these arguments as a process of its own."""
+    return [sys.executable, "-m", "windbg_ext", *(str(argument) for argument in arguments)]
+
+
+def environment(**changes: str) -> Mapping[str, str]:
+    """Give the environment for such a process: this one's, from which the package can be imported."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **changes}
+
+
+def run_process(*arguments: object, timeout: float = 60, **changes: str) -> Outcome:
+    """Run `windbg-ext` as a process of its own, without a terminal. changes: environment variables."""
+    done = subprocess.run(
+        command(*arguments), env=environment(**changes), capture_output=True, timeout=timeout, check=False
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Give every file below a folder with what is in it; folders, and links that lead nowhere, with nothing."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def refusal(folder: Path, *arguments: object) -> str:
+    """Run `windbg-ext minify`, which has to refuse: status 3, one line of error, no output, the folder as it was.
+
+    Gives the line.
+    """
+    before = contents(folder)
+    outcome = run("minify", *arguments)
+    check_refusal(outcome)
+    assert contents(folder) == before
+    return outcome.err.rstrip("\n")
+
+
+def check_refusal(outcome: Outcome) -> None:
+    """Assert exit status 3, one line on standard error and nothing on standard output."""
+    assert outcome.status == 3, outcome
+    assert outcome.err.startswith("windbg-ext: "), outcome
+    assert outcome.err.endswith("\n"), outcome
+    assert len(outcome.err.splitlines()) == 1, outcome
+    assert outcome.out == "", outcome

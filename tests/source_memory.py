@@ -1,0 +1,44 @@
+"""The memory of a sample as its builder laid it out: what a small dump of it may hold, byte by byte."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from samples.builder.kernel import crash
+from samples.builder.writers import Bitmap, Ranges, all_ram
+
+if TYPE_CHECKING:
+    from samples.builder import Sample, Tweak
+
+PAGE = 0x1000
+
+
+class SourceMemory:
+    """The virtual memory that a sample's file holds: pages that are mapped and whose page frame is in it."""
+
+    def __init__(self, sample: Sample, tweak: Tweak | None = None) -> None:
+        self.crashed = crash(sample.machine)
+        if tweak is not None:
+            tweak(self.crashed)
+        select = sample.format.select if isinstance(sample.format, (Bitmap, Ranges)) else all_ram
+        bitmap = select(self.crashed)
+        self.frames = {pfn for pfn in range(len(bitmap) * 8) if bitmap[pfn // 8] >> pfn % 8 & 1}
+        machine = sample.machine
+        self._crash_space = self.crashed.space_of(machine.processors[machine.crashed].current_thread)
+
+    def read(self, address: int, size: int, process: str | None = None) -> bytes:
+        """Read memory as the crashing processor, or a process, saw it; a KeyError where the file does not hold it."""
+        space = self._crash_space if process is None else self.crashed.spaces[process]
+        data = b""
+        while len(data) < size:
+            at = address + len(data)
+            pfn = space.frame(at)
+            if pfn is None or pfn not in self.frames:
+                raise KeyError(hex(at))
+            data += self.crashed.memory.read(pfn)[at % PAGE : at % PAGE + size - len(data)]
+        return data
+
+    def prcb(self, number: int) -> int:
+        """Give the address of a processor's control block."""
+        machine = self.crashed.machine
+        return machine.processors[number].pcr + machine.version.number("OffsetPcrContainedPrcb")
