@@ -15,8 +15,10 @@ from windbg_ext.structs.kernel import (
     IMAGE_DOS_SIGNATURE,
     IMAGE_NT_HEADERS,
     IMAGE_NT_SIGNATURE,
+    IN_LOAD_ORDER_OFFSET,
     KLDR_DATA_TABLE_ENTRY64,
     MAX_UNLOADED_DRIVERS,
+    PEB_LDR_OFFSET,
     UNLOADED_DRIVERS64,
 )
 
@@ -120,6 +122,16 @@ def _read_image_header(memory: VirtualMemory, base: int) -> Record | None:
     except MemoryReadError:
         return None
     return headers if headers.number("Signature") == IMAGE_NT_SIGNATURE else None
+
+
+def read_user_modules(memory: VirtualMemory, block: DebuggerData, process: int) -> ModuleList:
+    """Walk the list of images that a process has loaded; empty where its environment block is not in memory."""
+    try:
+        peb = read_pointer(memory, process + block["OffsetEprocessPeb"])
+        loader = read_pointer(memory, peb + PEB_LDR_OFFSET) if peb else 0
+    except MemoryReadError as error:
+        return ModuleList((), str(error))
+    return read_modules(memory, loader + IN_LOAD_ORDER_OFFSET) if loader else ModuleList(())
 
 
 def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[UnloadedDriver, ...] | None:

@@ -12,7 +12,13 @@ from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.debugger_data import TAG_OFFSET, DebuggerData, read_debugger_data
-from windbg_ext.kernel.modules import ModuleList, UnloadedDriver, read_modules, read_unloaded_drivers
+from windbg_ext.kernel.modules import (
+    ModuleList,
+    UnloadedDriver,
+    read_modules,
+    read_unloaded_drivers,
+    read_user_modules,
+)
 from windbg_ext.kernel.processors import Processor, crashing_processor, read_processors
 from windbg_ext.memory.blocks import BlockMemory
 from windbg_ext.memory.physical import PhysicalMemory
@@ -113,6 +119,7 @@ class Kernel:
     """What the kernel knew of itself when it stopped.
 
     context: the registers in the header; crashed: the processor that they belong to, None if that cannot be told;
+    user_modules: images of the process that ran there, as far as its user memory is in the dump;
     unloaded_drivers: None if the dump does not hold the list.
     """
 
@@ -121,6 +128,7 @@ class Kernel:
     context: Context
     crashed: Processor | None
     modules: ModuleList
+    user_modules: ModuleList
     unloaded_drivers: tuple[UnloadedDriver, ...] | None
 
 
@@ -131,11 +139,14 @@ def read_kernel(target: Target) -> Kernel:
     processors = read_processors(memory, block, header.number_processors)
     context = parse_context(header.record.raw("ContextRecord"))
     head = header.ps_loaded_module_list or block["PsLoadedModuleList"]
+    crashed = crashing_processor(processors, context)
+    thread = crashed.thread if crashed else None
     return Kernel(
         debugger_data=block,
         processors=processors,
         context=context,
-        crashed=crashing_processor(processors, context),
+        crashed=crashed,
         modules=read_modules(memory, head),
+        user_modules=read_user_modules(memory, block, thread.process) if thread else ModuleList(()),
         unloaded_drivers=read_unloaded_drivers(memory, block),
     )

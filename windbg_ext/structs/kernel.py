@@ -30,7 +30,12 @@ KLDR_DATA_TABLE_ENTRY64 = Layout(
         (0x78, "CheckSum", U32),
     ],
 )
-"""An entry of PsLoadedModuleList."""
+"""An entry of PsLoadedModuleList; an LDR_DATA_TABLE_ENTRY of a process begins the same way."""
+
+PEB_LDR_OFFSET = 0x18
+"""PEB64.Ldr."""
+IN_LOAD_ORDER_OFFSET = 0x10
+"""PEB_LDR_DATA64.InLoadOrderModuleList."""
 
 UNLOADED_DRIVERS64 = Layout(
     "UNLOADED_DRIVERS64",

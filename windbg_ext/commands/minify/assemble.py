@@ -181,14 +181,19 @@ def _call_stack(account: Account, memory: VirtualMemory, kernel: Kernel, crashed
 
 
 def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
+    """List the loaded modules, those of the crashing process behind the kernel's.
+
+    The engine reads no list of user-mode images from a small dump; in this one it shows them like any other.
+    """
     drivers: list[Driver] = []
-    for module in kernel.modules.modules:
-        driver = build.driver(module)
-        if not account.fits(driver_size(driver)):
-            account.lose_for_size("driver list")
-            break
-        account.enter("driver list", driver_size(driver))
-        drivers.append(driver)
+    for part, modules in (("driver list", kernel.modules), ("user-mode modules", kernel.user_modules)):
+        for module in modules.modules:
+            driver = build.driver(module)
+            if not account.fits(driver_size(driver)):
+                account.lose_for_size(part)
+                return tuple(drivers)
+            account.enter(part, driver_size(driver))
+            drivers.append(driver)
     return tuple(drivers)
 
 

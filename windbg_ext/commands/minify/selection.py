@@ -131,13 +131,10 @@ def processors(target: Target, kernel: Kernel, crashed: Processor) -> Iterator[W
 def _stack(target: Target, block: DebuggerData, processor: Processor, stack_pointer: int) -> Wanted:
     """Give a processor's stack from its stack pointer up; one in user mode is read in the process that runs there."""
     name = f"stack of processor {processor.number}"
-    length = STACK_OF_PROCESSOR
     if stack_pointer >= LOWEST_KERNEL:
-        if processor.thread is not None and processor.thread.owns(stack_pointer):
-            length = min(length, processor.thread.stack_base - stack_pointer)
-        return Wanted(stack_pointer, length, name, essential=True, holds_pointers=True)
+        return Wanted(stack_pointer, STACK_OF_PROCESSOR, name, essential=True, holds_pointers=True)
     memory = None if processor.thread is None else process_memory(target, block, processor.thread.process)
-    return Wanted(stack_pointer, length, name, holds_pointers=memory is None, memory=memory)
+    return Wanted(stack_pointer, STACK_OF_PROCESSOR, name, holds_pointers=memory is None, memory=memory)
 
 
 def process_memory(target: Target, block: DebuggerData, process: int) -> VirtualMemory | None:
