@@ -33,8 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Make the dump and print what went in; gives the exit status."""
     from windbg_ext.commands.minify import minify  # only when it is run: --help should not wait for it
-    from windbg_ext.render.json import minify_json
-    from windbg_ext.render.text import minify_text
+    from windbg_ext.render.minify import minify_json, minify_text
 
     with console.progress() as progress:
         report = minify(

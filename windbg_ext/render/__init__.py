@@ -1,1 +1,1 @@
-"""Reports of the commands as text and as JSON. Knows no dumps."""
+"""Reports of the commands as text and as JSON, a module each. Knows no dumps."""

@@ -1,15 +1,6 @@
-"""Reports as text for people. ASCII only: WinDbg's Python prints nothing else."""
+"""Text that all reports share. ASCII only: WinDbg's Python prints nothing else."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from tabulate import tabulate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from windbg_ext.commands.minify import MinifyReport
 
 
 def plain(text: str) -> str:
@@ -27,22 +18,6 @@ def size(count: int) -> str:
     return f"{count:,} bytes" if unit == "bytes" else f"{value:,.1f} {unit}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Give a number with its noun: 1 processor, 4 processors."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def minify_text(report: MinifyReport) -> str:
-    """Give the report of `minify`: what went in, what was left out and why."""
-    return "\n".join(_minify_lines(report))
-
-
-def _minify_lines(report: MinifyReport) -> Iterator[str]:
-    what = f"{_count(report.processors, 'processor')}, {_count(report.modules, 'module')}"
-    yield f"{plain(str(report.destination))}: {size(report.bytes)}, {what}"
-    yield ""
-    rows = [(part.part, f"{part.bytes:,}", part.blocks) for part in report.parts]
-    yield tabulate(rows, headers=("What went in", "Bytes", "Blocks"), colalign=("left", "right", "right"))
-    if report.left_out:
-        yield ""
-        yield "Left out:"
-        yield from (f"  {plain(lost.part)}: {plain(lost.why)}" for lost in report.left_out)
