@@ -45,7 +45,11 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     if start is None or not start.startswith(SECONDARY_SIGNATURE):
         return None
     blobs: list[SecondaryBlob] = []
-    at = offset + max(DUMP_BLOB_FILE_HEADER.parse(start).number("HeaderSize"), DUMP_BLOB_FILE_HEADER.size)
+    header_size = DUMP_BLOB_FILE_HEADER.parse(start).number("HeaderSize")
+    at = offset + max(header_size, DUMP_BLOB_FILE_HEADER.size)
+    if at > file.size:
+        why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{file.size:x}"
+        return SecondaryData(offset, DUMP_BLOB_FILE_HEADER.size, (), why)
     problem = None
     while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
         header = DUMP_BLOB_HEADER.parse(data)
@@ -53,8 +57,11 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
             break  # zeros, or what another tool appended
         first = at + DUMP_BLOB_HEADER.size + header.number("PrePad")
         end = first + header.number("DataSize") + header.number("PostPad")
-        if first + header.number("DataSize") > file.size or len(blobs) == MAX_BLOBS:
+        if first + header.number("DataSize") > file.size:
             problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
+            break
+        if len(blobs) == MAX_BLOBS:
+            problem = f"the chain goes on after {MAX_BLOBS} blobs"
             break
         blobs.append(SecondaryBlob(uuid.UUID(bytes_le=header.raw("Tag")), first, header.number("DataSize")))
         at = min(end, file.size)
