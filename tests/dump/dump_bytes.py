@@ -79,7 +79,9 @@ def bitmap_dump(bitmap: bytes, bits: int, first_page: int = 0, present: int = 0,
 def ranges_dump(dump_type: int, ranges: Sequence[tuple[int, int]], count: int | None = None, room: int = 0) -> bytes:
     """A range dump up to its first page. count: NumberOfRanges if it is not the truth; room: unused entries."""
     first_page = 0x2030 + 16 * (len(ranges) + room)
-    counts = (len(ranges) if count is None else count, sum(pages for _, pages in ranges)) if dump_type == 0xA else (0, 0)
+    counts = (
+        (len(ranges) if count is None else count, sum(pages for _, pages in ranges)) if dump_type == 0xA else (0, 0)
+    )
     body = struct.pack("<I8s4xQQQQ", 0x40, b"RDMPDUMP", first_page - 0x2020, first_page, *counts)
     return header(dump_type) + body + b"".join(struct.pack("<QQ", *item) for item in ranges) + bytes(16 * room)
 
