@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WINDOWS_LIMIT = 8 << 20
 """Bytes of windows that are saved when no size is asked for: the file should still go into a mail."""
+WINDOWS_OVERLAP = 4
+"""Windows overlap, and many pointers lead nowhere: so many times the limit is looked at before it is enough."""
 WINDOW_LEVELS = 3
 
 
@@ -29,6 +31,7 @@ class Saver:
 
     def __init__(self, account: Account, memory: VirtualMemory, progress: Progress) -> None:
         self._saved = SavedMemory()
+        self._followed = SavedMemory()
         self._account = account
         self._memory = memory
         self._progress = progress
@@ -50,7 +53,7 @@ class Saver:
                 found += len(piece.data)
                 self._add(part, piece)
                 if wanted.holds_pointers:
-                    followed.append(piece)
+                    followed.extend(self._not_followed(piece))
             if self._account.full:
                 self._account.lose_for_size(part)
                 break
@@ -66,6 +69,8 @@ class Saver:
         seen: set[int] = set()
         addresses: list[int] = []
         pieces = roots
+        limit = max(WINDOWS_LIMIT, self._account.room or 0)
+        looked_at = 0
         if self._account.full:
             self._account.lose_for_size(part)
         for level in range(WINDOW_LEVELS):
@@ -73,19 +78,19 @@ class Saver:
             for index, piece in enumerate(pieces):
                 self._progress(f"{part}, level {level + 1} of {WINDOW_LEVELS}", index, len(pieces))
                 for window in selection.windows(self._memory, piece, seen):
-                    if self._account.full or self._is_enough(part):
+                    if self._account.full:
+                        return addresses
+                    if self._account.size_of(part) >= limit or looked_at >= WINDOWS_OVERLAP * limit:
+                        why = (
+                            f"stopped after {looked_at >> 20} MB of windows, there are more; a larger --size saves more"
+                        )
+                        self._account.lose(part, why, essential=False)
                         return addresses
                     addresses.append(window.address)
+                    looked_at += window.length
                     found.extend(self.save(part, [window]))
             pieces = found
         return addresses
-
-    def _is_enough(self, part: str) -> bool:
-        if self._account.room is not None or self._account.size_of(part) < WINDOWS_LIMIT:
-            return False
-        why = f"pointers lead to more than {WINDOWS_LIMIT >> 20} MB; --size with a larger size saves more"
-        self._account.lose(part, why, essential=False)
-        return True
 
     def _add(self, part: str, piece: Piece) -> None:
         """Add what is new of a piece, if it fits."""
@@ -95,6 +100,15 @@ class Saver:
         for start, end in gaps:
             self._saved.add(Piece(start, piece.data[start - piece.address : end - piece.address]))
             self._account.enter(part, end - start, TRIAGE_DATA_BLOCK.size)
+
+    def _not_followed(self, piece: Piece) -> list[Piece]:
+        """Give the quadwords of a piece that are not on their way to be followed yet: windows overlap a lot."""
+        start, end = piece.address + 7 & -8, piece.address + len(piece.data) & -8
+        gaps = self._followed.missing(start, end - start)
+        fresh = [Piece(at, piece.data[at - piece.address : upto - piece.address]) for at, upto in gaps]
+        for part in fresh:
+            self._followed.add(part)
+        return fresh
 
     def _explain(self, wanted: Wanted, found: int) -> None:
         """Say what is missing of a range that has a name, unless it only goes on into addresses that nothing maps."""
