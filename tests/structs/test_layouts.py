@@ -81,6 +81,11 @@ DUMP_DRIVER_ENTRY64 90
   70  4 Flags  80 4 CheckSum  88 4 TimeDateStamp
 DUMP_UNLOADED_DRIVERS64 38
    0  8 NameLength  8 8 NameBuffer  10 18 DriverName  28 8 StartAddress  30 8 EndAddress
+# asked of the debugger engine: what its .dump /m writes when one of the variables changes
+MM_TRIAGE 50
+   0  4 Version  4 4 Size  8 4 MmSpecialPoolTag  C 4 MmTriageActionTaken  14 4 KernelVerifier
+  18  8 MaximumNonPagedPoolPages  20 8 AllocatedNonPagedPoolPages  28 8 PagedPoolMaximumPages
+  38  8 CommittedPages  40 8 CommittedPagesPeak  48 8 CommitLimitMaximum
 """
 
 KERNEL = """
