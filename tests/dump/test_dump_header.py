@@ -144,7 +144,7 @@ def test_a_cut_header_tells_how_far_the_file_goes() -> None:
 
 
 def test_an_empty_file_is_told_as_one() -> None:
-    with pytest.raises(DumpError, match="^file: is empty; "):
+    with pytest.raises(DumpError, match=r"^file: is empty; "):
         header_of(b"")
 
 
@@ -179,7 +179,7 @@ def test_another_file_is_told_by_what_it_is(start: bytes, name: str) -> None:
 
 
 def test_a_dump_of_32_bit_windows_is_told_as_one() -> None:
-    with pytest.raises(DumpError, match="^ValidDump: a dump of 32-bit Windows"):
+    with pytest.raises(DumpError, match=r"^ValidDump: a dump of 32-bit Windows"):
         header_of(b"PAGEDUMP".ljust(0x1000, b"\0"))
 
 

@@ -88,7 +88,7 @@ def test_the_last_page_frame_of_52_bits_is_no_lie() -> None:
 
 
 def test_a_complete_dump_without_runs_is_refused() -> None:
-    with pytest.raises(DumpError, match="^PhysicalMemoryBlock: was never set"), pages_of(header(1)):
+    with pytest.raises(DumpError, match=r"^PhysicalMemoryBlock: was never set"), pages_of(header(1)):
         pass
 
 
