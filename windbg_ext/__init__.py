@@ -5,9 +5,15 @@ report = minify("MEMORY.DMP", "small.dmp")
 print(report.bytes, report.left_out)
 """
 
-from windbg_ext.commands.minify import LeftOut, MinifyReport, Part, minify
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.version import __version__
+
+if TYPE_CHECKING:
+    from windbg_ext.commands.minify import LeftOut, MinifyReport, Part, minify
 
 __all__ = [
     "DestinationError",
@@ -19,3 +25,12 @@ __all__ = [
     "__version__",
     "minify",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for only then (PEP 562): `windbg-ext --help` and the other commands do not wait for it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from windbg_ext.commands import minify
+
+    return getattr(minify, name)
