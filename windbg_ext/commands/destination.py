@@ -24,8 +24,17 @@ def beside(source: Path) -> Path:
 
 def check_destination(destination: Path, source: Path, *, overwrite: bool) -> None:
     """Refuse, before any work is done, what `replace_file` would refuse after it."""
+    try:
+        _check(destination, source, overwrite=overwrite)
+    except OSError as error:  # a folder that may not be looked into, a name that is too long
+        raise _not_writable(destination, error) from None
+
+
+def _check(destination: Path, source: Path, *, overwrite: bool) -> None:
     if destination.is_dir():
         raise DestinationError("destination", "is a folder", "name the file to write", str(destination))
+    if destination.exists() and not destination.is_file():
+        raise DestinationError("destination", "is a device or a pipe", "name a file", str(destination))
     if destination.exists() and destination.samefile(source):
         raise DestinationError("destination", "is the source itself", "name another file", str(destination))
     if os.path.lexists(destination) and not overwrite:
@@ -55,16 +64,11 @@ def replace_file(destination: Path, source: Path, *, overwrite: bool) -> Iterato
         shutil.copymode(source, temporary)
         _move(temporary, destination, overwrite=overwrite)
     except OSError as error:
-        raise DestinationError(
-            "destination", f"cannot be written ({error.strerror})", _ADVICE, str(destination)
-        ) from None
+        raise _not_writable(destination, error) from None
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-
-
-_ADVICE = "nothing was left behind; write to another folder or disk"
 
 
 def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
@@ -87,4 +91,13 @@ def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
 def _exists(destination: Path) -> DestinationError:
     return DestinationError(
         "destination", "exists", "give another name or --overwrite (/o in WinDbg)", str(destination)
+    )
+
+
+def _not_writable(destination: Path, error: OSError) -> DestinationError:
+    return DestinationError(
+        "destination",
+        f"cannot be written ({error.strerror})",
+        "nothing was left behind; write to another folder or disk",
+        str(destination),
     )
