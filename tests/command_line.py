@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
+import traceback
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,6 +59,25 @@ def run_process(*arguments: object, timeout: float = 60, **changes: str) -> Outc
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def run_changed(change: Callable[[], object], *arguments: object) -> Outcome:
+    """Run `windbg-ext` in a copy of this process that was changed first: less rights, less room."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            change()
+            outcome = run(*arguments)
+        except BaseException:
+            outcome = Outcome(-1, "", traceback.format_exc())
+        os.write(writing, json.dumps(astuple(outcome)).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return Outcome(*json.loads(text))
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Give every file below a folder with what is in it; folders, and links that lead nowhere, with nothing."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
@@ -68,16 +89,16 @@ def refusal(folder: Path, *arguments: object) -> str:
     Gives the line.
     """
     before = contents(folder)
-    outcome = run("minify", *arguments)
-    check_refusal(outcome)
+    line = refusal_of(run("minify", *arguments))
     assert contents(folder) == before
-    return outcome.err.rstrip("\n")
+    return line
 
 
-def check_refusal(outcome: Outcome) -> None:
-    """Assert exit status 3, one line on standard error and nothing on standard output."""
+def refusal_of(outcome: Outcome) -> str:
+    """Assert exit status 3, one line on standard error and nothing on standard output; gives the line."""
     assert outcome.status == 3, outcome
     assert outcome.err.startswith("windbg-ext: "), outcome
     assert outcome.err.endswith("\n"), outcome
     assert len(outcome.err.splitlines()) == 1, outcome
     assert outcome.out == "", outcome
+    return outcome.err.rstrip("\n")

@@ -106,7 +106,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
     outcome = run_process("minify", tmp_path / "pipe.dmp", tmp_path / "small.dmp", timeout=10)
     assert outcome.status == 3
     assert len(outcome.err.splitlines()) == 1
-    assert os.listdir(tmp_path) == ["pipe.dmp"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.dmp"]
 
 
 def test_a_name_with_control_characters_stays_on_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,312 @@
+"""Where the small dump may go: never over the source, over another file only when asked to, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import ROOT, contents, refusal, refusal_of, run, run_changed
+from small_dump_file import SmallDumpFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLE = ROOT / "samples" / "kernel.dmp"
+OLD = b"an older file"
+NOBODY = 65534
+
+on_posix = pytest.mark.skipif(os.name == "nt", reason="needs fork, users and file modes as POSIX has them")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A dump in a folder of its own."""
+    return Path(shutil.copy(SAMPLE, tmp_path / "MEMORY.DMP"))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may look into, with a dump that they may read."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copy(SAMPLE, folder / "MEMORY.DMP")
+        (folder / "MEMORY.DMP").chmod(0o644)
+        yield folder
+
+
+def become_nobody() -> None:
+    """Give up the rights of root, for whom no folder is read-only."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def check_small_dump(path: Path) -> None:
+    small = SmallDumpFile(path)
+    assert small.u32(0xF98) == 4
+    assert small.bytes_at(small.u32(0x2008), 4) == b"TRGD"
+
+
+# --- a file that exists ---
+
+
+def test_a_destination_that_exists_is_refused_and_stays_as_it_is(source: Path) -> None:
+    destination = source.with_name("small.dmp")
+    destination.write_bytes(OLD)
+    line = refusal(source.parent, source, destination)
+    assert "destination: exists; give another name or --overwrite" in line
+
+
+def test_overwrite_replaces_the_destination(source: Path) -> None:
+    destination = source.with_name("small.dmp")
+    destination.write_bytes(OLD)
+    assert run("minify", source, destination, "--overwrite").status == 0
+    check_small_dump(destination)
+    assert set(contents(source.parent)) == {"MEMORY.DMP", "small.dmp"}
+
+
+def test_overwrite_needs_no_file_to_be_there(source: Path) -> None:
+    assert run("minify", source, source.with_name("small.dmp"), "--overwrite").status == 0
+    check_small_dump(source.with_name("small.dmp"))
+
+
+@on_posix
+def test_overwrite_through_a_link_replaces_the_file_and_keeps_the_link(source: Path) -> None:
+    old, link = source.with_name("old.dmp"), source.with_name("link.dmp")
+    old.write_bytes(OLD)
+    link.symlink_to(old)
+    assert run("minify", source, link, "--overwrite").status == 0
+    assert link.is_symlink()
+    check_small_dump(old)
+
+
+@on_posix
+def test_a_link_that_leads_nowhere_counts_as_a_file_that_exists(source: Path) -> None:
+    link = source.with_name("link.dmp")
+    link.symlink_to(source.with_name("nothing.dmp"))
+    assert "exists" in refusal(source.parent, source, link)
+    assert link.is_symlink()
+
+
+def test_a_file_that_appears_while_the_dump_is_made_stays(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    destination = source.with_name("small.dmp")
+    fsync = os.fsync
+
+    def appear(descriptor: int) -> None:
+        fsync(descriptor)
+        destination.write_bytes(OLD)
+
+    monkeypatch.setattr(os, "fsync", appear)
+    line = refusal_of(run("minify", source, destination))
+    assert "destination: exists" in line
+    assert contents(source.parent) == {"MEMORY.DMP": source.read_bytes(), "small.dmp": OLD}
+
+
+def test_without_a_destination_the_name_is_a_new_one_beside_the_source(source: Path) -> None:
+    for name in ("MEMORY-small.dmp", "MEMORY-small2.dmp", "MEMORY-small3.dmp"):
+        assert run("minify", source).status == 0
+        check_small_dump(source.with_name(name))
+    assert len(contents(source.parent)) == 4
+
+
+# --- the source itself ---
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_the_source_is_no_destination_under_any_spelling_of_its_path(
+    source: Path, overwrite: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source.parent / "folder").mkdir()
+    monkeypatch.chdir(source.parent)
+    spellings = (
+        source,
+        "MEMORY.DMP",
+        os.path.join(".", "MEMORY.DMP"),  # noqa: PTH118  # pathlib would drop the dot
+        os.path.join(source.parent, "folder", "..", "MEMORY.DMP"),  # noqa: PTH118  # and what leads back
+    )
+    for first in spellings:
+        for second in spellings:
+            assert "is the source itself" in refusal(source.parent, first, second, *overwrite)
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_the_source_is_no_destination_through_a_hard_link(source: Path, overwrite: list[str]) -> None:
+    os.link(source, source.with_name("hard.dmp"))
+    assert "is the source itself" in refusal(source.parent, source, source.with_name("hard.dmp"), *overwrite)
+
+
+@on_posix
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_the_source_is_no_destination_through_symbolic_links(source: Path, overwrite: list[str]) -> None:
+    link, second = source.with_name("link.dmp"), source.with_name("second.dmp")
+    link.symlink_to("MEMORY.DMP")
+    second.symlink_to(link)
+    for first, other in ((source, second), (link, source), (second, link)):
+        assert "is the source itself" in refusal(source.parent, first, other, *overwrite)
+
+
+# --- folders ---
+
+
+def test_a_folder_that_is_missing_is_refused_and_not_made(source: Path) -> None:
+    line = refusal(source.parent, source, source.parent / "missing" / "small.dmp")
+    assert "there is no folder" in line
+    assert "missing; make it first" in line
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_folder_is_no_destination(source: Path, overwrite: list[str]) -> None:
+    (source.parent / "folder").mkdir()
+    assert "destination: is a folder" in refusal(source.parent, source, source.parent / "folder", *overwrite)
+
+
+@on_posix
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_pipe_is_no_destination_and_is_not_replaced(source: Path, overwrite: list[str]) -> None:
+    pipe = source.with_name("pipe.dmp")
+    os.mkfifo(pipe)
+    assert "destination: is a device or a pipe" in refusal(source.parent, source, pipe, *overwrite)
+    assert pipe.is_fifo()
+
+
+def test_a_file_is_no_folder_for_a_destination(source: Path) -> None:
+    assert "there is no folder" in refusal(source.parent, source, source / "small.dmp")
+
+
+def test_a_name_that_is_too_long_is_refused(source: Path) -> None:
+    assert "cannot be written" in refusal(source.parent, source, source.with_name("x" * 300))
+
+
+@on_posix
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_folder_without_the_right_to_write_is_refused(open_folder: Path, overwrite: list[str]) -> None:
+    locked = open_folder / "locked"
+    locked.mkdir()
+    locked.chmod(0o555)
+    outcome = run_changed(become_nobody, "minify", open_folder / "MEMORY.DMP", locked / "small.dmp", *overwrite)
+    assert "destination: cannot be written (Permission denied)" in refusal_of(outcome)
+    assert contents(locked) == {}
+
+
+@on_posix
+def test_a_file_in_a_folder_without_the_right_to_write_stays(open_folder: Path) -> None:
+    locked = open_folder / "locked"
+    locked.mkdir()
+    (locked / "small.dmp").write_bytes(OLD)
+    (locked / "small.dmp").chmod(0o666)
+    locked.chmod(0o555)
+    outcome = run_changed(become_nobody, "minify", open_folder / "MEMORY.DMP", locked / "small.dmp", "--overwrite")
+    assert "Permission denied" in refusal_of(outcome)
+    assert contents(locked) == {"small.dmp": OLD}
+
+
+@on_posix
+def test_a_folder_without_the_right_to_look_inside_is_refused(open_folder: Path) -> None:
+    locked = open_folder / "locked"
+    locked.mkdir()
+    locked.chmod(0)
+    outcome = run_changed(become_nobody, "minify", open_folder / "MEMORY.DMP", locked / "small.dmp")
+    assert "destination: cannot be written (Permission denied)" in refusal_of(outcome)
+    locked.chmod(0o700)
+    assert contents(locked) == {}
+
+
+@on_posix
+def test_a_source_without_the_right_to_read_is_refused(open_folder: Path) -> None:
+    (open_folder / "MEMORY.DMP").chmod(0)
+    outcome = run_changed(become_nobody, "minify", open_folder / "MEMORY.DMP", open_folder / "small.dmp")
+    assert "file: cannot be opened (Permission denied)" in refusal_of(outcome)
+
+
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """Mount a file system of its own, in memory, with these options; skip where that is not allowed."""
+    if shutil.which("mount") is None or os.name == "nt" or os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mount: {done.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def read_only_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that is mounted read-only."""
+    yield from mounted(tmp_path / "disk", "ro")
+
+
+@pytest.fixture
+def little_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for half of the small dump of the sample."""
+    yield from mounted(tmp_path / "disk", "size=64k")
+
+
+def test_a_read_only_disk_is_refused(source: Path, read_only_disk: Path) -> None:
+    line = refusal(read_only_disk, source, read_only_disk / "small.dmp")
+    assert "destination: cannot be written (Read-only file system)" in line
+
+
+# --- a disk that gets full half way ---
+
+
+def test_a_disk_that_gets_full_half_way_holds_nothing_afterwards(source: Path, little_disk: Path) -> None:
+    line = refusal(little_disk, source, little_disk / "small.dmp")
+    assert "destination: cannot be written (No space left on device)" in line
+    assert shutil.disk_usage(little_disk).used == 0
+
+
+def test_a_disk_that_gets_full_half_way_keeps_the_file_that_was_to_be_replaced(source: Path, little_disk: Path) -> None:
+    (little_disk / "small.dmp").write_bytes(OLD)
+    assert "No space left" in refusal(little_disk, source, little_disk / "small.dmp", "--overwrite")
+    assert (little_disk / "small.dmp").read_bytes() == OLD
+
+
+@on_posix
+@pytest.mark.parametrize("room", [0, 1, 0x2000, 0x2080, 100_000])
+def test_a_file_that_may_not_grow_further_is_taken_away(source: Path, room: int) -> None:
+    import resource  # POSIX has it, Windows not
+
+    before = contents(source.parent)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    outcome = run_changed(limit, "minify", source, source.with_name("small.dmp"))
+    assert "destination: cannot be written (File too large)" in refusal_of(outcome)
+    assert contents(source.parent) == before
+
+
+# --- what the file is when it is done ---
+
+
+@on_posix
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_whoever_may_read_the_source_may_read_the_small_dump_and_nobody_else(source: Path, mode: int) -> None:
+    source.chmod(mode)
+    assert run("minify", source, source.with_name("small.dmp")).status == 0
+    assert stat.S_IMODE(source.with_name("small.dmp").stat().st_mode) == mode
+
+
+def test_the_source_is_left_as_it_was(source: Path) -> None:
+    before = source.stat()
+    assert run("minify", source).status == 0
+    after = source.stat()
+    assert source.read_bytes() == SAMPLE.read_bytes()
+    assert (before.st_mtime_ns, before.st_mode) == (after.st_mtime_ns, after.st_mode)
+
+
+def test_the_same_source_gives_the_same_file_every_time(source: Path) -> None:
+    for name in ("first.dmp", "second.dmp"):
+        assert run("minify", source, source.with_name(name)).status == 0
+    assert source.with_name("first.dmp").read_bytes() == source.with_name("second.dmp").read_bytes()
