@@ -105,6 +105,7 @@ def assemble(
     levels = 5 if crashed.special_registers and crashed.special_registers.number("Cr4") & CR4_LA57 else 4
     saver.save("page-table entries", selection.page_table_entries(kernel, saver.pages(), levels))
 
+    saver.tell_absences()
     with_secondary = secondary_size > 0 and account.fits(secondary_size)
     if with_secondary:
         account.enter("secondary data", secondary_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify import selection
@@ -35,6 +36,7 @@ class Saver:
         self._account = account
         self._memory = memory
         self._progress = progress
+        self._absent: Counter[str] = Counter()
 
     def blocks(self) -> tuple[DataBlock, ...]:
         """Give the data blocks: all that was saved, merged where it touches."""
@@ -57,9 +59,15 @@ class Saver:
             if self._account.full:
                 self._account.lose_for_size(part)
                 break
-            if found < wanted.length and wanted.name:
-                self._explain(wanted, found)
+            if found < wanted.length:
+                self._explain(part, wanted, found)
         return followed
+
+    def tell_absences(self) -> None:
+        """Note how many of the ranges without a name lie in pages that the source does not hold."""
+        for part, count in (+self._absent).items():
+            why = f"{count:,} of its addresses lie in pages that are not in the source"
+            self._account.lose(part, why, essential=False)
 
     def save_windows(self, part: str, roots: list[Piece]) -> list[int]:
         """Save a window at every pointer in these pieces, then in those windows, three levels deep.
@@ -110,11 +118,13 @@ class Saver:
             self._followed.add(part)
         return fresh
 
-    def _explain(self, wanted: Wanted, found: int) -> None:
-        """Say what is missing of a range that has a name, unless it only goes on into addresses that nothing maps."""
+    def _explain(self, part: str, wanted: Wanted, found: int) -> None:
+        """Say what is missing of a range, unless it only goes on into addresses that nothing maps."""
         try:
             (wanted.memory or self._memory).read(wanted.address, wanted.length)
         except MemoryReadError as error:
-            if isinstance(error, NotInDumpError) or (wanted.essential and not found):
+            if not wanted.name:
+                self._absent[part] += isinstance(error, NotInDumpError)
+            elif isinstance(error, NotInDumpError) or (wanted.essential and not found):
                 why = f"{wanted.length - found:,} of {wanted.length:,} bytes: {error}"
                 self._account.lose(wanted.name, why, essential=wanted.essential)
