@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAX_DRIVERS = 10_000
 MAX_UNLOADED = 1_000
 MAX_NAME_UNITS = 0x8000
+DAMAGED = "the dump is damaged"
 CONTEXT_SIZES = {Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
 
 
@@ -135,7 +136,7 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
         offset = triage.number(field)
         if not offset:
             return Extent()
-        room = next((start for start in starts if start > offset), offset) - offset
+        room = next((start for start in starts if start > offset), offset + 1) - offset
         return _extent(file, field, offset, room if size is None else size)
 
     return SmallDumpParts(
@@ -185,14 +186,14 @@ def _unloaded_extent(file: DumpFile, offset: int) -> Extent:
         return Extent()
     count = struct.unpack("<I", file.read_field("UnloadedDrivers", offset, 4))[0]
     if count > MAX_UNLOADED:
-        raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", "the dump is damaged")
+        raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", DAMAGED)
     return _extent(file, "UnloadedDriversOffset", offset, unloaded_size(count))
 
 
 def _driver_extent(file: DumpFile, triage: Record) -> Extent:
     count = triage.number("DriverCount")
     if count > MAX_DRIVERS:
-        raise DumpError("TRIAGE_DUMP64.DriverCount", f"{count} is absurd", "the dump is damaged")
+        raise DumpError("TRIAGE_DUMP64.DriverCount", f"{count} is absurd", DAMAGED)
     return _extent(file, "DriverListOffset", triage.number("DriverListOffset"), count * DUMP_DRIVER_ENTRY64.size)
 
 
@@ -203,9 +204,11 @@ def _block_extents(file: DumpFile, triage: Record) -> tuple[BlockExtent, ...]:
     data = file.read_field("DataBlocks", table.offset, table.size)
     blocks = tuple(BlockExtent(address, offset, size) for address, offset, size in struct.iter_unpack("<QII", data))
     for index, block in enumerate(blocks):
+        if block.size and block.offset < DUMP_HEADER64.size:
+            raise DumpError(f"TRIAGE_DUMP64.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED)
         _extent(file, f"DataBlocks[{index}]", block.offset, block.size)
     if sum(block.size for block in blocks) > file.size:
-        raise DumpError("TRIAGE_DUMP64.DataBlocks", "together longer than the file", "the dump is damaged")
+        raise DumpError("TRIAGE_DUMP64.DataBlocks", "together longer than the file", DAMAGED)
     return blocks
 
 
@@ -222,7 +225,7 @@ def _read_name(file: DumpFile, offset: int) -> str:
         return ""
     units = struct.unpack("<I", file.read_field("DriverNameOffset", offset, 4))[0]
     if units > MAX_NAME_UNITS:
-        raise DumpError("DUMP_STRING.Length", f"a name of {units} characters at 0x{offset:x}", "the dump is damaged")
+        raise DumpError("DUMP_STRING.Length", f"a name of {units} characters at 0x{offset:x}", DAMAGED)
     return file.read_field("DUMP_STRING", offset + 4, units * 2).decode("utf-16-le", "surrogatepass")
 
 
