@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +61,7 @@ def replace_file(destination: Path, source: Path, *, overwrite: bool) -> Iterato
             yield file
             file.flush()
             os.fsync(file.fileno())
-        shutil.copymode(source, temporary)
+        temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
         _move(temporary, destination, overwrite=overwrite)
     except OSError as error:
         raise _not_writable(destination, error) from None

@@ -112,7 +112,7 @@ def assemble(
     elif secondary_size:
         account.lose_for_size("secondary data")
     small = SmallDump(
-        header=build.small_header(target.header.record, kernel.modules, comment),
+        header=build.small_header(target.header.record, kernel, comment),
         mm=mm,
         unloaded_drivers=unloaded,
         prcb=prcb,

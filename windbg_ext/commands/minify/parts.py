@@ -15,8 +15,9 @@ from windbg_ext.structs.header import Attributes
 from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE
 
 if TYPE_CHECKING:
+    from windbg_ext.kernel import Kernel
     from windbg_ext.kernel.debugger_data import DebuggerData
-    from windbg_ext.kernel.modules import Module, ModuleList, UnloadedDriver
+    from windbg_ext.kernel.modules import Module, UnloadedDriver
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layout import Record
 
@@ -31,12 +32,12 @@ WRITER_OK, WRITER_NO_MODULES, WRITER_CORRUPT_MODULES = 0, 1, 2
 """DUMP_HEADER64.WriterStatus (mindumpdef.h)."""
 
 
-def small_header(record: Record, modules: ModuleList, comment: str | None) -> Record:
+def small_header(record: Record, kernel: Kernel, comment: str | None) -> Record:
     """Give the header of the source as the small dump carries it; the writer sets type, fields and sizes."""
     status = WRITER_OK
-    if modules.problem is not None:
-        status = WRITER_CORRUPT_MODULES if modules.modules else WRITER_NO_MODULES
-    record = record.replace(WriterStatus=status)
+    if kernel.modules.problem is not None:
+        status = WRITER_CORRUPT_MODULES if kernel.modules.modules else WRITER_NO_MODULES
+    record = record.replace(WriterStatus=status, KdDebuggerDataBlock=kernel.debugger_data.address)
     if record.number("Attributes") != FILL_32:
         record = record.replace(Attributes=record.number("Attributes") & ~int(OF_THE_FILE))
     if comment is not None:
