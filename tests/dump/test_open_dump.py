@@ -1,0 +1,145 @@
+"""Opening a dump of any type: what it holds, where it should end, what a cut one lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from dump_bytes import bitmap_dump, header, patched, ranges_dump
+from small_bytes import PARTS, small_dump
+
+import samples
+from samples.builder import SAMPLES, Sample
+from windbg_ext.dump import open_dump
+from windbg_ext.errors import DumpError
+
+if TYPE_CHECKING:
+    from samples.builder.physical import Runs
+
+FOLDER = Path(samples.__file__).parent
+each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+
+
+def dump_file(folder: Path, data: bytes) -> Path:
+    path = folder / "test.dmp"
+    path.write_bytes(data)
+    return path
+
+
+def frames_of(runs: Runs) -> set[int]:
+    return {pfn for run in runs for pfn in range(run.base_page, run.base_page + run.page_count)}
+
+
+@each_sample
+def test_a_sample_has_pages_or_the_parts_of_a_small_dump(sample: Sample) -> None:
+    with open_dump(FOLDER / sample.file_name) as dump:
+        assert dump.header.dump_type == sample.format.dump_type
+        assert (dump.small is not None, dump.pages is None) == (sample.name == "small",) * 2
+        assert dump.missing_bytes == 0
+
+
+@each_sample
+def test_a_sample_tells_its_crash_as_the_builder_was_told(sample: Sample) -> None:
+    machine = sample.machine
+    with open_dump(FOLDER / sample.file_name) as dump:
+        read = dump.header
+    assert read.bug_check == machine.bug_check
+    assert (read.system_time, read.system_up_time) == (machine.system_time, machine.system_up_time)
+    assert read.minor_version == machine.version.build
+    assert read.number_processors == len(machine.processors)
+    assert read.physical_memory == machine.ram
+    assert read.directory_table_base % 0x1000 == machine.process_context_id
+
+
+@each_sample
+def test_secondary_data_of_a_sample_is_what_the_builder_put_there(sample: Sample) -> None:
+    path = FOLDER / sample.file_name
+    data = path.read_bytes()
+    with open_dump(path) as dump:
+        assert dump.secondary is not None
+        blobs = [(blob.tag, data[blob.offset : blob.offset + blob.size]) for blob in dump.secondary.blobs]
+        assert blobs == [(blob.tag, blob.data) for blob in sample.machine.secondary]
+        assert dump.secondary.offset + dump.secondary.size == len(data)
+        assert dump.secondary.problem is None
+
+
+@each_sample
+def test_no_page_outside_ram_is_in_a_dump(sample: Sample) -> None:
+    with open_dump(FOLDER / sample.file_name) as dump:
+        if dump.pages is None:
+            return
+        ram = frames_of(sample.machine.ram)
+        last = max(ram)
+        held = {pfn for pfn in range(last + 100) if dump.pages.offset_of(pfn) is not None}
+    assert held <= ram
+    if "complete" in sample.name:
+        assert held == ram
+
+
+def test_without_secondary_data_there_is_none(tmp_path: Path) -> None:
+    with open_dump(dump_file(tmp_path, header(1, [(0, 1)]) + bytes(0x1000))) as dump:
+        assert dump.secondary is None
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (header(1, [(0, 2), (8, 1)]), 0x2000 + 0x3000),
+        (bitmap_dump(b"\x83", 7), 0x2039 + 0x2000),
+        (ranges_dump(8, [(1, 2)]), 0x2040 + 0x2000),
+        (header(3), 0x2000),
+    ],
+    ids=["runs", "bitmap", "ranges", "header only"],
+)
+def test_a_cut_file_tells_how_many_bytes_are_missing(data: bytes, end: int, tmp_path: Path) -> None:
+    path = dump_file(tmp_path, data)
+    with open_dump(path) as dump:
+        assert (dump.expected_bytes, dump.missing_bytes) == (end, end - len(data))
+    path.write_bytes(data.ljust(end + 5, b"\0"))
+    with open_dump(path) as dump:
+        assert dump.missing_bytes == 0
+
+
+def test_a_small_dump_that_lost_its_end_tells_how_much(tmp_path: Path) -> None:
+    data = small_dump(list(PARTS))
+    with open_dump(dump_file(tmp_path, data[:-2])) as dump:
+        assert (dump.expected_bytes, dump.missing_bytes) == (len(data), 2)
+
+
+def test_secondary_data_is_looked_for_behind_the_pages_that_the_bitmap_counts(tmp_path: Path) -> None:
+    """TotalPresentPages may lie."""
+    chain = b"DumpBlob\x10\0\0\0\0\0\0\xf0"
+    data = bitmap_dump(b"\x05", 8, present=77) + bytes(0x2000) + chain
+    with open_dump(dump_file(tmp_path, data)) as dump:
+        assert dump.secondary is not None
+        assert dump.secondary.size == len(chain)
+
+
+def test_an_error_names_the_file(tmp_path: Path) -> None:
+    path = dump_file(tmp_path, patched(header(1, [(0, 1)]), 0xF98, "I", 99))
+    with pytest.raises(DumpError) as raised, open_dump(path):
+        pass
+    assert raised.value.path == str(path)
+    assert str(raised.value).startswith(f"{path}: DumpType: 0x63 is not one of")
+
+
+def test_an_error_of_whoever_uses_the_dump_names_the_file_too(tmp_path: Path) -> None:
+    path = dump_file(tmp_path, header(1, [(0, 1)]))
+    with pytest.raises(DumpError) as raised, open_dump(path):
+        raise DumpError("KiProcessorBlock", "is odd")
+    assert str(raised.value) == f"{path}: KiProcessorBlock: is odd"
+
+
+def test_the_file_is_closed_behind_the_with_statement(tmp_path: Path) -> None:
+    with open_dump(dump_file(tmp_path, header(3))) as dump:
+        file = dump.file
+    with pytest.raises(ValueError, match="closed"):
+        file.read(0, 1)
+
+
+def test_only_headers_and_bitmap_are_read_on_opening() -> None:
+    with open_dump(FOLDER / "complete.dmp") as dump:
+        assert dump.file.bytes_read < 0x2000 + 0x200
+    with open_dump(FOLDER / "kernel.dmp") as dump:
+        assert dump.file.bytes_read < 0x2038 + 0x40000 // 8 + 0x200

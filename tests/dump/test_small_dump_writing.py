@@ -1,0 +1,236 @@
+"""Writing small dumps: what is written is read again, and lies where the debugger engine would have put it.
+
+The order of the parts and the bits of MiniDumpFields: Ghidra TriageDump.java and small dumps that dbgeng wrote.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING
+
+from dump_bytes import AMD64, file_of, patched
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_bytes import CONTEXT, EXCEPTION
+
+from windbg_ext.dump.header import read_header
+from windbg_ext.dump.small import (
+    DataBlock,
+    Driver,
+    SmallDump,
+    driver_size,
+    load_small_dump,
+    read_small_dump,
+    unloaded_size,
+    write_small_dump,
+)
+from windbg_ext.structs.header import DUMP_HEADER64
+from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64
+
+if TYPE_CHECKING:
+    from windbg_ext.structs.layout import Layout, Record
+
+U64 = st.integers(0, (1 << 64) - 1)
+U32 = st.integers(0, (1 << 32) - 1)
+SET_BY_THE_WRITER = ("DumpType", "RequiredDumpSpace", "MiniDumpFields")
+
+
+def random_header(seed: int) -> Record:
+    """Anything at all, as long as it is the header of an x64 dump."""
+    data = patched(Random(seed).randbytes(0x2000), 0, "8s", b"PAGEDU64")
+    return DUMP_HEADER64.parse(patched(patched(data, 0x30, "I", AMD64), 0x88, "I", 3))
+
+
+def random_records(layout: Layout, most: int) -> st.SearchStrategy[list[Record]]:
+    return st.lists(st.integers(0, 1 << 32), max_size=most).map(
+        lambda seeds: [layout.parse(Random(seed).randbytes(layout.size)) for seed in seeds]
+    )
+
+
+def sizes_block(prcb: int, process: int, thread: int) -> bytes:
+    """A debugger data block that tells how long the three structures are (WDBGEXTS.H)."""
+    block = patched(bytes(0x360), 0x10, "4sI", b"KDBG", 0x360)
+    return patched(patched(block, 0x2A8, "H6xH", process, prcb), 0x2C0, "H", thread)
+
+
+@st.composite
+def small_dumps(draw: st.DrawFn) -> SmallDump:
+    prcb, process, thread = (draw(st.binary(min_size=1, max_size=40)) for _ in range(3))
+    entries = draw(random_records(DUMP_DRIVER_ENTRY64, 5))
+    names = st.text(st.characters(max_codepoint=0xFFFF), max_size=20)
+    has_page = draw(st.booleans())
+    return SmallDump(
+        header=random_header(draw(U32)),
+        mm=draw(st.sampled_from([b"", bytes(0x50), b"\1\0\0\0\x50".ljust(0x50, b"m")])),
+        unloaded_drivers=draw(st.none() | random_records(DUMP_UNLOADED_DRIVERS64, 4).map(tuple)),
+        prcb=prcb,
+        process=process,
+        thread=thread,
+        top_of_stack=draw(U64),
+        call_stack=draw(st.binary(max_size=50)),
+        debugger_data=sizes_block(len(prcb), len(process), len(thread)),
+        drivers=tuple(Driver(draw(names), entry) for entry in entries),
+        data_page_address=draw(U64),
+        data_page=b"d" * 0x1000 if has_page else b"",
+        data_blocks=tuple(draw(st.lists(st.builds(DataBlock, U64, st.binary(max_size=30)), max_size=5))),
+        service_pack_build=draw(U32),
+        triage_options=draw(U32),
+        architecture_specific=draw(st.binary(min_size=16, max_size=16)),
+    )
+
+
+def write(dump: SmallDump, *secondary: bytes) -> bytes:
+    out = io.BytesIO()
+    length = write_small_dump(dump, secondary, out)
+    assert length == len(out.getvalue())
+    return out.getvalue()
+
+
+def load(data: bytes) -> SmallDump:
+    with file_of(data) as file:
+        header = read_header(file)
+        return load_small_dump(file, header, read_small_dump(file, header))
+
+
+def without_offsets(dump: SmallDump) -> SmallDump:
+    """The same dump without what only says where things lie in the file."""
+    blank = dict.fromkeys(SET_BY_THE_WRITER, 0)
+    drivers = tuple(Driver(driver.name, driver.entry.replace(DriverNameOffset=0)) for driver in dump.drivers)
+    return replace(dump, header=dump.header.replace(**blank), drivers=drivers)
+
+
+@settings(max_examples=150)
+@given(small_dumps())
+def test_what_is_written_is_read_again(dump: SmallDump) -> None:
+    assert without_offsets(load(write(dump))) == without_offsets(dump)
+
+
+@settings(max_examples=50)
+@given(small_dumps(), st.lists(st.binary(max_size=20), max_size=3))
+def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: SmallDump, pieces: list[bytes]) -> None:
+    data = write(dump, *pieces)
+    size, valid = struct.unpack_from("<II", data, 0x2004)
+    assert (data[valid : valid + 4], valid + 4) == (b"TRGD", size)
+    assert data[size:] == b"".join(pieces)
+    assert struct.unpack_from("<Q", data, 0xFA0) == (len(data),)
+    assert struct.unpack_from("<I", data, 0xF98) == (4,)
+
+
+FULL = SmallDump(
+    header=random_header(1).replace(ContextRecord=CONTEXT.ljust(3000, b"\0"), Exception=EXCEPTION),
+    mm=b"\1\0\0\0\x50\0\0\0".ljust(0x50, b"\0"),
+    unloaded_drivers=(DUMP_UNLOADED_DRIVERS64.blank(StartAddress=0x5000, EndAddress=0x6000),),
+    prcb=b"p" * 0x13,
+    process=b"e" * 0x11,
+    thread=b"t" * 0x12,
+    top_of_stack=0xFFFFD000_00001008,
+    call_stack=b"s" * 0x21,
+    debugger_data=sizes_block(0x13, 0x11, 0x12),
+    drivers=(
+        Driver("\\SystemRoot\\system32\\ntoskrnl.exe", DUMP_DRIVER_ENTRY64.blank(DllBase=0xFFFFF801_00000000)),
+        Driver("hal.dll", DUMP_DRIVER_ENTRY64.blank(DllBase=0xFFFFF801_01000000)),
+    ),
+    data_blocks=(DataBlock(0xFFFFE000_00001000, b"block one"), DataBlock(0x1000, b"two")),
+)
+
+
+def test_the_parts_lie_in_the_order_of_the_engine() -> None:
+    data = write(FULL)
+    fields = (0x14, 0x18, 0x1C, 0x20, 0x24, 0x28, 0x70, 0x30, 0x38, 0x78, 0x08)
+    offsets = [struct.unpack_from("<I", data, 0x2000 + field)[0] for field in fields]
+    assert offsets[0] == 0x2080
+    assert offsets == sorted(offsets)
+    assert all(offset % 8 == 0 for offset in offsets[:-1])
+
+
+def test_context_and_exception_are_in_the_header() -> None:
+    data = write(FULL)
+    assert struct.unpack_from("<II", data, 0x200C) == (0x348, 0xF00)
+    assert data[0x348 : 0x348 + 0x4D0] == CONTEXT
+    assert data[0xF00 : 0xF00 + 0x98] == EXCEPTION
+
+
+def test_each_driver_has_its_name_as_a_counted_string_in_the_pool() -> None:
+    data = write(FULL)
+    entries, count, pool, size = struct.unpack_from("<4I", data, 0x2030)
+    assert count == 2
+    for index, (name, base) in enumerate(
+        [("\\SystemRoot\\system32\\ntoskrnl.exe", 0xFFFFF801_00000000), ("hal.dll", 0xFFFFF801_01000000)]
+    ):
+        at, dll_base = struct.unpack_from("<I52xQ", data, entries + 0x90 * index)
+        assert dll_base == base
+        assert pool <= at < pool + size
+        assert at % 8 == 0
+        units = name.encode("utf-16-le")
+        assert data[at : at + 4 + len(units) + 2] == struct.pack("<I", len(name)) + units + b"\0\0"
+
+
+def test_each_data_block_is_described_by_address_offset_and_size() -> None:
+    data = write(FULL)
+    table, count = struct.unpack_from("<II", data, 0x2078)
+    blocks = struct.iter_unpack("<QII", data[table : table + 16 * count])
+    found = [(address, data[offset : offset + size]) for address, offset, size in blocks]
+    assert found == [(0xFFFFE000_00001000, b"block one"), (0x1000, b"two")]
+
+
+def test_the_unloaded_drivers_follow_their_count() -> None:
+    data = write(FULL)
+    at = struct.unpack_from("<I", data, 0x2018)[0]
+    assert struct.unpack_from("<Q40xQQ", data, at) == (1, 0x5000, 0x6000)
+
+
+def test_the_header_says_which_parts_there_are() -> None:
+    assert struct.unpack_from("<I", write(FULL), 0x1038) == (0xCFF,)
+    with_mm = replace(FULL, mm=b"\1\0\0\0\x50\0\0\0".ljust(0x50, b"\7"))
+    assert struct.unpack_from("<I", write(with_mm), 0x1038) == (0xDFF,)
+    with_page = replace(FULL, data_page=b"d" * 0x1000)
+    assert struct.unpack_from("<I", write(with_page), 0x1038) == (0xEFF,)
+    bare = SmallDump(header=FULL.header)
+    assert struct.unpack_from("<I", write(bare), 0x1038) == (0x83,)
+
+
+def test_a_part_that_is_not_there_has_no_offset_and_no_size() -> None:
+    data = write(SmallDump(header=FULL.header))
+    fields = {
+        field: struct.unpack_from("<I", data, 0x2000 + field)[0]
+        for field in (
+            0x14,
+            0x18,
+            0x1C,
+            0x20,
+            0x24,
+            0x28,
+            0x2C,
+            0x30,
+            0x34,
+            0x38,
+            0x3C,
+            0x68,
+            0x6C,
+            0x70,
+            0x74,
+            0x78,
+            0x7C,
+        )
+    }
+    assert set(fields.values()) == {0}
+    assert data[0x2080:] == b"TRGD"
+
+
+def test_an_empty_list_of_unloaded_drivers_is_written_as_one() -> None:
+    data = write(replace(FULL, unloaded_drivers=()))
+    at = struct.unpack_from("<I", data, 0x2018)[0]
+    assert struct.unpack_from("<Q", data, at) == (0,)
+    assert load(data).unloaded_drivers == ()
+
+
+def test_what_a_driver_and_the_unloaded_drivers_take_is_foretold() -> None:
+    def length(dump: SmallDump) -> int:
+        return len(write(dump))
+
+    one_less = replace(FULL, drivers=FULL.drivers[:1])
+    assert length(FULL) - length(one_less) == driver_size(FULL.drivers[1])
+    assert length(FULL) - length(replace(FULL, unloaded_drivers=None)) <= unloaded_size(1) == 8 + 0x38
