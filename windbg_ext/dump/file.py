@@ -22,9 +22,9 @@ class DumpFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if self.path.is_fifo():  # opening it would wait for a writer
-            raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(path))
         try:
+            if self.path.is_fifo():  # opening it would wait for a writer
+                raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(path))
             self._file = self.path.open("rb", buffering=0)
             self.size = self._file.seek(0, os.SEEK_END)
         except IsADirectoryError:
