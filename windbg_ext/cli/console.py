@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.commands.progress import Progress, no_progress
+from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,17 +33,24 @@ class Terminal:
 
     def write(self, text: str) -> None:
         """Show a report."""
-        print(text)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:  # the reader has gone: it has seen what it wanted
+            drop_output()
+        except OSError as error:
+            drop_output()
+            raise DumpError("standard output", f"cannot be written ({error.strerror})") from None
 
     def complain(self, line: str) -> None:
         """Show an error, one line, whatever characters the names in it have."""
         shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-        print(f"windbg-ext: {shown}", file=sys.stderr)
+        if sys.stderr is not None:  # a process without it: pythonw, 2>&-
+            print(f"windbg-ext: {shown}", file=sys.stderr)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """Show a progress bar while the block runs, none where standard error is not a terminal."""
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             yield no_progress
             return
         from tqdm import tqdm  # only here: importing it takes longer than many a command
@@ -54,3 +63,8 @@ class Terminal:
                 bar.refresh(nolock=False) if done == total else bar.update(0)
 
             yield follow
+
+
+def drop_output() -> None:
+    """Give up standard output, so that the interpreter's last flush of it cannot fail."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # it stays open

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from windbg_ext.cli import minify
-from windbg_ext.cli.console import Terminal
+from windbg_ext.cli.console import Terminal, drop_output
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.version import __version__
 
@@ -45,11 +44,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    console = Terminal()
+    try:
+        status = _run(arguments, Terminal())
+        if sys.stdout is not None:  # a process without it: pythonw, >&-
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader of --help has gone
+        drop_output()
+        return DONE
+    return status
+
+
+def _run(arguments: Sequence[str] | None, console: Terminal) -> int:
     try:
         options = build_parser().parse_args(arguments)
         with _terminable():
             return int(options.run(options, console))
+    except SystemExit as leaving:  # after --help, --version and wrong use
+        return int(leaving.code or DONE)
     except UsageError as error:
         console.complain(str(error))
         return WRONG_USE
@@ -59,9 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.complain("interrupted; nothing was left behind")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that the interpreter's last flush has a place
-        return DONE
 
 
 @contextlib.contextmanager
