@@ -34,10 +34,7 @@ def run(*arguments: object) -> Outcome:
     """Run `windbg-ext` with these arguments in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        try:
-            status = main([str(argument) for argument in arguments])
-        except SystemExit as leaving:  # argparse does so for --help, --version and wrong use
-            status = int(leaving.code or 0)
+        status = main([str(argument) for argument in arguments])
     return Outcome(status, out.getvalue(), err.getvalue())
 
 

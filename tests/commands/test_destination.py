@@ -226,6 +226,22 @@ def test_a_source_without_the_right_to_read_is_refused(open_folder: Path) -> Non
     assert "file: cannot be opened (Permission denied)" in refusal_of(outcome)
 
 
+@on_posix
+def test_a_source_in_a_folder_without_the_right_to_look_inside_is_refused(open_folder: Path) -> None:
+    locked = open_folder / "locked"
+    locked.mkdir()
+    shutil.copy(SAMPLE, locked / "MEMORY.DMP")
+    locked.chmod(0)
+    outcome = run_changed(become_nobody, "minify", locked / "MEMORY.DMP", open_folder / "small.dmp")
+    assert "file: cannot be opened (Permission denied)" in refusal_of(outcome)
+    locked.chmod(0o700)
+
+
+def test_a_name_of_a_source_that_is_too_long_is_refused(source: Path) -> None:
+    line = refusal(source.parent, source.with_name("x" * 300), source.with_name("small.dmp"))
+    assert "file: cannot be opened" in line
+
+
 def mounted(folder: Path, options: str) -> Iterator[Path]:
     """Mount a file system of its own, in memory, with these options; skip where that is not allowed."""
     if shutil.which("mount") is None or os.name == "nt" or os.geteuid() != 0:
@@ -291,11 +307,13 @@ def test_a_file_that_may_not_grow_further_is_taken_away(source: Path, room: int)
 
 
 @on_posix
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
-def test_whoever_may_read_the_source_may_read_the_small_dump_and_nobody_else(source: Path, mode: int) -> None:
+@pytest.mark.parametrize(("mode", "expected"), [(0o600, 0o600), (0o640, 0o640), (0o444, 0o644), (0o400, 0o600)])
+def test_whoever_may_read_the_source_may_read_the_small_dump_and_nobody_else(
+    source: Path, mode: int, expected: int
+) -> None:
     source.chmod(mode)
     assert run("minify", source, source.with_name("small.dmp")).status == 0
-    assert stat.S_IMODE(source.with_name("small.dmp").stat().st_mode) == mode
+    assert stat.S_IMODE(source.with_name("small.dmp").stat().st_mode) == expected
 
 
 def test_the_source_is_left_as_it_was(source: Path) -> None:

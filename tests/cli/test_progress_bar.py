@@ -1,0 +1,90 @@
+"""Progress: a bar on a terminal for long work, nothing where standard error is no terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import ROOT, command, environment, run, run_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAMPLE = ROOT / "samples" / "complete.dmp"
+BLOB = 64 << 20
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A dump with 64 MiB of secondary data, which is copied in many steps."""
+    path = tmp_path / "MEMORY.DMP"
+    shutil.copy(SAMPLE, path)
+    with path.open("ab") as file:
+        file.write(struct.pack("<I16sIII", 0x20, b"sixteen bytes id", BLOB, 0, 0))
+        file.truncate(file.tell() + BLOB)
+    return path
+
+
+def run_on_terminal(*arguments: object) -> tuple[int, str, str]:
+    """Run the command line with standard error on a terminal: exit status, standard output, what the terminal got."""
+    import fcntl
+    import pty
+    import termios
+
+    main_end, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("<HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        command(*arguments), env=environment(TERM="xterm"), stdout=subprocess.PIPE, stderr=terminal
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(main_end, 1 << 16)
+        except OSError:  # how Linux says that the last one who had the terminal open has gone
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(main_end)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out.decode(), shown.decode()
+
+
+on_posix = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
+
+
+@on_posix
+def test_a_terminal_shows_a_bar_that_is_gone_at_the_end(source: Path) -> None:
+    status, out, shown = run_on_terminal("minify", source)
+    assert status == 0
+    assert out.startswith(str(source.parent))
+    assert re.search(r"copying secondary data +\|", shown)
+    assert "\n" not in shown
+    assert shown.split("\r")[-1].strip() == ""
+
+
+@on_posix
+def test_an_error_on_a_terminal_is_one_line_of_its_own(source: Path) -> None:
+    source.write_bytes(source.read_bytes()[:0x3000])
+    status, out, shown = run_on_terminal("minify", source)
+    assert (status, out) == (3, "")
+    lines = [line.strip() for line in re.split(r"[\r\n]+", shown) if line.strip()]
+    assert [line for line in lines if line.startswith("windbg-ext: ")] == lines[-1:]
+
+
+def test_piped_there_is_no_bar(source: Path) -> None:
+    outcome = run_process("minify", source)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "copying" not in outcome.out
+    assert "\r" not in outcome.out.replace("\r\n", "\n")
+
+
+def test_in_a_program_that_has_redirected_standard_error_there_is_no_bar(source: Path) -> None:
+    outcome = run("minify", source)
+    assert (outcome.status, outcome.err) == (0, "")
