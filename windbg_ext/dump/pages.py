@@ -165,15 +165,21 @@ def _bytes_of(bits: int) -> int:
 if sys.version_info >= (3, 10):
 
     def popcount(data: bytes) -> int:
-        """Count the set bits."""
+        """Count the set bits of at most BLOCK_BYTES bytes."""
         return int.from_bytes(data, "little").bit_count()
 
 else:
     BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
+    LOW_BYTES = int.from_bytes(b"\xff\0" * (BLOCK_BYTES // 2), "little")
 
     def popcount(data: bytes) -> int:
-        """Count the set bits."""
-        return sum(data.translate(BITS_OF_BYTE))
+        """Count the set bits of at most BLOCK_BYTES bytes.
+
+        The sum of a number's 16-bit digits is that number modulo 0xffff, which no block has as many bits as. sum() over
+        the bytes takes more than twice as long, and a bitmap of 1 TiB of RAM is counted when it is opened.
+        """
+        counts = int.from_bytes(data.translate(BITS_OF_BYTE), "little")
+        return ((counts & LOW_BYTES) + (counts >> 8 & LOW_BYTES)) % 0xFFFF
 
 
 def _read_bitmap(file: DumpFile) -> BitmapPages:
