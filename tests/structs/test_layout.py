@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windbg_ext.structs.layout import U8, U16, U32, Layout, numbers, raw
+from windbg_ext.structs.layout import U8, U16, U32, U64, Layout, numbers, raw
 
 PAIR = Layout("PAIR", 8, [(0, "First", U16), (4, "Second", U32)])
 
@@ -76,3 +76,16 @@ def test_records_of_different_layouts_are_never_equal() -> None:
 def test_an_array_is_read_as_a_tuple() -> None:
     layout = Layout("T", 6, [(0, "Numbers", numbers(3, U16))])
     assert layout.parse(b"\1\0\2\0\3\0").numbers("Numbers") == (1, 2, 3)
+
+
+def test_construct_reads_the_same_values() -> None:
+    """What is built by construct and read by struct come from one definition; here they meet the other way round."""
+    kinds = [(0, "Byte", U8), (2, "Word", U16), (4, "Words", numbers(3, U16)), (12, "Long", U32), (16, "Raw", raw(5))]
+    layout = Layout("T", 32, [*kinds, (24, "Quad", U64)])
+    data = bytes(range(0x80, 0xA0))
+    by_construct = {name: value for name, value in layout.as_construct().parse(data).items() if name != "_io"}
+    ours = layout.parse(data)
+    assert {name: by_construct[name] for name in ("Byte", "Word", "Long", "Quad")} == ours.all_numbers()
+    assert tuple(by_construct["Words"]) == ours.numbers("Words")
+    assert by_construct["Raw"] == ours.raw("Raw")
+    assert layout.as_construct().build(by_construct) == ours.build() == data
