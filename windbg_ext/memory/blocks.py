@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import NotInDumpError
 from windbg_ext.memory.virtual import Piece
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.dump.file import DumpFile
-    from windbg_ext.dump.small import BlockExtent
 
 
 class BlockMemory:
@@ -20,9 +20,8 @@ class BlockMemory:
 
     def __init__(self, file: DumpFile, extents: Iterable[BlockExtent]) -> None:
         self._file = file
-        self._extents = sorted((extent for extent in extents if extent.size), key=lambda extent: extent.address)
+        self._extents = list(_without_overlaps(extents))
         self._starts = [extent.address for extent in self._extents]
-        self._longest = max((extent.size for extent in self._extents), default=0)
 
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes; NotInDumpError where the first missing byte is."""
@@ -39,25 +38,31 @@ class BlockMemory:
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
         """Give what the blocks hold between address and address + length, addresses rising."""
-        at, end = address, address + length
-        while at < end:
-            extent = self._covering(at)
-            if extent is None:
-                index = bisect_right(self._starts, at)
-                if index == len(self._starts) or self._starts[index] >= end:
-                    return
-                at = self._starts[index]
-                continue
-            skip = at - extent.address
-            upto = min(end, extent.address + extent.size)
-            yield Piece(at, self._file.read_field("data block", extent.offset + skip, upto - at))
-            at = upto
-
-    def _covering(self, address: int) -> BlockExtent | None:
-        index = bisect_right(self._starts, address) - 1
-        while index >= 0 and self._starts[index] + self._longest > address:
+        end = address + length
+        for index in range(max(0, bisect_right(self._starts, address) - 1), len(self._extents)):
             extent = self._extents[index]
-            if address < extent.address + extent.size:
-                return extent
-            index -= 1
-        return None
+            if extent.address >= end:
+                return
+            start, upto = max(address, extent.address), min(end, extent.address + extent.size)
+            if start < upto:
+                at = extent.offset + start - extent.address
+                yield Piece(start, self._file.read_field("data block", at, upto - start))
+
+
+def _without_overlaps(extents: Iterable[BlockExtent]) -> Iterator[BlockExtent]:
+    """Cut extents so that each address is in one of them, that which started last; addresses rise."""
+    begun: list[BlockExtent] = []
+    at = 0
+    for extent in (*sorted(extents, key=lambda extent: extent.address), None):
+        while begun and (extent is None or at < extent.address):
+            latest = begun[-1]
+            end = latest.address + latest.size
+            if end <= at:
+                begun.pop()
+                continue
+            upto = end if extent is None else min(end, extent.address)
+            yield BlockExtent(at, latest.offset + at - latest.address, upto - at)
+            at = upto
+        if extent is not None:
+            at = extent.address
+            begun.append(extent)
