@@ -1,0 +1,89 @@
+"""Files to read memory from: bytes, or physical pages by their frame number."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windbg_ext.dump.file import DumpFile
+from windbg_ext.memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PAGE_SIZE = 0x1000
+
+
+@contextmanager
+def file_of(data: bytes) -> Iterator[DumpFile]:
+    """An open file with these bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "test.bin"
+        path.write_bytes(data)
+        with DumpFile(path) as file:
+            yield file
+
+
+class ListedPages:
+    """A page source that is a plain list of offsets."""
+
+    def __init__(self, offsets: Mapping[int, int]) -> None:
+        self._offsets = offsets
+        self.page_count = len(offsets)
+        self.end = PAGE_SIZE * len(offsets)
+
+    def offset_of(self, pfn: int) -> int | None:
+        return self._offsets.get(pfn)
+
+
+@contextmanager
+def physical_memory_of(pages: Mapping[int, bytes], cut: int = 0) -> Iterator[PhysicalMemory]:
+    """Physical memory with these pages in the order of the mapping; the last `cut` bytes of the file are missing."""
+    data = b"".join(page.ljust(PAGE_SIZE, b"\0") for page in pages.values())
+    offsets = {pfn: PAGE_SIZE * index for index, pfn in enumerate(pages)}
+    with file_of(data[: len(data) - cut]) as file:
+        yield PhysicalMemory(file, ListedPages(offsets))
+
+
+VALID, LARGE, PROTOTYPE, TRANSITION, NO_EXECUTE = 1, 1 << 7, 1 << 10, 1 << 11, 1 << 63
+"""Bits of a page-table entry: Intel SDM volume 3 chapter 4; the software bits as WinDbg's !pte shows them."""
+
+
+class PageTables:
+    """Page tables laid by hand, from frame 1 on; level 1 is the page table. Source: Intel SDM volume 3, chapter 4."""
+
+    ROOT = 1
+
+    def __init__(self, levels: int = 4) -> None:
+        self.levels = levels
+        self.pages: dict[int, bytearray] = {self.ROOT: bytearray(PAGE_SIZE)}
+        self._next = self.ROOT + 1
+
+    def table_of(self, address: int, level: int) -> int:
+        """The frame of the table of a level on the way to an address; missing ones are made."""
+        table = self.ROOT
+        for above in range(self.levels, level, -1):
+            at = self._offset(address, above)
+            (entry,) = struct.unpack_from("<Q", self.pages[table], at)
+            if not entry:
+                entry = self._next << 12 | VALID
+                self.pages[self._next] = bytearray(PAGE_SIZE)
+                self._next += 1
+                struct.pack_into("<Q", self.pages[table], at, entry)
+            table = (entry & 0xF_FFFF_FFFF_F000) >> 12
+        return table
+
+    def set(self, address: int, entry: int, level: int = 1) -> None:
+        """Write the entry for an address into the table of a level."""
+        struct.pack_into("<Q", self.pages[self.table_of(address, level)], self._offset(address, level), entry)
+
+    def with_pages(self, pages: Mapping[int, bytes]) -> dict[int, bytes]:
+        """The tables and other pages, by frame."""
+        return {**{pfn: bytes(page) for pfn, page in self.pages.items()}, **pages}
+
+    @staticmethod
+    def _offset(address: int, level: int) -> int:
+        return (address >> 12 + 9 * (level - 1) & 0x1FF) * 8
