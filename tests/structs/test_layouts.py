@@ -33,7 +33,29 @@ DUMP_HEADER64 2000
    60   20 VersionUser         1048   4 WriterStatus
    80    8 KdDebuggerDataBlock 104D   1 KdSecondaryVersion
   1050   4 Attributes          1054   4 BootId
+# windows-rs DUMP_HEADER32
+DUMP_HEADER32 1000
+    0    4 Signature            60    4 KdDebuggerDataBlock
+    4    4 ValidDump            64  2BC PhysicalMemoryBlock
+    8    4 MajorVersion        320  4B0 ContextRecord
+    C    4 MinorVersion        7D0   50 Exception
+   10    4 DirectoryTableBase  820   80 Comment
+   14    4 PfnDataBase         8A0    4 Attributes
+   18    4 PsLoadedModuleList  8A4    4 BootId
+   1C    4 PsActiveProcessHead F88    4 DumpType
+   20    4 MachineImageType    F8C    4 MiniDumpFields
+   24    4 NumberProcessors    F90    4 SecondaryDataState
+   28    4 BugCheckCode        F94    4 ProductType
+   2C   10 BugCheckParameter   F98    4 SuiteMask
+   3C   20 VersionUser         F9C    4 WriterStatus
+   5C    1 PaeEnabled          FA0    8 RequiredDumpSpace
+   5D    1 KdSecondaryVersion  FB8    8 SystemUpTime
+  FC0    8 SystemTime
 # mindumpdef.h, kdmp-parser PHYSMEM_DESC
+PHYSICAL_MEMORY_DESCRIPTOR32 8
+  0 4 NumberOfRuns  4 4 NumberOfPages
+PHYSICAL_MEMORY_RUN32 8
+  0 4 BasePage  4 4 PageCount
 PHYSICAL_MEMORY_DESCRIPTOR64 10
   0 4 NumberOfRuns  8 8 NumberOfPages
 PHYSICAL_MEMORY_RUN64 10
@@ -45,6 +67,9 @@ EXCEPTION_RECORD64 98
 # kdmp-parser BMP_HEADER64
 BITMAP_HEADER64 38
   0 4 Signature  4 4 ValidDump  8 4 DumpOptions  20 8 HeaderSize  28 8 TotalPresentPages  30 8 Pages
+# S2E WindowsCrashDumpGenerator.h
+SUMMARY_HEADER32 20
+  0 4 Signature  4 4 ValidDump  8 4 DumpOptions  C 4 HeaderSize  10 4 BitmapSize  14 4 Pages
 # kdmp-parser RDMP_HEADER64
 RDMP_HEADER64 30
   0 4 Marker  4 4 Signature  8 4 ValidDump  10 8 MetadataSize  18 8 FirstPageOffset
@@ -73,6 +98,20 @@ TRIAGE_DUMP64 80
   2C 4 SizeOfCallStack        74  4 DebuggerDataSize
   30 4 DriverListOffset       78  4 DataBlocksOffset
   7C 4 DataBlocksCount
+TRIAGE_DUMP32 68
+   0 4 ServicePackBuild       34  4 DriverCount
+   4 4 SizeOfDump             38  4 StringPoolOffset
+   8 4 ValidOffset            3C  4 StringPoolSize
+   C 4 ContextOffset          40  4 BrokenDriverOffset
+  10 4 ExceptionOffset        44  4 TriageOptions
+  14 4 MmOffset               48  4 TopOfStack
+  18 4 UnloadedDriversOffset  4C  4 DataPageAddress
+  1C 4 PrcbOffset             50  4 DataPageOffset
+  20 4 ProcessOffset          54  4 DataPageSize
+  24 4 ThreadOffset           58  4 DebuggerDataOffset
+  28 4 CallStackOffset        5C  4 DebuggerDataSize
+  2C 4 SizeOfCallStack        60  4 DataBlocksOffset
+  30 4 DriverListOffset       64  4 DataBlocksCount
 TRIAGE_DATA_BLOCK 10
   0 8 Address  8 4 Offset  C 4 Size
 # ntoseye triage.rs: a u32, then a KLDR entry from 8 on

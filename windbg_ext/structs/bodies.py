@@ -1,4 +1,5 @@
-"""What follows DUMP_HEADER64 in a dump of pages: the bitmap header (types 5, 6) and the range header (8, 9, 0xA).
+"""What follows the header in a dump of pages: the bitmap header (types 5, 6) and the range header (8, 9, 0xA), and the
+summary header of 32-bit Windows up to 7 (type 2).
 
 Sources: kdmp-parser `BMP_HEADER64`, `RDMP_HEADER64`; volatility3 `crash_common.json`; Ghidra `SummaryHeader`.
 """
@@ -42,3 +43,17 @@ RANGES_HEADER64 = Layout(
 
 RANGES_MARKER = 0x40
 RANGES_METADATA_OFFSET = 0x20
+
+SUMMARY_HEADER32 = Layout(
+    "SUMMARY_HEADER32",
+    0x20,
+    [
+        (0x00, "Signature", raw(4)),
+        (0x04, "ValidDump", raw(4)),
+        (0x08, "DumpOptions", U32),
+        (0x0C, "HeaderSize", U32),  # file offset of the first page
+        (0x10, "BitmapSize", U32),  # bits
+        (0x14, "Pages", U32),  # how many are in the file
+    ],
+)
+"""Source: S2E `WindowsCrashDumpGenerator.h`, Ghidra. That of 64-bit Windows is documented nowhere."""

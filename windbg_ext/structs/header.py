@@ -1,6 +1,7 @@
-"""DUMP_HEADER64, the first 0x2000 bytes of every 64-bit kernel dump.
+"""DUMP_HEADER64, the first 0x2000 bytes of every 64-bit kernel dump, and DUMP_HEADER32, 0x1000 bytes, with its fields.
 
-Source: windows-rs `DUMP_HEADER64`, kdmp-parser `kdmp-parser-structs.h`, QEMU `win_dump_defs.h`; checked on real dumps.
+Source: windows-rs `DUMP_HEADER64` and `DUMP_HEADER32`, kdmp-parser `kdmp-parser-structs.h`, QEMU `win_dump_defs.h`;
+checked on real dumps.
 """
 
 from __future__ import annotations
@@ -90,6 +91,51 @@ DUMP_HEADER64 = Layout(
         (0x1054, "BootId", U32),
     ],
 )
+
+DUMP_HEADER32 = Layout(
+    "DUMP_HEADER32",
+    0x1000,
+    [
+        (0x000, "Signature", raw(4)),
+        (0x004, "ValidDump", raw(4)),
+        (0x008, "MajorVersion", U32),
+        (0x00C, "MinorVersion", U32),
+        (0x010, "DirectoryTableBase", U32),
+        (0x014, "PfnDataBase", U32),
+        (0x018, "PsLoadedModuleList", U32),
+        (0x01C, "PsActiveProcessHead", U32),
+        (0x020, "MachineImageType", U32),
+        (0x024, "NumberProcessors", U32),
+        (0x028, "BugCheckCode", U32),
+        (0x02C, "BugCheckParameter", numbers(4, U32)),
+        (0x03C, "VersionUser", raw(32)),
+        (0x05C, "PaeEnabled", U8),
+        (0x05D, "KdSecondaryVersion", U8),
+        (0x060, "KdDebuggerDataBlock", U32),
+        (0x064, "PhysicalMemoryBlock", raw(700)),
+        (0x320, "ContextRecord", raw(1200)),
+        (0x7D0, "Exception", raw(0x50)),
+        (0x820, "Comment", raw(128)),
+        (0x8A0, "Attributes", U32),
+        (0x8A4, "BootId", U32),
+        (0xF88, "DumpType", U32),
+        (0xF8C, "MiniDumpFields", U32),
+        (0xF90, "SecondaryDataState", U32),
+        (0xF94, "ProductType", U32),
+        (0xF98, "SuiteMask", U32),
+        (0xF9C, "WriterStatus", U32),
+        (0xFA0, "RequiredDumpSpace", U64),
+        (0xFB8, "SystemUpTime", U64),
+        (0xFC0, "SystemTime", U64),
+    ],
+)
+
+PHYSICAL_MEMORY_DESCRIPTOR32 = Layout(
+    "PHYSICAL_MEMORY_DESCRIPTOR32", 0x8, [(0x0, "NumberOfRuns", U32), (0x4, "NumberOfPages", U32)]
+)
+"""Followed by NumberOfRuns runs; 86 of them fit into the 700 bytes of the header."""
+
+PHYSICAL_MEMORY_RUN32 = Layout("PHYSICAL_MEMORY_RUN32", 0x8, [(0x0, "BasePage", U32), (0x4, "PageCount", U32)])
 
 PHYSICAL_MEMORY_DESCRIPTOR64 = Layout(
     "PHYSICAL_MEMORY_DESCRIPTOR64", 0x10, [(0x0, "NumberOfRuns", U32), (0x8, "NumberOfPages", U64)]

@@ -1,4 +1,4 @@
-"""TRIAGE_DUMP64, the body of a 64-bit small memory dump, and the entries of its lists.
+"""TRIAGE_DUMP64 and TRIAGE_DUMP32, the body of a small memory dump, and the entries of its lists.
 
 Sources: rizin `dmp_specs.h`, Ghidra `TriageDump.java`, ntoseye `triage.rs`; checked on real small dumps.
 All offsets are file offsets from the start of the file.
@@ -10,28 +10,18 @@ import enum
 
 from windbg_ext.structs.layout import U32, U64, Layout, numbers, raw
 
+_FIRST_OFFSETS = (
+    *("ServicePackBuild", "SizeOfDump", "ValidOffset", "ContextOffset", "ExceptionOffset", "MmOffset"),
+    *("UnloadedDriversOffset", "PrcbOffset", "ProcessOffset", "ThreadOffset", "CallStackOffset", "SizeOfCallStack"),
+    *("DriverListOffset", "DriverCount", "StringPoolOffset", "StringPoolSize", "BrokenDriverOffset", "TriageOptions"),
+)
+"""Each a u32, the same in 32-bit and 64-bit dumps. SizeOfDump: without the secondary data behind it."""
+
 TRIAGE_DUMP64 = Layout(
     "TRIAGE_DUMP64",
     0x80,
     [
-        (0x00, "ServicePackBuild", U32),
-        (0x04, "SizeOfDump", U32),  # without the secondary data behind it
-        (0x08, "ValidOffset", U32),
-        (0x0C, "ContextOffset", U32),
-        (0x10, "ExceptionOffset", U32),
-        (0x14, "MmOffset", U32),
-        (0x18, "UnloadedDriversOffset", U32),
-        (0x1C, "PrcbOffset", U32),
-        (0x20, "ProcessOffset", U32),
-        (0x24, "ThreadOffset", U32),
-        (0x28, "CallStackOffset", U32),
-        (0x2C, "SizeOfCallStack", U32),
-        (0x30, "DriverListOffset", U32),
-        (0x34, "DriverCount", U32),
-        (0x38, "StringPoolOffset", U32),
-        (0x3C, "StringPoolSize", U32),
-        (0x40, "BrokenDriverOffset", U32),
-        (0x44, "TriageOptions", U32),
+        *((4 * index, name, U32) for index, name in enumerate(_FIRST_OFFSETS)),
         (0x48, "TopOfStack", U64),  # the lowest address of the saved stack
         (0x50, "ArchitectureSpecific", raw(16)),
         (0x60, "DataPageAddress", U64),
@@ -41,6 +31,22 @@ TRIAGE_DUMP64 = Layout(
         (0x74, "DebuggerDataSize", U32),
         (0x78, "DataBlocksOffset", U32),
         (0x7C, "DataBlocksCount", U32),
+    ],
+)
+
+TRIAGE_DUMP32 = Layout(
+    "TRIAGE_DUMP32",
+    0x68,
+    [
+        *((4 * index, name, U32) for index, name in enumerate(_FIRST_OFFSETS)),
+        (0x48, "TopOfStack", U32),
+        (0x4C, "DataPageAddress", U32),
+        (0x50, "DataPageOffset", U32),
+        (0x54, "DataPageSize", U32),
+        (0x58, "DebuggerDataOffset", U32),
+        (0x5C, "DebuggerDataSize", U32),
+        (0x60, "DataBlocksOffset", U32),
+        (0x64, "DataBlocksCount", U32),
     ],
 )
 
