@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Callable, Protocol
 
 from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import DumpError, MemoryReadError
@@ -21,6 +21,7 @@ from windbg_ext.kernel.modules import (
 )
 from windbg_ext.kernel.processors import Processor, crashing_processor, read_processors
 from windbg_ext.memory.blocks import BlockMemory
+from windbg_ext.memory.kernel_pages import KernelPages, count_kernel_pages
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import VirtualMemory, read_pointer
 from windbg_ext.memory.x64 import X64Memory
@@ -76,6 +77,18 @@ class DumpTarget:
         if chain is not None:
             for start in range(0, chain.size, CHUNK):
                 yield self.dump.file.read_field("secondary data", chain.offset + start, min(CHUNK, chain.size - start))
+
+    def count_kernel_pages(self, progress: Callable[[int, int], None] = lambda done, total: None) -> KernelPages | None:
+        """Count the pages of RAM that the kernel half of the page tables maps.
+
+        None where that cannot be told: a small dump has no page tables, and without PhysicalMemoryBlock it is not
+        known what is RAM. progress: called with how many tables of a level were read and how many there are.
+        """
+        header = self.header
+        if self._physical is None or header.physical_memory is None:
+            return None
+        ram = [(run.base_page, run.page_count) for run in header.physical_memory]
+        return count_kernel_pages(self._physical, header.directory_table_base, self._levels, ram, progress)
 
     def _crash_memory(self) -> VirtualMemory:
         dump, header = self.dump, self.header

@@ -1,0 +1,303 @@
+"""How many pages the kernel half maps: what the builder put there, and what a naive walk finds."""
+
+from __future__ import annotations
+
+import itertools
+import lzma
+import os
+import shutil
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samples.builder import SAMPLES, build
+from samples.builder.address_space import KERNEL_PAGE, AddressSpace, PageSize
+from samples.builder.kernel import DEVICE_FRAME
+from samples.builder.physical import PAGE_SIZE, runs_of
+from samples.builder.tweaks import loop_page_tables
+from windbg_ext.dump import open_dump
+from windbg_ext.kernel import DumpTarget
+from windbg_ext.memory.kernel_pages import FrameSet, KernelPages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from samples.builder.catalog import Sample
+    from samples.builder.kernel import CrashedMachine
+    from windbg_ext.dump import Dump
+
+BY_NAME = {sample.name: sample for sample in SAMPLES}
+LARGE_SAMPLES = [sample for sample in SAMPLES if sample.name != "small"]
+PRESENT, TRANSITION, PROTOTYPE, LARGE = 0x1, 0x800, 0x400, 0x80
+FRAME = 0x000F_FFFF_FFFF_F000
+KERNEL_HALF = 1 << 63
+POOL = 0xFFFFA000_00000000
+"""Kernel addresses that the samples do not use."""
+
+
+def counted(path: Path) -> KernelPages:
+    with open_dump(path) as dump:
+        count = DumpTarget(dump).count_kernel_pages()
+    assert count is not None
+    return count
+
+
+def naive_count(dump: Dump, levels: int) -> int:
+    """Walk the kernel half entry by entry, with every page frame in a set, and count those that are RAM."""
+    assert dump.pages is not None
+    seen: set[int] = set()
+
+    def walk(table: int, level: int, entries: range) -> None:
+        assert dump.pages is not None
+        at = dump.pages.offset_of(table)
+        if at is None:
+            return
+        page = dump.file.read(at, PAGE_SIZE)
+        for index in entries:
+            (entry,) = struct.unpack_from("<Q", page, index * 8)
+            if not entry & PRESENT and entry & (TRANSITION | PROTOTYPE) != TRANSITION:
+                continue
+            pfn = (entry & FRAME) >> 12
+            if level == 0:
+                seen.add(pfn)
+            elif entry & PRESENT and entry & LARGE and level in (1, 2):
+                size = 512**level
+                seen.update(range(pfn // size * size, pfn // size * size + size))
+            else:
+                walk(pfn, level - 1, range(512))
+
+    walk((dump.header.directory_table_base & FRAME) >> 12, levels - 1, range(256, 512))
+    runs = [range(run.base_page, run.base_page + run.page_count) for run in dump.header.physical_memory or ()]
+    return sum(any(pfn in run for run in runs) for pfn in seen)
+
+
+def frames_of_the_kernel_half(sample: Sample) -> set[int]:
+    """Give the page frames of RAM that the builder puts into the kernel half, noted while it does so.
+
+    Every page that it maps there, and the page tables of the process that crashed: the entry of its root for itself
+    maps them all into the kernel half.
+    """
+    mapped: list[tuple[AddressSpace, int, int, PageSize]] = []
+    real_map = AddressSpace.map
+
+    def noting_map(
+        space: AddressSpace, address: int, pfn: int, flags: int | None = None, size: PageSize = PageSize.SMALL
+    ) -> None:
+        real_map(space, address, pfn, flags, size)
+        mapped.append((space, address, pfn, size))
+
+    made: list[CrashedMachine] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AddressSpace, "map", noting_map)
+        build(sample, tweak=made.append)
+    crashed = made[0]
+    space = crashed.space_of(crashed.machine.processors[crashed.machine.crashed].current_thread)
+    frames: set[int] = set()
+    for mapper, address, pfn, size in mapped:
+        if address >= KERNEL_HALF:
+            frames.update(range(pfn, pfn + 512 ** (size - 1)))
+        if address >= KERNEL_HALF or mapper is space:
+            frames.update(space.entry(address, level)[0] for level in range(size, space.levels + 1))
+    return {pfn for pfn in frames if pfn in crashed.memory}
+
+
+def without_window(sample: Sample) -> Sample:
+    """Leave out the 1 GB page, which shows all of RAM and so hides whether anything else is counted."""
+    return replace(sample, machine=replace(sample.machine, window=0))
+
+
+def written(folder: Path, sample: Sample) -> Path:
+    path = folder / sample.file_name
+    path.write_bytes(build(sample))
+    return path
+
+
+@pytest.mark.parametrize("sample", LARGE_SAMPLES, ids=lambda sample: str(sample.name))
+def test_every_page_that_the_builder_put_into_the_kernel_half_is_counted_once(tmp_path: Path, sample: Sample) -> None:
+    plain = without_window(sample)
+    expected = frames_of_the_kernel_half(plain)
+    assert counted(written(tmp_path, plain)) == KernelPages(len(expected), 0)
+
+
+@pytest.mark.parametrize("sample", LARGE_SAMPLES, ids=lambda sample: str(sample.name))
+def test_a_page_of_1_gb_counts_with_the_ram_in_it_and_nothing_in_it_counts_again(
+    tmp_path: Path, sample: Sample
+) -> None:
+    expected = frames_of_the_kernel_half(sample)
+    assert counted(written(tmp_path, sample)) == KernelPages(len(expected), 0)
+
+
+@pytest.mark.parametrize("sample", LARGE_SAMPLES, ids=lambda sample: str(sample.name))
+def test_the_count_is_that_of_a_naive_walk(tmp_path: Path, sample: Sample) -> None:
+    path = written(tmp_path, without_window(sample))
+    with open_dump(path) as dump:
+        assert counted(path).count == naive_count(dump, sample.machine.paging_levels)
+
+
+@pytest.mark.skipif("WINDBG_EXT_DUMPS" not in os.environ, reason="WINDBG_EXT_DUMPS names no folder of dumps")
+def test_the_count_is_that_of_a_naive_walk_on_other_dumps(tmp_path: Path) -> None:
+    compared = 0
+    for path in other_dumps(tmp_path):
+        with open_dump(path) as dump:
+            if dump.pages is not None:
+                assert counted(path).count == naive_count(dump, levels=4), path.name
+                compared += 1
+    assert compared
+
+
+def other_dumps(folder: Path) -> Iterator[Path]:
+    """Give every dump of the folder that WINDBG_EXT_DUMPS names, unpacked."""
+    for path in sorted(Path(os.environ["WINDBG_EXT_DUMPS"]).rglob("*")):
+        if path.suffix == ".dmp":
+            yield path
+        elif path.name.endswith(".dmp.xz"):
+            unpacked = folder / path.stem
+            with lzma.open(path) as packed, unpacked.open("wb") as out:
+                shutil.copyfileobj(packed, out)
+            yield unpacked
+            unpacked.unlink()
+
+
+# --- one difference at a time ---
+
+ROOMY = runs_of((0x1, 0x9E), (0x100, 0x300))
+
+
+def with_room(name: str) -> Sample:
+    """Give a sample whose machine has page frames to spare."""
+    plain = without_window(BY_NAME[name])
+    return replace(plain, machine=replace(plain.machine, ram=ROOMY))
+
+
+COMPLETE = with_room("complete-bitmap")
+
+
+def difference(folder: Path, change: Callable[[CrashedMachine], object]) -> int:
+    """Give how many pages more are counted after a change to the memory of a complete dump."""
+
+    def tweak(crashed: CrashedMachine) -> None:
+        change(crashed)
+
+    before, after = folder / "before.dmp", folder / "after.dmp"
+    before.write_bytes(build(COMPLETE))
+    after.write_bytes(build(COMPLETE, tweak=tweak))
+    return counted(after).count - counted(before).count
+
+
+def pool_with_its_tables(crashed: CrashedMachine) -> int:
+    """Map one page at POOL, with the three page tables that it takes; gives its page frame."""
+    crashed.write(POOL, b"x")
+    pfn = crashed.system.frame(POOL)
+    assert pfn is not None
+    return pfn
+
+
+def test_one_page_more_counts_with_the_page_tables_that_map_it(tmp_path: Path) -> None:
+    assert difference(tmp_path, pool_with_its_tables) == 4
+
+
+@pytest.mark.parametrize(
+    ("entry_bits", "expected"),
+    [
+        (KERNEL_PAGE, 5),
+        (TRANSITION, 5),
+        (TRANSITION | PROTOTYPE, 4),
+        (PROTOTYPE, 4),
+        (0, 4),
+    ],
+)
+def test_a_second_page_counts_when_it_is_valid_or_in_transition(tmp_path: Path, entry_bits: int, expected: int) -> None:
+    def map_second(crashed: CrashedMachine) -> None:
+        pool_with_its_tables(crashed)
+        crashed.system.map(POOL + PAGE_SIZE, crashed.memory.allocate(), entry_bits)
+
+    assert difference(tmp_path, map_second) == expected
+
+
+def test_a_page_that_is_mapped_twice_counts_once(tmp_path: Path) -> None:
+    def map_again(crashed: CrashedMachine) -> None:
+        crashed.system.map(POOL + PAGE_SIZE, pool_with_its_tables(crashed))
+
+    assert difference(tmp_path, map_again) == 4
+
+
+def test_memory_of_a_device_does_not_count(tmp_path: Path) -> None:
+    def map_device(crashed: CrashedMachine) -> None:
+        pool_with_its_tables(crashed)
+        crashed.system.map(POOL + PAGE_SIZE, DEVICE_FRAME)
+
+    assert difference(tmp_path, map_device) == 4
+
+
+def test_a_user_page_does_not_count_but_the_page_tables_that_map_it_do(tmp_path: Path) -> None:
+    def map_user_page(crashed: CrashedMachine) -> None:
+        space = crashed.space_of(crashed.machine.processors[crashed.machine.crashed].current_thread)
+        space.ensure(0x1234_5678_0000, PAGE_SIZE)
+
+    assert difference(tmp_path, map_user_page) == 3
+
+
+def test_page_tables_that_lead_back_to_themselves_come_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "loop.dmp"
+    path.write_bytes(build(COMPLETE, tweak=loop_page_tables))
+    assert counted(path) == KernelPages(1, 0)
+
+
+def test_page_tables_that_are_not_in_the_dump_are_told(tmp_path: Path) -> None:
+    def lose_a_table(crashed: CrashedMachine) -> None:
+        pool_with_its_tables(crashed)
+        crashed.left_out.add(crashed.system.entry(POOL, 1)[0])
+
+    path = tmp_path / "active.dmp"
+    path.write_bytes(build(with_room("ranges-active"), tweak=lose_a_table))
+    assert counted(path).missing_tables == 1
+
+
+def test_without_a_physical_memory_block_nothing_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "unset.dmp"
+    path.write_bytes(build(COMPLETE, header={"PhysicalMemoryBlock": b"PAGE" * 175}))
+    with open_dump(path) as dump:
+        assert DumpTarget(dump).count_kernel_pages() is None
+
+
+def test_a_small_dump_has_no_page_tables_to_count(tmp_path: Path) -> None:
+    path = written(tmp_path, BY_NAME["small"])
+    with open_dump(path) as dump:
+        assert DumpTarget(dump).count_kernel_pages() is None
+
+
+# --- sets of page frames ---
+
+FRAMES = st.integers(0, 1 << 19)
+RUNS = st.lists(st.tuples(FRAMES, st.integers(0, 5000)), max_size=6)
+
+
+@given(st.lists(FRAMES, max_size=50), st.lists(FRAMES, max_size=5), st.lists(FRAMES, max_size=1), RUNS)
+def test_a_set_of_frames_counts_what_lies_in_runs(
+    small: list[int], large: list[int], huge: list[int], runs: list[tuple[int, int]]
+) -> None:
+    frames = FrameSet()
+    frames.add_large(large, level=1)
+    frames.add(small)
+    frames.add_large(huge, level=2)
+    expected = set(small)
+    for pfn in large:
+        expected.update(range(pfn // 512 * 512, pfn // 512 * 512 + 512))
+    for pfn in huge:
+        expected.update(range(pfn >> 18 << 18, (pfn >> 18) + 1 << 18))
+    ram = set(itertools.chain.from_iterable(range(base, base + count) for base, count in runs))
+    assert frames.count_in(runs) == len(expected & ram)
+
+
+def test_progress_ends_at_the_number_of_tables_of_the_last_level(tmp_path: Path) -> None:
+    path = written(tmp_path, COMPLETE)
+    calls: list[tuple[int, int]] = []
+    with open_dump(path) as dump:
+        DumpTarget(dump).count_kernel_pages(lambda done, total: calls.append((done, total)))
+    assert calls[-1][0] == calls[-1][1] > 1
+    assert all(done <= total for done, total in calls)

@@ -1,0 +1,152 @@
+"""How many pages of RAM the kernel half of the page tables maps: what a kernel dump of the machine would hold.
+
+x64, four and five levels. Source: as `windbg_ext.memory.x64`.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable
+
+from windbg_ext.memory.x64 import FRAME_MASK, LARGE_PAGE, PAGE_SHIFT, PROTOTYPE, TRANSITION, VALID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from windbg_ext.memory.physical import PhysicalMemory
+
+ENTRIES = struct.Struct("<512Q")
+KERNEL_HALF = slice(256, 512)
+LARGE_SHIFT, HUGE_SHIFT = 9, 18
+"""Page frames in a page of 2 MB and of 1 GB, as powers of two."""
+
+
+@dataclass(frozen=True)
+class KernelPages:
+    """count: distinct page frames of RAM; missing_tables: page tables that are not in the dump, so there may be more.
+
+    Page tables count too: the kernel half maps them, those of the user half included, by its entry for itself.
+    Pages in transition count: they are still in RAM. Memory of devices does not, though it may be mapped.
+    """
+
+    count: int
+    missing_tables: int
+
+
+def count_kernel_pages(
+    physical: PhysicalMemory,
+    directory_table_base: int,
+    levels: int,
+    ram: Iterable[tuple[int, int]],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> KernelPages:
+    """Count the pages of RAM that the kernel half maps.
+
+    ram: (first page frame, count) of its runs, in any order; progress: called with how many page tables of a level
+    were read, and how many it has.
+
+    Level by level, with the tables of each as a set: one that is met twice is read once, and a table that leads back
+    to itself (Windows has one in every root) is read once for each level at most.
+    """
+    frames = FrameSet()
+    missing = set()
+    tables = {(directory_table_base & FRAME_MASK) >> PAGE_SHIFT}
+    for level in range(levels - 1, -1, -1):
+        below: set[int] = set()
+        for done, table in enumerate(sorted(tables)):
+            progress(done, len(tables))
+            page = physical.page(table)
+            if page is None:
+                missing.add(table)
+                continue
+            entries = ENTRIES.unpack(page)
+            if level == levels - 1:
+                entries = entries[KERNEL_HALF]
+            if level == 0:
+                frames.add(_frames(entries))
+            elif level > 2:
+                below.update(_frames(entries))
+            else:
+                large = [entry for entry in entries if entry & VALID and entry & LARGE_PAGE]
+                below.update(_frames([entry for entry in entries if not (entry & VALID and entry & LARGE_PAGE)]))
+                if large:
+                    frames.add_large(_frames(large), level)
+        progress(len(tables), len(tables))
+        tables = below
+    return KernelPages(frames.count_in(ram), len(missing))
+
+
+def _frames(entries: Sequence[int]) -> list[int]:
+    """Give the page frames of the entries that lead to RAM: the valid ones and those in transition."""
+    return [
+        (entry & FRAME_MASK) >> PAGE_SHIFT
+        for entry in entries
+        if entry & VALID or entry & (TRANSITION | PROTOTYPE) == TRANSITION
+    ]
+
+
+BITS = [1 << bit for bit in range(1 << LARGE_SHIFT)]
+ALL_BITS = (1 << (1 << LARGE_SHIFT)) - 1
+
+
+class FrameSet:
+    """A set of page frames: a bit each, 512 of them a number, so that 2 MB are one; 1 GB pages by themselves."""
+
+    def __init__(self) -> None:
+        self._blocks: defaultdict[int, int] = defaultdict(int)
+        self._huge: set[int] = set()
+
+    def add(self, frames: Iterable[int]) -> None:
+        """Add page frames."""
+        blocks = self._blocks
+        for pfn in frames:
+            blocks[pfn >> LARGE_SHIFT] |= BITS[pfn & 0x1FF]
+
+    def add_large(self, frames: Iterable[int], level: int) -> None:
+        """Add pages of 2 MB (level 1) or 1 GB (level 2); low bits of the frame number have other uses there."""
+        if level == 1:
+            self._blocks.update((pfn >> LARGE_SHIFT, ALL_BITS) for pfn in frames)
+        else:
+            self._huge.update(pfn >> HUGE_SHIFT for pfn in frames)
+
+    def count_in(self, runs: Iterable[tuple[int, int]]) -> int:
+        """Count the page frames that lie in any of the runs (first, count)."""
+        count = 0
+        counted_to = 0
+        per_run = sorted((base, base + pages) for base, pages in runs)
+        blocks = sorted(key for key in self._blocks if key >> HUGE_SHIFT - LARGE_SHIFT not in self._huge)
+        huge = sorted(self._huge)
+        for base, run_end in per_run:
+            start = max(base, counted_to)  # runs that overlap count once
+            if start < run_end:
+                count += _covered(huge, HUGE_SHIFT, start, run_end)
+                count += self._in_blocks(blocks, start, run_end)
+                counted_to = run_end
+        return count
+
+    def _in_blocks(self, blocks: list[int], start: int, end: int) -> int:
+        count = 0
+        for key in _between(blocks, start >> LARGE_SHIFT, end - 1 >> LARGE_SHIFT):
+            bits = self._blocks[key]
+            first = key << LARGE_SHIFT
+            if first < start:
+                bits = bits >> start - first << start - first
+            if first + len(BITS) > end:
+                bits &= (1 << end - first) - 1
+            count += bin(bits).count("1")
+        return count
+
+
+def _between(keys: list[int], first: int, last: int) -> list[int]:
+    return keys[bisect_left(keys, first) : bisect_right(keys, last)]
+
+
+def _covered(keys: list[int], shift: int, start: int, end: int) -> int:
+    """Count the page frames from start to end that pages of 2 ** shift frames cover; keys: their numbers, sorted."""
+    return sum(
+        min(end, key + 1 << shift) - max(start, key << shift)
+        for key in _between(keys, start >> shift, end - 1 >> shift)
+    )
