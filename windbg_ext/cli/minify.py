@@ -23,9 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("source", help="the dump to read, for example MEMORY.DMP")
     parser.add_argument("destination", nargs="?", help="the file to write (default: a new name beside the source)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the destination if it exists")
+    parser.add_argument("-o", "--overwrite", action="store_true", help="replace the destination if it exists")
     parser.add_argument("--size", type=byte_size, metavar="SIZE", help="the most that the file may take, such as 256K")
-    parser.add_argument("--comment", metavar="TEXT", help="a comment for the header, as .dump /c writes it")
+    parser.add_argument("-c", "--comment", metavar="TEXT", help="a comment for the header, as .dump /c writes it")
     parser.add_argument("--salvage", action="store_true", help="leave out what damaged kernel structures lead to")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
