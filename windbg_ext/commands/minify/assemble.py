@@ -174,10 +174,14 @@ def _call_stack(account: Account, memory: VirtualMemory, kernel: Kernel, crashed
         account.lose("call stack", f"0x{wanted.address:x} is not in the source")
     elif len(data) < wanted.length and crashed.thread is not None and crashed.thread.owns(wanted.address):
         account.lose("call stack", f"the source ends after {len(data):,} of {wanted.length:,} bytes")
-    if not account.fits(len(data)):
-        data = data[: account.room]
+    room = 0 if account.full else account.room
+    fits = account.fits(len(data))
+    if not fits:
+        data = data[:room]
+    if data:
+        account.enter("call stack", len(data))
+    if not fits:
         account.lose_for_size("call stack")
-    account.enter("call stack", len(data))
     return Piece(wanted.address, data)
 
 
