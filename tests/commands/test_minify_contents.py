@@ -1,0 +1,433 @@
+"""What is in the small dump, read without the code under test, against what the builder put into the machine."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import run
+from small_dump_file import SmallDumpFile
+from source_memory import SourceMemory
+
+from samples.builder import SAMPLES, write
+from samples.builder.machine import SYSTEM, Backing, Placement
+from samples.builder.plausible import (
+    FAULTY,
+    OBJECTS,
+    PAGED_OUT_TEXT,
+    PAGED_POOL,
+    THREAD_STEP,
+    THREADS,
+    USER_PROCESS,
+    USER_STACK,
+)
+from windbg_ext.dump.header import BugCheck
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from samples.builder import Sample
+    from samples.builder.machine import Processor
+
+PAGE = 0x1000
+LARGE = tuple(sample for sample in SAMPLES if sample.name != "small")
+BY_NAME = {sample.name: sample for sample in SAMPLES}
+SHARED_USER_DATA = 0xFFFFF780_00000000
+LEFT_OUT_PAGE, DEVICE_PAGE = PAGED_POOL + PAGE, PAGED_POOL + 2 * PAGE
+
+
+@dataclass(frozen=True)
+class Made:
+    """A small dump that was made of a sample, and the memory that the sample's file holds."""
+
+    sample: Sample
+    memory: SourceMemory
+    small: SmallDumpFile
+    report: str
+
+    def number(self, field: str) -> int:
+        return self.sample.machine.version.number(field)
+
+    def crashed(self) -> Processor:
+        return self.sample.machine.processors[self.sample.machine.crashed]
+
+
+def make(sample: Sample, folder: Path, status: int = 0) -> Made:
+    source, destination = folder / "MEMORY.DMP", folder / "small.dmp"
+    write(sample, source)
+    outcome = run("minify", source, destination)
+    assert (outcome.status, outcome.err) == (status, "")
+    return Made(sample, SourceMemory(sample), SmallDumpFile(destination), outcome.out)
+
+
+@pytest.fixture(scope="module", params=LARGE, ids=lambda sample: str(sample.name))
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The small dump of each large sample."""
+    return make(request.param, tmp_path_factory.mktemp("made"))
+
+
+# --- data blocks ---
+
+
+def test_every_data_block_is_the_memory_that_was_at_its_address(made: Made) -> None:
+    assert made.small.block_count > 10
+    for address, data in made.small.blocks:
+        assert data
+        process = None if address >> 63 else USER_PROCESS
+        assert made.memory.read(address, len(data), process) == data, hex(address)
+
+
+def test_data_blocks_rise_never_overlap_and_are_one_where_they_touch(made: Made) -> None:
+    blocks = made.small.blocks
+    for (address, data), (following, _) in zip(blocks, blocks[1:]):
+        assert address + len(data) < following
+
+
+def test_data_blocks_lie_one_behind_the_other_in_the_file(made: Made) -> None:
+    end = made.small.u32(0x2078) + 16 * made.small.block_count
+    for offset, size in made.small.block_extents():
+        assert offset == end
+        end += size
+    assert end <= made.small.u32(0x2008)
+
+
+def test_parts_lie_inside_the_small_dump_and_do_not_overlap(made: Made) -> None:
+    small = made.small
+    entries, blocks = small.u32(0x2034), small.block_extents()
+    parts = [
+        (0, 0x2080),
+        (small.u32(0x2014), 0x50),
+        (small.u32(0x2018), 8 + 0x38 * len(made.sample.machine.unloaded_drivers)),
+        (small.u32(0x201C), made.number("SizePrcb")),
+        (small.u32(0x2020), made.number("SizeEProcess")),
+        (small.u32(0x2024), made.number("SizeEThread")),
+        (small.u32(0x2028), small.u32(0x202C)),
+        (small.u32(0x2030), 0x90 * entries),
+        (small.u32(0x2038), small.u32(0x203C)),
+        (small.u32(0x2070), small.u32(0x2074)),
+        (small.u32(0x2078), 16 * len(blocks)),
+        *blocks,
+        (small.u32(0x2008), 4),
+    ]
+    parts.sort()
+    for (offset, size), (following, _) in zip(parts, parts[1:]):
+        assert offset + size <= following
+    assert sum(parts[-1]) == small.size_of_dump
+
+
+def test_the_end_is_marked_where_the_dump_says(made: Made) -> None:
+    assert made.small.bytes_at(made.small.u32(0x2008), 4) == b"TRGD"
+    assert made.small.size_of_dump == made.small.u32(0x2008) + 4
+
+
+# --- processors, their contexts and stacks ---
+
+
+def test_the_list_of_processors_and_every_control_block_are_there(made: Made) -> None:
+    machine = made.sample.machine
+    prcbs = [made.memory.prcb(number) for number in range(len(machine.processors))]
+    listed = made.small.memory(made.memory.crashed.variables["KiProcessorBlock"], 8 * len(prcbs))
+    assert listed == struct.pack(f"<{len(prcbs)}Q", *prcbs)
+    for prcb in prcbs:
+        assert made.small.memory(prcb, made.number("SizePrcb")) is not None
+
+
+def test_the_context_buffer_that_every_control_block_points_at_is_there(made: Made) -> None:
+    for number, processor in enumerate(made.sample.machine.processors):
+        pointer = made.small.memory(made.memory.prcb(number) + made.number("OffsetPrcbContext"), 8)
+        assert pointer == struct.pack("<Q", processor.context)
+        context = made.small.memory(processor.context, 0x640 if processor.extended_state else 0x4D0)
+        assert context is not None
+        assert struct.unpack_from("<Q", context, 0x98) == (processor.registers["Rsp"],)
+        assert struct.unpack_from("<Q", context, 0xF8) == (processor.registers["Rip"],)
+
+
+def test_the_stack_of_every_processor_is_there_from_its_stack_pointer_up(made: Made) -> None:
+    machine = made.sample.machine
+    for processor in machine.processors:
+        stack_pointer = processor.registers["Rsp"]
+        if stack_pointer >> 63:
+            size = min(machine.thread(processor.current_thread).stack_base - stack_pointer, 0x2000)
+            assert made.small.memory(stack_pointer, size) is not None
+
+
+def test_a_stack_in_user_mode_is_there_where_the_source_has_it(made: Made) -> None:
+    for processor in made.sample.machine.processors:
+        stack_pointer = processor.registers["Rsp"]
+        if not stack_pointer >> 63:
+            size = PAGE - stack_pointer % PAGE
+            try:
+                expected = made.memory.read(stack_pointer, size, USER_PROCESS)
+            except KeyError:
+                assert made.small.memory(stack_pointer, 1) is None
+                assert "stack of processor" in made.report
+            else:
+                assert made.small.memory(stack_pointer, size) == expected
+
+
+def test_a_stack_in_user_mode_is_that_of_the_process_which_runs_there(tmp_path: Path) -> None:
+    sample = BY_NAME["complete"]
+    machine = sample.machine
+    crashed = machine.threads[0]
+    in_system = replace(machine, threads=(replace(crashed, process=SYSTEM, teb=0), *machine.threads[1:]))
+    made = make(replace(sample, machine=in_system), tmp_path)
+    with pytest.raises(KeyError):
+        made.memory.read(USER_STACK + 0x780, 0x20, SYSTEM)
+    assert made.small.memory(USER_STACK + 0x780, 0x20) == made.memory.read(USER_STACK + 0x780, 0x20, USER_PROCESS)
+
+
+# --- the parts of the crash ---
+
+
+def test_the_crashed_processor_its_thread_and_its_process_are_parts_of_their_own(made: Made) -> None:
+    machine, read = made.sample.machine, made.memory.read
+    thread = machine.thread(made.crashed().current_thread)
+    prcb, ethread, eprocess = (made.number(f"Size{name}") for name in ("Prcb", "EThread", "EProcess"))
+    assert made.small.prcb(prcb) == read(made.memory.prcb(machine.crashed), prcb)
+    assert made.small.thread(ethread) == read(thread.address, ethread)
+    assert made.small.process(eprocess) == read(machine.process(thread.process).address, eprocess)
+
+
+def test_the_call_stack_goes_from_the_lowest_stack_pointer_to_the_base(made: Made) -> None:
+    machine = made.sample.machine
+    thread = machine.thread(made.crashed().current_thread)
+    header = (machine.context or made.crashed().registers)["Rsp"]
+    top = min(header, made.crashed().registers["Rsp"])
+    base = thread.stack_base
+    if machine.version.build == 7601:  # its debugger data block tells the initial stack only, 0x50 bytes below
+        base -= 0x50
+    assert made.small.top_of_stack == top
+    assert made.small.call_stack == made.memory.read(top, base - top)
+
+
+def test_the_debugger_data_block_is_whole_and_where_the_header_says(made: Made) -> None:
+    size = made.sample.machine.version.debugger_data_size
+    address = made.small.u64(0x80)
+    assert address == made.memory.crashed.debugger_data
+    assert made.small.debugger_data == made.memory.read(address, size)
+    assert made.small.debugger_data[0x10:0x18] == b"KDBG" + struct.pack("<I", size)
+
+
+# --- lists ---
+
+
+def test_every_module_is_listed_with_its_full_path_and_its_image_header(made: Made) -> None:
+    expected = [
+        (module.path, module.base, module.size, module.check_sum, module.time_date_stamp)
+        for module in made.sample.machine.modules
+    ]
+    listed = [
+        (driver.name, driver.base, driver.size, driver.check_sum, driver.time_date_stamp)
+        for driver in made.small.drivers
+    ]
+    assert listed == expected
+
+
+def test_names_that_are_no_latin_letters_are_kept(tmp_path: Path) -> None:
+    sample = BY_NAME["ranges-kernel"]
+    odd = replace(FAULTY, name="\u9a71\u52a8.sys", path="\\??\\C:\\Gr\u00fc\u00dfe\\\U0001f4a5\\\u9a71\u52a8.sys")
+    machine = replace(sample.machine, modules=(*sample.machine.modules[:-1], odd))
+    assert make(replace(sample, machine=machine), tmp_path).small.drivers[-1].name == odd.path
+
+
+def test_unloaded_drivers_are_listed_newest_first(made: Made) -> None:
+    expected = [(driver.name, driver.start, driver.end) for driver in made.sample.machine.unloaded_drivers]
+    listed = [(driver.name, driver.start, driver.end) for driver in made.small.unloaded_drivers]
+    assert listed == expected
+    assert len(listed) >= 6
+
+
+def test_a_name_of_an_unloaded_driver_is_cut_at_twelve_characters(tmp_path: Path) -> None:
+    sample = BY_NAME["ranges-kernel"]
+    machine = sample.machine
+    drivers = tuple(
+        replace(driver, name=name)
+        for driver, name in zip(machine.unloaded_drivers, ("exactly12.sy", "thirteen13.sy", "a-name-that-goes-on.sys"))
+    )
+    made = make(replace(sample, machine=replace(machine, unloaded_drivers=drivers)), tmp_path)
+    names = [driver.name for driver in made.small.unloaded_drivers]
+    assert names == ["exactly12.sy", "thirteen13.s", "a-name-that-"]
+
+
+def test_a_machine_that_unloaded_nothing_has_an_empty_list(tmp_path: Path) -> None:
+    sample = BY_NAME["ranges-kernel"]
+    machine = replace(sample.machine, unloaded_drivers=(), last_unloaded_driver=0)
+    made = make(replace(sample, machine=machine), tmp_path)
+    assert made.small.u32(0x2018) != 0
+    assert made.small.unloaded_drivers == []
+
+
+# --- memory that helps to see why ---
+
+
+def test_what_drivers_registered_is_there_with_its_list(made: Made) -> None:
+    blocks, variables = made.sample.machine.triage_blocks, made.memory.crashed.variables
+    assert len(blocks) == 2
+    for start, end in blocks:
+        assert made.small.memory(start, end - start) is not None
+    assert made.small.memory(variables["IopNumTriageDumpDataBlocks"], 4) == struct.pack("<I", len(blocks))
+    listed = made.small.memory(variables["IopTriageDumpDataBlocks"], 16 * len(blocks))
+    assert listed == b"".join(struct.pack("<QQ", *block) for block in blocks)
+
+
+def test_kernel_variables_and_shared_user_data_are_there(made: Made) -> None:
+    variables = made.memory.crashed.variables
+    for name, address in variables.items():
+        if name not in ("IopNumTriageDumpDataBlocks", "KiProcessorBlock"):
+            assert made.small.memory(address, 8) is not None, name
+    assert made.small.memory(variables["NtBuildLab"], 0x100) is not None
+    assert made.small.memory(SHARED_USER_DATA, PAGE) is not None
+    assert made.small.memory(made.sample.machine.kernel.base, PAGE) is not None
+
+
+def test_the_code_around_every_instruction_pointer_in_the_kernel_is_there(made: Made) -> None:
+    contexts = [processor.registers for processor in made.sample.machine.processors]
+    for registers in (made.sample.machine.context, *contexts):
+        if registers is not None and registers["Rip"] >> 63:
+            assert made.small.memory(registers["Rip"] - 0x80, 0x100) is not None
+
+
+def test_pages_that_bug_check_parameters_point_at_are_there(made: Made) -> None:
+    pointers = [parameter for parameter in made.sample.machine.bug_check.parameters if parameter >> 63]
+    assert len(pointers) >= 2
+    for pointer in pointers:
+        assert made.small.memory(pointer & -PAGE, PAGE) is not None
+
+
+def test_a_page_in_transition_is_read(tmp_path: Path) -> None:
+    made = make(BY_NAME["kernel"], tmp_path)
+    assert made.sample.machine.bug_check.parameters[0] == PAGED_POOL
+    assert made.small.memory(PAGED_POOL, len(PAGED_OUT_TEXT)) == PAGED_OUT_TEXT
+
+
+def test_pointers_are_followed_three_levels_deep(made: Made) -> None:
+    # a register points at the first object, each object at the next one
+    assert made.crashed().registers["Rbx"] == OBJECTS + 0x40
+    for address, text in ((0x40, b"first object"), (0x440, b"second object"), (0x1080, b"third object")):
+        window = made.small.memory(OBJECTS + address, 0x100)
+        assert window is not None
+        assert window[8:].startswith(text)
+
+
+def test_a_thread_that_a_saved_pointer_leads_to_is_there_with_its_stack(made: Made) -> None:
+    thread = made.sample.machine.thread(THREADS + THREAD_STEP)
+    assert thread.address not in {processor.current_thread for processor in made.sample.machine.processors}
+    base = thread.stack_base - (0x50 if made.sample.machine.version.build == 7601 else 0)
+    assert made.small.memory(thread.address, made.number("SizeEThread")) is not None
+    assert made.small.memory(thread.kernel_stack, base - thread.kernel_stack) is not None
+
+
+def entries_of(address: int, levels: int, base: int) -> list[int]:
+    """Where the self-map shows the entries of an address, lowest level first (Intel SDM volume 3, chapter 4)."""
+    found = []
+    for _ in range(levels):
+        address = base + ((address & (1 << 12 + 9 * levels) - 1) >> 12) * 8
+        found.append(address)
+    return found
+
+
+@pytest.mark.parametrize("levels", [4, 5])
+def test_the_page_table_entries_of_what_was_saved_are_there(tmp_path: Path, levels: int) -> None:
+    sample = BY_NAME["active"]
+    made = make(replace(sample, machine=replace(sample.machine, paging_levels=levels)), tmp_path)
+    base = made.memory.crashed.system.pte_base
+    stack = made.small.top_of_stack
+    checked = 0
+    for address, data in made.small.blocks:
+        if not base <= address < base + (1 << 3 + 9 * levels) and address >> 63:
+            for page in range(address & -PAGE, address + len(data), PAGE):
+                for entry in entries_of(page, levels, base):
+                    try:
+                        expected = made.memory.read(entry, 8)
+                    except KeyError:  # below a large page there are no page tables
+                        continue
+                    assert made.small.memory(entry, 8) == expected
+                    checked += 1
+    assert checked > 50
+    frame = made.memory.crashed.system.frame(stack)
+    lowest = made.small.memory(entries_of(stack, levels, base)[0], 8)
+    assert lowest is not None
+    assert frame is not None
+    assert int.from_bytes(lowest, "little") & 0x000F_FFFF_FFFF_F000 == frame * PAGE
+
+
+# --- what the source does not hold ---
+
+
+def test_pages_that_are_mapped_but_not_in_the_source_are_left_out_and_told(tmp_path: Path) -> None:
+    sample = BY_NAME["kernel"]
+    parameters = (LEFT_OUT_PAGE + 0x10, DEVICE_PAGE + 0x20, 0, 0)
+    made = make(replace(sample, machine=replace(sample.machine, bug_check=BugCheck(0xD1, parameters))), tmp_path)
+    assert made.memory.crashed.system.frame(LEFT_OUT_PAGE) is not None
+    assert made.memory.crashed.system.frame(DEVICE_PAGE) is not None
+    for address, data in made.small.blocks:
+        for page in (LEFT_OUT_PAGE, DEVICE_PAGE):
+            assert address + len(data) <= page or page + PAGE <= address
+    for number, address in ((1, LEFT_OUT_PAGE), (2, DEVICE_PAGE)):
+        lines = [line for line in made.report.splitlines() if f"page at bug check parameter {number}: " in line]
+        assert len(lines) == 1
+        assert f"0x{address:x} is mapped to page frame" in lines[0]
+        assert "not in this dump" in lines[0]
+
+
+def test_a_complete_dump_holds_the_page_that_a_kernel_dump_leaves_out(tmp_path: Path) -> None:
+    sample = BY_NAME["complete"]
+    machine = replace(sample.machine, bug_check=BugCheck(0xD1, (LEFT_OUT_PAGE, 2, 0, 0)))
+    made = make(replace(sample, machine=machine), tmp_path)
+    assert made.small.memory(LEFT_OUT_PAGE, 17) == b"in no kernel dump"
+
+
+def test_a_window_ends_where_the_source_ends(tmp_path: Path) -> None:
+    # the pointer stands 0x40 bytes before the end of a page behind which a page follows that is not in the file
+    edge = PAGED_POOL + PAGE - 0x40
+    sample = BY_NAME["kernel"]
+    placement = Placement(OBJECTS + 0x40, struct.pack("<Q", edge))
+    far = Placement(edge, b"at the edge".ljust(0x40, b"."), Backing.RAM)
+    machine = replace(
+        sample.machine,
+        placements=(*sample.machine.placements, placement, far),
+        bug_check=BugCheck(0xD1, (0, 2, 1, FAULTY.base)),
+    )
+    made = make(replace(sample, machine=machine), tmp_path)
+    assert made.small.memory(edge, 0x40) == b"at the edge".ljust(0x40, b".")
+    assert made.small.memory(edge, 0x41) is None
+
+
+# --- secondary data ---
+
+
+def test_all_secondary_data_is_there_blob_by_blob(made: Made) -> None:
+    chain = made.small.secondary
+    assert chain[:16] == b"DumpBlob" + struct.pack("<II", 0x10, 0xF0000000 | made.sample.machine.version.build)
+    at = 0x10
+    for blob in made.sample.machine.secondary:
+        size, tag, length, before, behind = struct.unpack_from("<I16sIII", chain, at)
+        assert (size, tag, length) == (0x20, blob.tag.bytes_le, len(blob.data))
+        assert (before, behind) == (blob.pre_pad, blob.post_pad)
+        assert chain[at + 0x20 + before :][:length] == blob.data
+        at += 0x20 + before + length + behind
+    assert at == len(chain)
+
+
+def test_secondary_data_is_the_same_bytes_as_in_the_source(tmp_path: Path) -> None:
+    made = make(BY_NAME["kernel"], tmp_path)
+    assert (tmp_path / "MEMORY.DMP").read_bytes().endswith(made.small.secondary)
+    assert made.small.secondary
+
+
+def test_zeros_behind_the_secondary_data_are_not_copied(tmp_path: Path) -> None:
+    write(BY_NAME["kernel"], tmp_path / "MEMORY.DMP")
+    assert run("minify", tmp_path / "MEMORY.DMP", tmp_path / "usual.dmp").status == 0
+    with (tmp_path / "MEMORY.DMP").open("ab") as file:
+        file.write(bytes(1_800_000))
+    assert run("minify", tmp_path / "MEMORY.DMP", tmp_path / "small.dmp").status == 0
+    assert (tmp_path / "small.dmp").read_bytes() == (tmp_path / "usual.dmp").read_bytes()
+
+
+def test_a_source_without_secondary_data_gives_a_small_dump_without(tmp_path: Path) -> None:
+    sample = BY_NAME["kernel"]
+    made = make(replace(sample, machine=replace(sample.machine, secondary=())), tmp_path)
+    assert made.small.secondary == b""
+    assert "secondary" not in made.report

@@ -1,0 +1,152 @@
+"""--size: the file stays under it, by dropping from the end of the order of importance, and the report says what."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import contents, run
+from small_dump_file import SmallDumpFile
+from source_memory import SourceMemory
+
+from samples.builder import SAMPLES, write
+from samples.builder.versions import WINDOWS_11
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from samples.builder import Sample
+
+LARGE = tuple(sample for sample in SAMPLES if sample.name != "small")
+BY_NAME = {sample.name: sample for sample in SAMPLES}
+
+ORDER = (
+    "headers, context, exception",
+    "KPRCB",
+    "ETHREAD",
+    "EPROCESS",
+    "call stack",
+    "debugger data block",
+    "driver list",
+    "unloaded drivers",
+    "MM information",
+    "processors",
+    "data registered by drivers",
+    "kernel variables",
+    "code at instruction pointers",
+    "surroundings of the crash",
+    "pages at bug check parameters",
+    "lists of the bug check",
+    "windows at pointers",
+    "other threads and their stacks",
+    "page-table entries",
+    "secondary data",
+)
+"""The order of importance of the issue that asked for it, in the words of the report."""
+FOUND_THROUGH_OTHERS = {"other threads and their stacks", "page-table entries"}
+"""What cannot be known to be missing: it is found through what was dropped before it."""
+SIZES = {"64K": 65536, "96K": 98304, "128K": 131072, "256K": 262144, "1M": 1048576}
+
+each_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: str(sample.name))
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of a report by name, what was left out by name, the file, the exit status."""
+
+    parts: dict[str, int]
+    left_out: dict[str, str]
+    small: SmallDumpFile
+    status: int
+
+
+def minified(sample: Sample, folder: Path, *options: str) -> Run:
+    if not (folder / "MEMORY.DMP").exists():
+        write(sample, folder / "MEMORY.DMP")
+    outcome = run("minify", folder / "MEMORY.DMP", folder / "small.dmp", "--json", "--overwrite", *options)
+    assert outcome.status in (0, 1)
+    assert outcome.err == ""
+    report = json.loads(outcome.out)
+    parts = {part["part"]: part["bytes"] for part in report["parts"]}
+    left_out = {lost["part"]: lost["why"] for lost in report["left_out"]}
+    return Run(parts, left_out, SmallDumpFile(folder / "small.dmp"), outcome.status)
+
+
+@each_sample
+@pytest.mark.parametrize("size", SIZES)
+def test_the_file_is_not_larger_than_asked_for(tmp_path: Path, sample: Sample, size: str) -> None:
+    made = minified(sample, tmp_path, "--size", size)
+    assert len(made.small.data) <= SIZES[size]
+    assert made.small.bytes_at(made.small.u32(0x2008), 4) == b"TRGD"
+    assert made.small.u64(0xFA0) == len(made.small.data)
+
+
+@each_sample
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_dropped_is_the_end_of_the_order_of_importance_and_is_told(
+    tmp_path: Path, sample: Sample, size: str
+) -> None:
+    whole, made = minified(sample, tmp_path), minified(sample, tmp_path, "--size", size)
+    wanted = [part for part in ORDER if part in whole.parts]
+    assert set(whole.parts) == set(wanted)
+    kept = [part for part in wanted if part in made.parts]
+    assert set(made.parts) == set(kept)
+    assert kept == wanted[: len(kept)]
+    # but for the last one, which may be there in part, all that is kept is whole
+    assert all(made.parts[part] == whole.parts[part] for part in kept[:-1])
+    dropped = [part for part in wanted if made.parts.get(part) != whole.parts[part]]
+    told = [part for part, why in made.left_out.items() if f"--size {SIZES[size]}" in why]
+    assert told == [part for part in ORDER if part in told]
+    assert told[:1] == dropped[:1]
+    assert set(dropped) - set(told) <= FOUND_THROUGH_OTHERS
+    for part in told:
+        assert made.left_out[part].startswith("the rest of it does not fit" if part in kept else "does not fit")
+    assert made.status == (1 if dropped else whole.status)
+    assert dropped or len(whole.small.data) <= SIZES[size]
+    assert not dropped or len(whole.small.data) + 16 * 200 > SIZES[size]
+
+
+@each_sample
+def test_a_size_that_everything_fits_into_changes_nothing(tmp_path: Path, sample: Sample) -> None:
+    whole = minified(sample, tmp_path)
+    assert minified(sample, tmp_path, "--size", "16M").small.data == whole.small.data
+
+
+@each_sample
+def test_a_size_of_what_the_file_has_without_one_drops_little_of_it(tmp_path: Path, sample: Sample) -> None:
+    # what is counted for blocks that were merged later, and for gaps, may leave some room unused
+    whole = minified(sample, tmp_path)
+    made = minified(sample, tmp_path, "--size", str(len(whole.small.data) + 16 * 200))
+    assert made.parts == whole.parts
+
+
+@each_sample
+@pytest.mark.parametrize("size", SIZES)
+def test_what_did_go_in_is_still_the_memory_of_the_machine(tmp_path: Path, sample: Sample, size: str) -> None:
+    made, memory = minified(sample, tmp_path, "--size", size), SourceMemory(sample)
+    for address, data in made.small.blocks:
+        assert memory.read(address, len(data), None if address >> 63 else "sample.exe") == data
+
+
+@pytest.mark.parametrize("prcb", range(0xCF00, 0xD800, 0x100))
+def test_nothing_is_kept_behind_the_first_part_that_does_not_fit_as_a_whole(tmp_path: Path, prcb: int) -> None:
+    # the control block of the processor leaves less and less room for what comes behind it
+    sample = BY_NAME["active"]
+    version = replace(WINDOWS_11, debugger_data={**WINDOWS_11.debugger_data, "SizePrcb": prcb, "SizePcr": prcb + 0x180})
+    made = minified(replace(sample, machine=replace(sample.machine, version=version)), tmp_path, "--size", "64K")
+    assert len(made.small.data) <= 65536
+    kept = [part for part in ORDER if part in made.parts]
+    assert kept == list(ORDER[: len(kept)])
+    assert len(kept) < 7
+
+
+@pytest.mark.parametrize("size", ["0", "1", "4K", "63K", "65535"])
+def test_a_size_below_64k_is_wrong_use(tmp_path: Path, size: str) -> None:
+    write(BY_NAME["kernel"], tmp_path / "MEMORY.DMP")
+    outcome = run("minify", tmp_path / "MEMORY.DMP", tmp_path / "small.dmp", "--size", size)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "--size" in outcome.err
+    assert "64K" in outcome.err
+    assert set(contents(tmp_path)) == {"MEMORY.DMP"}
