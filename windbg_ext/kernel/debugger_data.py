@@ -63,7 +63,11 @@ def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_h
         raise DumpError(
             f"{FIELD}.Size", f"0x{size:x} is not between 0x{SMALLEST_SIZE:x} and 0x{LARGEST_SIZE:x}", DAMAGED
         )
-    data = b"".join(piece.data for piece in memory.present(address, size))  # an engine that knows less of it saves less
+    data = b""
+    for piece in memory.present(address, size):  # an engine that knows less of it saves less
+        if piece.address != address + len(data):
+            break
+        data += piece.data
     return DebuggerData(address, data, KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0")))
 
 
