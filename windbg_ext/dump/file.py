@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.errors import DumpError
 
@@ -17,22 +17,55 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class DumpFile:
-    """A file opened read-only. `size` is its length in bytes when it was opened."""
+class Content(Protocol):
+    """Bytes to be read here and there. `size`: how many they are."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    @property
+    def size(self) -> int:
+        """Their number."""
+
+    def seek(self, offset: int, /) -> object:
+        """Set where the next read begins."""
+
+    def read(self, length: int, /) -> bytes | None:
+        """Read up to `length` bytes; OSError as the system reports it."""
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
+class PlainFile:
+    """A file's own bytes."""
+
+    def __init__(self, path: Path) -> None:
         try:
-            if self.path.is_fifo():  # opening it would wait for a writer
+            if path.is_fifo():  # opening it would wait for a writer
                 raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(path))
-            self._file = self.path.open("rb", buffering=0)
-            self.size = self._file.seek(0, os.SEEK_END)
+            file = path.open("rb", buffering=0)
+            self.size = file.seek(0, os.SEEK_END)
         except IsADirectoryError:
             raise DumpError("file", "is a folder", "name the dump in it", str(path)) from None
         except OSError as error:
             raise DumpError("file", f"cannot be opened ({error.strerror})", path=str(path)) from None
+        self.seek, self.read, self.close = file.seek, file.read, file.close
+
+
+class DumpFile:
+    """A file opened read-only. `size` is its length in bytes when it was opened.
+
+    content: what is read instead of the file's own bytes, where it is packed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], content: Content | None = None) -> None:
+        self.path = Path(path)
+        self._content: Content = content or PlainFile(self.path)
         self.bytes_read = 0
         self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return self._content.size
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes from `offset`; fewer where the file ends. OSError as the system reports it."""
@@ -40,9 +73,9 @@ class DumpFile:
             return b""
         pieces: list[bytes] = []
         with self._lock:
-            self._file.seek(offset)
+            self._content.seek(offset)
             while length > 0:
-                piece = self._file.read(length)
+                piece = self._content.read(length)
                 if not piece:
                     break
                 pieces.append(piece)
@@ -68,7 +101,7 @@ class DumpFile:
 
     def close(self) -> None:
         """Close the file; reading from it is an error from now on."""
-        self._file.close()
+        self._content.close()
 
     def __enter__(self) -> DumpFile:
         """Use the file in a with statement."""

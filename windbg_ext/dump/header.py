@@ -9,8 +9,10 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from windbg_ext.dump.other_files import UNKNOWN, identify
 from windbg_ext.errors import DumpError
 from windbg_ext.structs.header import (
+    DUMP_HEADER32,
     DUMP_HEADER64,
     FILL,
     MAX_RUNS_64,
@@ -25,7 +27,7 @@ from windbg_ext.structs.header import (
 
 if TYPE_CHECKING:
     from windbg_ext.dump.file import DumpFile
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layout import Layout, Record
 
 Member = TypeVar("Member", bound=enum.IntEnum)
 
@@ -77,14 +79,30 @@ class DumpHeader:
 
 def read_header(file: DumpFile) -> DumpHeader:
     """Read and check the header; a file that is no 64-bit kernel dump is a DumpError that says what it is."""
+    layout = header_layout(file)
+    if layout is DUMP_HEADER32:
+        raise DumpError("ValidDump", "a dump of 32-bit Windows", "only 64-bit dumps can be read so far")
+    return parse_header(layout.parse(file.read_field(layout.name, 0, layout.size)))
+
+
+def header_layout(file: DumpFile) -> Layout:
+    """Tell by its signature whether a dump has DUMP_HEADER64 or DUMP_HEADER32; any other file is a DumpError."""
     start = file.read_field("DUMP_HEADER64", 0, min(file.size, 8)) if file.size else b""
     if not start:
         raise DumpError("file", "is empty", "the copy failed or Windows wrote nothing: get the dump again")
-    if start[:4] != SIGNATURE or start[4:] not in (VALID_DUMP_64, VALID_DUMP_32):
-        raise DumpError("Signature", f"{_shown(start)} is not PAGEDU64: {_looks_like(start)}", "name a kernel dump")
-    if start[4:] == VALID_DUMP_32:
-        raise DumpError("ValidDump", "a dump of 32-bit Windows", "only 64-bit dumps can be read so far")
-    record = DUMP_HEADER64.parse(file.read_field("DUMP_HEADER64", 0, DUMP_HEADER64.size))
+    if start == SIGNATURE + VALID_DUMP_64:
+        return DUMP_HEADER64
+    if start == SIGNATURE + VALID_DUMP_32:
+        return DUMP_HEADER32
+    try:
+        other = identify(file)
+    except (OSError, DumpError):
+        other = UNKNOWN
+    raise DumpError("Signature", f"{start.decode('latin-1')!a} is not PAGEDU64: {other.name}", other.advice)
+
+
+def parse_header(record: Record) -> DumpHeader:
+    """Check a DUMP_HEADER64 and take it for what it says; a field that lies is a DumpError."""
     return DumpHeader(
         dump_type=_member(DumpType, record, "DumpType"),
         machine=_member(Machine, record, "MachineImageType"),
@@ -140,33 +158,3 @@ def _physical_memory(block: bytes) -> tuple[PhysicalMemoryRun, ...] | None:
     offsets = range(PHYSICAL_MEMORY_DESCRIPTOR64.size, len(block), PHYSICAL_MEMORY_RUN64.size)
     runs = (PHYSICAL_MEMORY_RUN64.parse(block[offset:]) for offset in offsets[:count])
     return tuple(PhysicalMemoryRun(run.number("BasePage"), run.number("PageCount")) for run in runs)
-
-
-def _shown(start: bytes) -> str:
-    return ascii(start.decode("latin-1"))
-
-
-def _looks_like(start: bytes) -> str:
-    for magic, name in OTHER_FILES.items():
-        if start.startswith(magic):
-            return name
-    return "not a Windows kernel dump"
-
-
-OTHER_FILES = {
-    b"MDMP": "a user-mode minidump of one process",
-    b"Raw_Dmp!": "a raw off-line dump, not yet turned into a kernel dump",
-    b"Enc_Dmp!": "an encrypted off-line dump",
-    b"hibr": "a hibernation file",
-    b"HIBR": "a hibernation file",
-    b"wake": "a hibernation file",
-    b"RSTR": "a hibernation file",
-    b"\x7fELF": "an ELF file, perhaps the core of a virtual machine",
-    b"\x1f\x8b": "a gzip file: unpack it first",
-    b"\xfd7zXZ\0": "an xz file: unpack it first",
-    b"\x28\xb5\x2f\xfd": "a zstd file: unpack it first",
-    b"PK\x03\x04": "a zip file: unpack it first",
-    b"7z\xbc\xaf\x27\x1c": "a 7z file: unpack it first",
-    b"MSCF": "a CAB file: unpack it first",
-    bytes(8): "zeros, as Windows leaves behind when it could not write the dump",
-}

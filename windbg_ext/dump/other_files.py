@@ -1,0 +1,96 @@
+"""Files that people take for a kernel dump: what each is, told by its first bytes, and what to do with it.
+
+Sources of the signatures: minidumpapiset.h (MDMP), mindumpdef.h (Raw_Dmp!, Enc_Dmp!), Volatility 3's layers
+(hibernation, LiME, VMware), and the specifications of the archives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from windbg_ext.dump.file import DumpFile
+
+
+class OtherFile(NamedTuple):
+    """What a file is, and the next step."""
+
+    name: str
+    advice: str
+
+
+_UNPACK = "unpack it and name the dump that comes out"
+_HIBERNATION = OtherFile(
+    "a hibernation file",
+    "it holds memory, but compressed and with no crash in it: Volatility and Hibernation Recon read it",
+)
+_VMWARE = OtherFile("a VMware suspend file", "make a dump of it with VMware's vmss2core -W")
+
+SIGNATURES: dict[bytes, OtherFile] = {
+    b"MDMP": OtherFile("a user-mode minidump of one process", "open it in WinDbg as it is; the kernel is not in it"),
+    b"Raw_Dmp!": OtherFile(
+        "a raw off-line dump, not yet turned into a kernel dump",
+        "Windows does that at its next start: let it boot, then look for MEMORY.DMP",
+    ),
+    b"Enc_Dmp!": OtherFile(
+        "an encrypted off-line dump",
+        "decrypt it with the key that the machine was set up with, then name what comes out",
+    ),
+    b"hibr": _HIBERNATION,
+    b"HIBR": _HIBERNATION,
+    b"wake": _HIBERNATION,
+    b"WAKE": _HIBERNATION,
+    b"RSTR": _HIBERNATION,
+    b"\x7fELF": OtherFile(
+        "an ELF file, perhaps the core of a virtual machine",
+        "QEMU's dump-guest-memory -w writes a Windows dump instead; Volatility reads the core as it is",
+    ),
+    b"EMiL": OtherFile("a LiME memory image", "Volatility reads it"),
+    b"\xd2\xbe\xd2\xbe": _VMWARE,
+    b"\xd1\xba\xd1\xba": _VMWARE,
+    b"\xd0\xbe\xd2\xbe": _VMWARE,
+    b"\x1f\x8b": OtherFile("a gzip file", _UNPACK),
+    b"\xfd7zXZ\0": OtherFile("an xz file", _UNPACK),
+    b"\x28\xb5\x2f\xfd": OtherFile("a zstd file", _UNPACK),
+    b"PK\x03\x04": OtherFile("a zip file", _UNPACK),
+    b"7z\xbc\xaf\x27\x1c": OtherFile("a 7z file", _UNPACK),
+    b"MSCF": OtherFile("a CAB file", _UNPACK + " (WinDbg's -z opens a CAB as it is)"),
+    b"PAGEPAGE": OtherFile(
+        "a kernel dump whose header was never finished", "the machine stopped while it wrote: let it crash again"
+    ),
+}
+
+ZEROS = OtherFile(
+    "zeros, as Windows leaves behind when it could not write the dump",
+    "see that the dump file's disk has room, and reproduce the crash",
+)
+RAW_MEMORY = OtherFile(
+    "perhaps raw memory of a machine: whole pages, and the interrupt vectors of a PC's firmware at its start",
+    "Volatility reads it; WinDbg needs it turned into a dump",
+)
+UNKNOWN = OtherFile("not a Windows kernel dump", "name a kernel dump")
+
+PAGE_SIZE = 0x1000
+REAL_MODE_VECTOR = b"\x53\xff\x00\xf0"
+"""F000:FF53, an interrupt return in every PC's firmware; unused interrupt vectors in page 0 point there."""
+LOOKED_AT = 64
+"""Places all over a file where `is_zeros` looks."""
+
+
+def identify(file: DumpFile) -> OtherFile:
+    """Tell what a file is that has no kernel dump's signature. OSError as the system reports it."""
+    start = file.read(0, PAGE_SIZE)
+    for signature, other in SIGNATURES.items():
+        if start.startswith(signature):
+            return other
+    if is_zeros(file):
+        return ZEROS
+    if file.size % PAGE_SIZE == 0 and REAL_MODE_VECTOR in start[:0x400]:
+        return RAW_MEMORY
+    return UNKNOWN
+
+
+def is_zeros(file: DumpFile) -> bool:
+    """Tell whether a file is all zeros in LOOKED_AT pages, spread evenly from its first to its last."""
+    places = range(0, file.size, max(PAGE_SIZE, file.size // LOOKED_AT))
+    return not any(any(file.read(offset, PAGE_SIZE)) for offset in (*places, max(0, file.size - PAGE_SIZE)))
