@@ -24,6 +24,7 @@ install_tools() {
   local missing=()
   command -v wine >/dev/null || missing+=(wine wine64)
   command -v x86_64-w64-mingw32-gcc >/dev/null || missing+=(gcc-mingw-w64-x86-64)
+  command -v x86_64-w64-mingw32-g++ >/dev/null || missing+=(g++-mingw-w64-x86-64)
   command -v unzip >/dev/null || missing+=(unzip)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
@@ -45,6 +46,15 @@ install_pykd() {
   [ -f "$packages/pykd/dbgeng.dll" ] && return
   fetch_wheel pykd 0.3.4.15
   unzip -q -o "$home"/wheels/pykd-*.whl -d "$packages"
+}
+
+# What windbg_ext imports inside the debugger; it is imported from the checkout itself.
+install_dependencies() {
+  [ -d "$packages/construct" ] && [ -d "$packages/tabulate" ] && return
+  echo "fetching construct and tabulate"
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 39 --dest "$home/wheels" construct tabulate
+  unzip -q -o "$home/wheels/construct-*.whl" -d "$packages"
+  unzip -q -o "$home/wheels/tabulate-*.whl" -d "$packages"
 }
 
 install_python_dlls() {
@@ -78,15 +88,15 @@ install_standard_library() {
 }
 
 # A wrapper, so that the home of the Windows Python does not leak into any Python of this machine.
-write_wrapper() { # FILE
+write_wrapper() { # FILE PROGRAM WHAT
   local windows_home="Z:${windows//\//\\}"
   cat >"$1" <<WRAPPER
 #!/usr/bin/env bash
-# CPython 3.9 for Windows with pykd, under Wine.  Drive Z: is the root of this machine's files.
+# $3, under Wine.  Drive Z: is the root of this machine's files.
 export WINEPREFIX='$home/prefix' WINEARCH=win64 WINEDEBUG=-all DISPLAY=
 export WINEDLLOVERRIDES='mscoree,dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,msdia140=n;winedbg.exe=d'
-export PYTHONHOME='$windows_home'
-exec wine '$windows/python.exe' "\$@"
+export PYTHONHOME='$windows_home' WINEPATH='$windows_home'
+exec wine '$windows/$2' "\$@"
 WRAPPER
   chmod +x "$1"
 }
@@ -94,14 +104,18 @@ WRAPPER
 install_tools
 mkdir -p "$home/wheels" "$windows/DLLs" "$packages"
 install_pykd
+install_dependencies
 install_python_dlls
 install_standard_library
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$windows/python.exe" "$here/wine/python.c"
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -shared -o "$windows/mscoree.dll" "$here/wine/mscoree.c"
+cp "$windows/mscoree.dll" "$packages/pykd/" # a debugger that loads pykd as an extension looks for it there
+x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -municode -o "$windows/kd.exe" "$here/wine/kd.cpp"
 
 # engine.py takes the wrapper for a sign that the engine works: it gets its name only after it has.
 rm -f "$home/winpython"
-write_wrapper "$home/winpython.untried"
+write_wrapper "$home/kd" kd.exe 'A console debugger'
+write_wrapper "$home/winpython.untried" python.exe 'CPython 3.9 for Windows with pykd'
 version=$(timeout 300 "$home/winpython.untried" -c 'import pykd; print(pykd.__version__)' </dev/null 2>&1 | tr -d '\r' | tail -n 1)
 [ "$version" = 0.3.4.15 ] || fail "pykd does not start under Wine: $version"
 mv "$home/winpython.untried" "$home/winpython"
