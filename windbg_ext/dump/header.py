@@ -15,8 +15,9 @@ from windbg_ext.structs.header import (
     DUMP_HEADER32,
     DUMP_HEADER64,
     FILL,
-    MAX_RUNS_64,
+    PHYSICAL_MEMORY_DESCRIPTOR32,
     PHYSICAL_MEMORY_DESCRIPTOR64,
+    PHYSICAL_MEMORY_RUN32,
     PHYSICAL_MEMORY_RUN64,
     SIGNATURE,
     VALID_DUMP_32,
@@ -53,7 +54,7 @@ class BugCheck:
 
 @dataclass(frozen=True)
 class DumpHeader:
-    """DUMP_HEADER64. None: the field holds the writer's fill, it was never set.
+    """DUMP_HEADER64 or DUMP_HEADER32. None: the field holds the writer's fill, it was never set.
 
     system_time: 100 ns since 1601 (FILETIME), UTC; system_up_time: 100 ns; required_dump_space: bytes;
     record: every field as it stands in the file.
@@ -75,6 +76,11 @@ class DumpHeader:
     comment: str | None
     attributes: int | None
     record: Record
+
+    @property
+    def size(self) -> int:
+        """Bytes of the header; what follows it depends on the type of the dump."""
+        return self.record.layout.size
 
 
 def read_header(file: DumpFile) -> DumpHeader:
@@ -102,23 +108,23 @@ def header_layout(file: DumpFile) -> Layout:
 
 
 def parse_header(record: Record) -> DumpHeader:
-    """Check a DUMP_HEADER64 and take it for what it says; a field that lies is a DumpError."""
+    """Check a DUMP_HEADER64 or DUMP_HEADER32 and take it for what it says; a field that lies is a DumpError."""
     return DumpHeader(
         dump_type=_member(DumpType, record, "DumpType"),
         machine=_member(Machine, record, "MachineImageType"),
         minor_version=record.number("MinorVersion"),
         directory_table_base=record.number("DirectoryTableBase"),
-        ps_loaded_module_list=_u64(record, "PsLoadedModuleList"),
-        ps_active_process_head=_u64(record, "PsActiveProcessHead"),
+        ps_loaded_module_list=number_of(record, "PsLoadedModuleList") or None,
+        ps_active_process_head=number_of(record, "PsActiveProcessHead") or None,
         number_processors=record.number("NumberProcessors"),
         bug_check=BugCheck(record.number("BugCheckCode"), record.numbers("BugCheckParameter")),
-        kd_debugger_data_block=_u64(record, "KdDebuggerDataBlock"),
-        physical_memory=_physical_memory(record.raw("PhysicalMemoryBlock")),
-        system_time=_u64(record, "SystemTime"),
-        system_up_time=_u64(record, "SystemUpTime"),
-        required_dump_space=_u64(record, "RequiredDumpSpace"),
-        comment=_text(record.raw("Comment")),
-        attributes=_u32(record, "Attributes"),
+        kd_debugger_data_block=number_of(record, "KdDebuggerDataBlock") or None,
+        physical_memory=_physical_memory(record),
+        system_time=number_of(record, "SystemTime") or None,
+        system_up_time=number_of(record, "SystemUpTime") or None,
+        required_dump_space=number_of(record, "RequiredDumpSpace") or None,
+        comment=comment_of(record),
+        attributes=number_of(record, "Attributes"),
         record=record,
     )
 
@@ -132,29 +138,41 @@ def _member(kind: type[Member], record: Record, field: str) -> Member:
         raise DumpError(field, f"0x{value:x} is not one of {known}", "the header is damaged") from None
 
 
-def _u32(record: Record, field: str) -> int | None:
+def number_of(record: Record, field: str) -> int | None:
+    """Give an integer field; None if the whole of it holds the writer's fill."""
     value = record.number(field)
-    return None if value == FILL_32 else value
+    return None if value == (FILL_64 if record.layout.length(field) == 8 else FILL_32) else value
 
 
-def _u64(record: Record, field: str) -> int | None:
-    value = record.number(field)
-    return None if value in (FILL_64, 0) else value
-
-
-def _text(field: bytes) -> str | None:
+def comment_of(record: Record) -> str | None:
+    """Give the comment, None without one."""
+    field = record.raw("Comment")
     if field == FILL * (len(field) // len(FILL)):
         return None
     return field.split(b"\0", 1)[0].decode("latin-1") or None
 
 
-def _physical_memory(block: bytes) -> tuple[PhysicalMemoryRun, ...] | None:
-    descriptor = PHYSICAL_MEMORY_DESCRIPTOR64.parse(block)
-    count = descriptor.number("NumberOfRuns")
-    if block[:4] == FILL or count == 0:
+def physical_pages(record: Record) -> int | None:
+    """Give PhysicalMemoryBlock.NumberOfPages, the pages of RAM that Windows used; None if it was never set."""
+    block = record.raw("PhysicalMemoryBlock")
+    descriptor, _ = _DESCRIPTORS[record.layout.name]
+    return None if block.startswith(FILL) else descriptor.parse(block).number("NumberOfPages") or None
+
+
+_DESCRIPTORS = {
+    DUMP_HEADER64.name: (PHYSICAL_MEMORY_DESCRIPTOR64, PHYSICAL_MEMORY_RUN64),
+    DUMP_HEADER32.name: (PHYSICAL_MEMORY_DESCRIPTOR32, PHYSICAL_MEMORY_RUN32),
+}
+
+
+def _physical_memory(record: Record) -> tuple[PhysicalMemoryRun, ...] | None:
+    block = record.raw("PhysicalMemoryBlock")
+    descriptor, run = _DESCRIPTORS[record.layout.name]
+    count = descriptor.parse(block).number("NumberOfRuns")
+    if block.startswith(FILL) or count == 0:
         return None
-    if count > MAX_RUNS_64:
-        raise DumpError("PhysicalMemoryBlock.NumberOfRuns", f"{count}, at most {MAX_RUNS_64} fit into the header")
-    offsets = range(PHYSICAL_MEMORY_DESCRIPTOR64.size, len(block), PHYSICAL_MEMORY_RUN64.size)
-    runs = (PHYSICAL_MEMORY_RUN64.parse(block[offset:]) for offset in offsets[:count])
+    most = (len(block) - descriptor.size) // run.size
+    if count > most:
+        raise DumpError("PhysicalMemoryBlock.NumberOfRuns", f"{count}, at most {most} fit into the header")
+    runs = (run.parse(block[descriptor.size + index * run.size :]) for index in range(count))
     return tuple(PhysicalMemoryRun(run.number("BasePage"), run.number("PageCount")) for run in runs)

@@ -21,9 +21,10 @@ from windbg_ext.structs.bodies import (
     RANGES_MARKER,
     RANGES_METADATA_OFFSET,
     RANGES_SIGNATURE,
+    SUMMARY_HEADER32,
     VALID_BODY,
 )
-from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+from windbg_ext.structs.header import DUMP_HEADER32, DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,14 +54,16 @@ class PageSource(Protocol):
         """Give the file offset of a page frame, None if the dump does not hold it."""
 
 
-def read_page_source(file: DumpFile, header: DumpHeader) -> PageSource | None:
+def read_page_source(file: DumpFile, header: DumpHeader) -> RunPages | BitmapPages | None:
     """Find the pages of a dump; None for the types that hold none. Counts and offsets that lie are a DumpError."""
     if header.dump_type is DumpType.FULL:
         return _read_runs(header)
     if header.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
-        return _read_bitmap(file)
+        return _read_bitmap(file, header.size)
     if header.dump_type in (DumpType.RANGES_KERNEL, DumpType.RANGES_KERNEL_AND_USER, DumpType.RANGES_FULL):
-        return _read_ranges(file, header.dump_type)
+        return _read_ranges(file, header.size, header.dump_type)
+    if header.dump_type is DumpType.SUMMARY and header.record.layout is DUMP_HEADER32:
+        return _read_summary(file, header.size)
     return None
 
 
@@ -73,6 +76,7 @@ class RunPages:
         starts = accumulate((count for _, count in counts), initial=0)
         placed = sorted((base, count, start) for (base, count), start in zip(counts, starts) if count)
         self._bases = [base for base, _, _ in placed]
+        self._below = list(accumulate((count for _, count, _ in placed), initial=0))
         self._runs = placed
         self._first = first_page_offset
         self.page_count = sum(count for _, count in counts)
@@ -86,13 +90,21 @@ class RunPages:
         base, count, start = self._runs[index]
         return self._first + (start + pfn - base) * PAGE_SIZE if pfn - base < count else None
 
+    def pages_below(self, pfn: int) -> int:
+        """Count the page frames with a smaller number that the dump holds."""
+        index = bisect_right(self._bases, pfn) - 1
+        if index < 0:
+            return 0
+        base, count, _ = self._runs[index]
+        return self._below[index] + min(count, pfn - base)
+
 
 def _read_runs(header: DumpHeader) -> RunPages:
     if header.physical_memory is None:
         raise DumpError("PhysicalMemoryBlock", "was never set, so the pages of this dump cannot be found", PLAUSIBLE)
     runs = [(run.base_page, run.page_count) for run in header.physical_memory]
     _check_runs("PhysicalMemoryBlock.Run", runs)
-    return RunPages(runs, DUMP_HEADER64.size)
+    return RunPages(runs, header.size)
 
 
 def _check_runs(field: str, runs: list[tuple[int, int]]) -> None:
@@ -146,6 +158,14 @@ class BitmapPages:
         before = popcount(bits[: bit // 8]) + popcount(bytes([bits[bit // 8] & (1 << bit % 8) - 1]))
         return self._first + (self._ranks[block] + before) * PAGE_SIZE
 
+    def pages_below(self, pfn: int) -> int:
+        """Count the page frames with a smaller number that the dump holds."""
+        if pfn >= self._bits:
+            return self.counted_pages
+        block, bit = divmod(pfn, BLOCK_BYTES * 8)
+        bits = self._block(block)
+        return self._ranks[block] + popcount(bits[: bit // 8] + bytes([bits[bit // 8] & (1 << bit % 8) - 1]))
+
     def _read_block(self, block: int) -> bytes:
         return self._read(block * BLOCK_BYTES, BLOCK_BYTES)
 
@@ -182,25 +202,34 @@ else:
         return ((counts & LOW_BYTES) + (counts >> 8 & LOW_BYTES)) % 0xFFFF
 
 
-def _read_bitmap(file: DumpFile) -> BitmapPages:
-    at = DUMP_HEADER64.size
+def _read_bitmap(file: DumpFile, at: int) -> BitmapPages:
     header = BITMAP_HEADER64.parse(file.read_field("bitmap header", at, BITMAP_HEADER64.size))
     if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
         shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
         raise DumpError("bitmap header", f"{shown} at 0x{at:x} is neither SDMPDUMP nor FDMPDUMP", PLAUSIBLE)
-    bits = header.number("Pages")
-    bitmap = at + BITMAP_HEADER64.size
-    first_page = header.number("HeaderSize")
+    bitmap, first_page = at + BITMAP_HEADER64.size, header.number("HeaderSize")
+    return _checked_bitmap(file, bitmap, header.number("Pages"), first_page, header.number("TotalPresentPages"))
+
+
+def _read_summary(file: DumpFile, at: int) -> BitmapPages:
+    header = SUMMARY_HEADER32.parse(file.read_field("summary header", at, SUMMARY_HEADER32.size))
+    if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
+        shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
+        raise DumpError("summary header", f"{shown} at 0x{at:x} is not SDMPDUMP", PLAUSIBLE)
+    bitmap, first_page = at + SUMMARY_HEADER32.size, header.number("HeaderSize")
+    return _checked_bitmap(file, bitmap, header.number("BitmapSize"), first_page, header.number("Pages"))
+
+
+def _checked_bitmap(file: DumpFile, bitmap: int, bits: int, first_page: int, page_count: int) -> BitmapPages:
     if bits > MAX_PFN or bitmap + _bytes_of(bits) > file.size:
         raise DumpError("bitmap header.Pages", f"a bitmap of {bits} bits is longer than the file", PLAUSIBLE)
     if first_page < bitmap + _bytes_of(bits):
         why = f"the first page at 0x{first_page:x} would lie inside the bitmap, which ends at"
         raise DumpError("bitmap header.HeaderSize", f"{why} 0x{bitmap + _bytes_of(bits):x}", PLAUSIBLE)
-    return BitmapPages(file, bitmap, bits, first_page, header.number("TotalPresentPages"))
+    return BitmapPages(file, bitmap, bits, first_page, page_count)
 
 
-def _read_ranges(file: DumpFile, dump_type: DumpType) -> RunPages:
-    at = DUMP_HEADER64.size
+def _read_ranges(file: DumpFile, at: int, dump_type: DumpType) -> RunPages:
     header = RANGES_HEADER64.parse(file.read_field("range header", at, RANGES_HEADER64.size))
     if header.raw("Signature") != RANGES_SIGNATURE or header.raw("ValidDump") != VALID_BODY:
         shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))

@@ -53,6 +53,11 @@ class Record:
         self._layout = layout
         self._values = values
 
+    @property
+    def layout(self) -> Layout:
+        """The structure that this is one of."""
+        return self._layout
+
     def __eq__(self, other: object) -> bool:
         """Equal when layout and every byte are."""
         return isinstance(other, Record) and self._layout is other._layout and self._values == other._values
@@ -126,6 +131,10 @@ class Layout:
     def offset(self, name: str) -> int:
         """Give a field's offset in bytes."""
         return self._offsets[name]
+
+    def length(self, name: str) -> int:
+        """Give a field's length in bytes."""
+        return self._kinds[name].length
 
     def parse(self, data: bytes) -> Record:
         """Read the structure from the first `size` bytes of data; fewer bytes are a ValueError."""
