@@ -23,8 +23,6 @@ from windbg_ext.structs.kernel import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layout import Record
@@ -135,26 +133,28 @@ def read_user_modules(memory: VirtualMemory, block: DebuggerData, process: int) 
 
 
 def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[UnloadedDriver, ...] | None:
-    """Read the ring of unloaded drivers, newest first; None if the dump does not hold it."""
+    """Read the ring of unloaded drivers, newest first; None if the dump does not hold it.
+
+    A name that is not in the dump is empty.
+    """
     try:
         ring = read_pointer(memory, block["MmUnloadedDrivers"])
         last = read_u32(memory, block["MmLastUnloadedDriver"])
     except MemoryReadError:
         return None
-    return tuple(_ring_entries(memory, ring, last)) if ring else ()
-
-
-def _ring_entries(memory: VirtualMemory, ring: int, last: int) -> Iterator[UnloadedDriver]:
+    if not ring:  # nothing was ever unloaded
+        return ()
+    drivers: list[UnloadedDriver] = []
     for back in range(1, MAX_UNLOADED_DRIVERS + 1):
         index = (last - back) % MAX_UNLOADED_DRIVERS
         try:
             entry = UNLOADED_DRIVERS64.parse(
                 memory.read(ring + index * UNLOADED_DRIVERS64.size, UNLOADED_DRIVERS64.size)
             )
-            if not entry.number("NameBuffer"):
-                return
-            length = min(entry.number("NameLength"), 24)
-            name = read_text(memory, entry.number("NameBuffer"), length)
         except MemoryReadError:
-            return
-        yield UnloadedDriver(name, entry.number("StartAddress"), entry.number("EndAddress"))
+            return tuple(drivers) or None
+        if not entry.number("NameBuffer"):
+            break
+        name = _name(memory, entry.number("NameBuffer"), min(entry.number("NameLength"), 24))
+        drivers.append(UnloadedDriver(name, entry.number("StartAddress"), entry.number("EndAddress")))
+    return tuple(drivers)
