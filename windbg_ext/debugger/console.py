@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pykd
 
-from windbg_ext.render.dml import dml_text
+from windbg_ext.render.dml import dml_text, link
 from windbg_ext.render.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.progress import Progress
 
@@ -29,6 +29,12 @@ class DebuggerConsole:
     def complain(self, line: str) -> None:
         """Show an error, one line."""
         self.show(dml_text(f"windbg-ext: {plain(line)}"))
+
+    def suggest(self, commands: Iterable[str]) -> None:
+        """Show what to try next."""
+        links = "  ".join(link(command, command) for command in commands)
+        if links:
+            self.show(f"\nNext: {links}")
 
     def show(self, markup: str) -> None:
         """Show DML."""

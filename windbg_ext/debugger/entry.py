@@ -14,34 +14,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.cli.bang import BangParser, asks_for_help
-from windbg_ext.cli.main import COMMANDS
+from windbg_ext.cli.main import COMMANDS, DONE, INTERRUPTED, UNREADABLE, WRONG_USE
 from windbg_ext.debugger.console import DebuggerConsole
-from windbg_ext.debugger.session import arguments, dump_path
+from windbg_ext.debugger.session import arguments, dump_path, script_name
 from windbg_ext.errors import DumpError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from windbg_ext.cli.console import Console
-
 LOG = "windbg-ext.log"
+INTERNAL_ERROR = 70
+"""A fault of this program: EX_SOFTWARE of sysexits.h."""
+
+BATCH_SCRIPT = "batch.wds"
+NEXT = {
+    "dumpkind": ("!analyze -v", "!pagefilefit", "!minify"),
+    "pagefilefit": ("!dumpkind", "!minify"),
+    "minify": ("!analyze -v", "!dumpkind"),
+}
+"""What to try after a command."""
 
 
 def main() -> None:
-    """Run the bang command that the debugger was asked for."""
+    """Run the bang command that the debugger was asked for; a batch script is told the exit status, too."""
     console = DebuggerConsole()
+    status = _status(console)
+    if script_name() == BATCH_SCRIPT:
+        console.write(f"windbg-ext: exit status {status}")
+
+
+def _status(console: DebuggerConsole) -> int:
     try:
-        run(arguments(), console)
-    except (UsageError, DumpError) as error:
+        return run(arguments(), console)
+    except UsageError as error:
         console.complain(str(error))
+        return WRONG_USE
+    except DumpError as error:
+        console.complain(str(error))
+        return UNREADABLE
     except (KeyboardInterrupt, SystemExit):  # pykd turns Ctrl+Break into the end of the script
         console.complain("interrupted; nothing was left behind")
+        return INTERRUPTED
     except Exception as error:
         console.complain(f"internal error ({type(error).__name__}), please report it with {_log(error)}")
+        return INTERNAL_ERROR
 
 
-def run(words: Sequence[str], console: Console) -> None:
-    """Run a command: its name and its arguments."""
+def run(words: Sequence[str], console: DebuggerConsole) -> int:
+    """Run a command: its name and its arguments; gives the exit status."""
     commands = {command.NAME: command for command in COMMANDS}
     name, *given = words or [""]
     if name not in commands:
@@ -49,9 +69,12 @@ def run(words: Sequence[str], console: Console) -> None:
     parser = BangParser(commands[name])
     if asks_for_help(given):
         console.write(parser.format_help().rstrip())
-        return
+        return DONE
     options = parser.parse(given, dump_path())
-    commands[name].run(options, console)
+    status = int(commands[name].run(options, console))
+    if not getattr(options, "json", False):
+        console.suggest(command for command in NEXT.get(name, ()) if command.lstrip("!") in commands or " " in command)
+    return status
 
 
 def _log(error: Exception) -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pykd
 
-ALIAS = re.compile(r" \$arg(\d+) +(.*?) ?\Z")
+ALIAS = re.compile(r" \$arg(\d+) {1,15}(.*?) ?")
 
 
 def command(text: str) -> str:
@@ -26,17 +26,21 @@ def arguments() -> list[str]:
     runs: $arg1, $arg2 ... `al` lists them. The bootstrapper passes them on, to whoever calls `!py` without a script.
     """
     passed = [argument for argument in sys.argv[1:] if argument]
-    return passed or script_arguments(command("al"))
-
-
-def script_arguments(aliases: str) -> list[str]:
-    """Give $arg1, $arg2 ... out of what `al` prints."""
-    found = {}
-    for line in aliases.split("\n"):
-        match = ALIAS.match(line)
-        if match:
-            found[int(match[1])] = match[2]
+    if passed:
+        return passed
+    found = script_aliases(command("al"))
     return [found[number] for number in sorted(found) if number]
+
+
+def script_name() -> str:
+    """Give the name of the script that runs, without its folder; empty if there is none."""
+    return PureWindowsPath(script_aliases(command("al")).get(0, "")).name
+
+
+def script_aliases(listing: str) -> dict[int, str]:
+    """Give the values of $arg0, which is the script itself, $arg1, $arg2 ... out of what `al` prints."""
+    matches = filter(None, map(ALIAS.fullmatch, listing.split("\n")))
+    return {int(match[1]): match[2] for match in matches}
 
 
 def dump_path() -> str | None:

@@ -1,0 +1,85 @@
+"""The options of `windbg-setup` and how it is run."""
+
+from __future__ import annotations
+
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from windbg_ext.cli.console import Console
+
+NAME = "windbg-setup"
+SUMMARY = "write the scripts that bring these commands into WinDbg, kd and cdb"
+DESCRIPTION = """\
+Writes the scripts that bring these commands into WinDbg, kd and cdb, with the paths of this installation, and tells
+what to type there. Checks that Python, pykd and the debugger fit together. Exit status 1: they do not."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--folder", type=Path, help="where the scripts go (default: %%LOCALAPPDATA%%\\windbg-ext)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--print", action="store_true", help="print the load script instead of writing anything")
+    what.add_argument("--remove", action="store_true", help="remove what an earlier run wrote")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write, print or remove the scripts; gives the exit status."""
+    from windbg_ext.cli.main import COMMANDS  # only now: that module imports this one
+    from windbg_ext.debugger import installation
+
+    folder = options.folder or installation.default_folder()
+    if folder is not None and options.remove:
+        removed = installation.remove_scripts(folder.absolute())
+        console.write("\n".join(f"removed {path}" for path in removed) or f"there was nothing of this in {folder}")
+        return 0
+    found = list(installation.problems())
+    for problem in found:
+        console.complain(problem)
+    if found:
+        return 1
+    if folder is None:
+        raise UsageError("--folder: LOCALAPPDATA is not set, so name the folder for the scripts")
+    folder = folder.absolute()
+    if not options.print:
+        installation.write_scripts(folder, {})  # makes the folder: only one that is there has a short name
+    place = installation.script_path(folder)
+    if not installation.fits_a_script(place):
+        raise UsageError(f"--folder: a debugger script cannot hold {folder}; name one with plain characters")
+    files = installation.scripts(installation.find_parts(), place, COMMANDS)
+    if options.print:
+        console.write(files["load.wds"])
+        return 0
+    installation.write_scripts(folder, files)
+    console.write("\n".join(_advice(place, installation.bitness())))
+    return 0
+
+
+def _advice(folder: str, bits: int) -> Iterator[str]:
+    def path(name: str) -> str:
+        return str(PureWindowsPath(folder, name))
+
+    load = f"$$><{path('load.wds')}"
+    yield f"The scripts are in {folder}. This Python is {bits}-bit: so must be the debugger."
+    yield ""
+    yield "In WinDbg, kd or cdb:"
+    yield f"  {load}"
+    yield "At every start, in the shortcut:"
+    yield f'  windbg -c "{load}"'
+    yield "Convert a dump and quit:"
+    yield f'  kd -z MEMORY.DMP -c "$$>a<{path("batch.wds")} minify small.dmp"'
+    yield "As a menu:"
+    yield f"  .cmdtree {path('menu.txt')}"
+    yield "Where WinDbg has a JavaScript provider, as extension commands, or a whole triage at once:"
+    yield f"  .scriptload {path('windbg-ext.js')}"
+    yield f"  .scriptrun {path('triage.js')}"
+    yield "As a package of the extension gallery, loaded when it is needed:"
+    yield f"  .settings load {path('config.xml')}"
+    yield "To be rid of it:"
+    yield f"  $$><{path('unload.wds')}    in an open session"
+    yield "  windbg-ext windbg-setup --remove"
