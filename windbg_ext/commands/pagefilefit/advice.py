@@ -1,0 +1,254 @@
+"""What to do, in plain words: the settings to change, and what Windows does with a dump afterwards.
+
+Registry values: the debugger's documentation (CrashControl), how-to-determine-the-appropriate-page-file-size (paging
+files); see also `rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.pagefilefit.judge import Verdict
+from windbg_ext.commands.pagefilefit.rules import (
+    AFTER_AN_AUTOMATIC_DUMP_DID_NOT_FIT,
+    FREE_SPACE_TO_KEEP_A_DUMP,
+    MB,
+    WEEKS_AFTER_A_CRASH,
+    Kind,
+)
+from windbg_ext.commands.pagefilefit.settings import CONTROL, CRASH_CONTROL, MEMORY_MANAGEMENT
+from windbg_ext.commands.pagefilefit.space import Place, without_pae
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from windbg_ext.commands.pagefilefit.judge import KindReport
+    from windbg_ext.commands.pagefilefit.rules import Architecture
+    from windbg_ext.commands.pagefilefit.settings import CrashSettings
+    from windbg_ext.commands.pagefilefit.space import Space, Volume
+
+SAFE_PATH = re.compile(r"[A-Za-z]:\\[\w.()-]+(?:\\[\w.()-]+)*", re.ASCII)
+"""A path that may stand in a command line: what a hive says may be anything."""
+A_FIXED_VOLUME = "D:"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A registry value to set. key: the whole path; type: REG_DWORD and so on; data: as `reg add` takes it."""
+
+    key: str
+    name: str
+    type: str
+    data: str
+
+    @property
+    def command(self) -> str:
+        """The command line that sets it."""
+        data = f'"{self.data}"' if self.type != "REG_DWORD" else self.data
+        return f'reg add "{self.key}" /v {self.name} /t {self.type} /d {data} /f'
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A piece of it. settings: what to change; restart: the change takes effect when Windows has been restarted."""
+
+    text: str
+    settings: tuple[Setting, ...] = ()
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that advice depends on. kind: the one that is set, or that the user asks about; now: the time, None: unknown.
+
+    room_for: the report of that kind; did_not_fit: the dump that was named says so.
+    """
+
+    kind: Kind
+    room_for: KindReport
+    architecture: Architecture
+    ram: int | None
+    space: Space
+    volume: Volume
+    crash: CrashSettings
+    did_not_fit: bool
+    now: datetime | None
+
+
+def advise(situation: Situation) -> tuple[Advice, ...]:
+    """Give the advice, most urgent first."""
+    return tuple(
+        advice
+        for part in (_verdict, _paging_file, _dedicated_file, _other_kind, _boot_volume, _ignored_size, _pae)
+        for advice in part(situation)
+    ) + tuple(advice for part in (_four_weeks, _where, _kept, _signs) for advice in part(situation))
+
+
+def _verdict(at: Situation) -> Iterator[Advice]:
+    if at.did_not_fit:
+        yield Advice(
+            "This dump says that there was too little room when it was written (InsufficientDumpfileSize): it is cut "
+            "short, or a small dump in place of a larger one."
+        )
+    name = "The dedicated dump file" if at.space.place is Place.DEDICATED_FILE else "The paging file"
+    a_dump = f"{'an' if at.kind.value[0] == 'a' else 'a'} {at.kind.value} dump"
+    yield Advice(
+        {
+            Verdict.FITS: f"{name} is large enough for {a_dump}.",
+            Verdict.DOES_NOT_FIT: f"The next crash leaves no {at.kind.value} dump: {at.room_for.why}.",
+            Verdict.ONLY_IF_IT_GROWS: f"{name} is too small now for {a_dump}, but not at its maximum size.",
+            Verdict.CANNOT_BE_TOLD: f"Whether the next crash leaves {a_dump} cannot be told: {at.room_for.why}.",
+        }[at.room_for.verdict]
+    )
+
+
+def _paging_file(at: Situation) -> Iterator[Advice]:
+    enough = at.room_for.enough
+    if at.space.place is Place.DEDICATED_FILE or at.room_for.verdict is Verdict.FITS or enough is None:
+        return
+    size = megabytes(enough)
+    lines = [f"{at.volume.letter}\\pagefile.sys {size} {size}", *_lines_to_keep(at.space)]
+    yield Advice(
+        f"Give the boot volume {at.volume.letter} a paging file of at least {size:,} MB from the start"
+        f"{_worst_case(at)}:",
+        (_setting(MEMORY_MANAGEMENT, "PagingFiles", "REG_MULTI_SZ", r"\0".join(lines)),),
+        restart=True,
+    )
+
+
+def _worst_case(at: Situation) -> str:
+    needs, measured = at.room_for.needs, at.room_for.measured
+    if measured is None or needs is None or at.room_for.enough == needs:
+        return ""
+    return f" (as measured; Microsoft's worst case is {megabytes(needs):,} MB)"
+
+
+def _lines_to_keep(space: Space) -> list[str]:
+    """Give the lines of PagingFiles for the other volumes, as far as they may stand in a command."""
+    return [
+        f"{file.path} {megabytes(file.initial or 0)} {megabytes(file.maximum or 0)}"
+        for file in space.elsewhere
+        if SAFE_PATH.fullmatch(file.path)
+    ]
+
+
+def _dedicated_file(at: Situation) -> Iterator[Advice]:
+    enough = at.room_for.enough
+    if at.room_for.verdict is Verdict.FITS or enough is None or at.kind is Kind.SMALL:
+        return
+    size = _setting(CRASH_CONTROL, "DumpFileSize", "REG_DWORD", str(megabytes(enough)))
+    if at.space.place is Place.DEDICATED_FILE:
+        yield Advice(f"Make the dedicated dump file {megabytes(enough):,} MB large:", (size,), restart=True)
+        return
+    path = f"{A_FIXED_VOLUME}\\dedicateddumpfile.sys"
+    yield Advice(
+        "Or leave the paging file as it is and give the dump a file of its own, on any fixed local volume with that "
+        f"much free space ({A_FIXED_VOLUME} here):",
+        (_setting(CRASH_CONTROL, "DedicatedDumpFile", "REG_SZ", path), size),
+        restart=True,
+    )
+
+
+def _other_kind(at: Situation) -> Iterator[Advice]:
+    if not at.crash.kind and at.crash.kind_known:
+        yield Advice(
+            "Windows is set to write no dump at all (CrashDumpEnabled = 0). For an automatic dump:",
+            (_setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7"),),
+            restart=True,
+        )
+    elif at.kind is Kind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
+        yield Advice(
+            "Or let Windows write an automatic dump, which leaves out the memory of programs:",
+            (_setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7"),),
+            restart=True,
+        )
+
+
+def _boot_volume(at: Situation) -> Iterator[Advice]:
+    if at.space.place is Place.DEDICATED_FILE:
+        yield Advice("With a dedicated dump file, the rules for paging files do not apply.")
+        return
+    yield Advice(
+        f"A dump goes to the paging file on the boot volume, {at.volume.letter}, the one that holds Windows: "
+        "paging files on other volumes do not count."
+    )
+    for file in at.space.elsewhere:
+        yield Advice(f"{file.path} does not count.")
+
+
+def _ignored_size(at: Situation) -> Iterator[Advice]:
+    if at.crash.ignore_paging_file_size:
+        yield Advice(
+            "IgnorePagefileSize = 1: Windows does not check whether a dump fits, so one that does not is cut short."
+        )
+
+
+def _pae(at: Situation) -> Iterator[Advice]:
+    if without_pae(at.space, at.architecture):
+        yield Advice("32-bit Windows has paging files of more than 4 GB only with PAE.")
+
+
+def _four_weeks(at: Situation) -> Iterator[Advice]:
+    if at.kind is not Kind.AUTOMATIC or not at.space.system_managed:
+        return
+    sizes = "; ".join(
+        f"{rule.says}{'' if at.ram is None else f' = {megabytes(rule.formula(at.ram)):,} MB'} ({rule.page})"
+        for rule in AFTER_AN_AUTOMATIC_DUMP_DID_NOT_FIT
+    )
+    yield Advice(
+        "When an automatic dump does not fit, Windows notes the time (LastCrashTime) and keeps a system-managed paging "
+        f"file larger for {WEEKS_AFTER_A_CRASH} weeks, so that the next one fits. How large, the pages disagree on: "
+        f"{sizes}."
+    )
+    crashed = at.crash.last_crash_time
+    if crashed is not None:
+        until = crashed + timedelta(weeks=WEEKS_AFTER_A_CRASH)
+        over = "" if at.now is None else ", which is over" if at.now > until else ", which is still to come"
+        yield Advice(f"LastCrashTime is {crashed:%Y-%m-%d %H:%M} UTC: four weeks from it are {until:%Y-%m-%d}{over}.")
+
+
+def _where(at: Situation) -> Iterator[Advice]:
+    crash = at.crash
+    if at.kind is Kind.SMALL:
+        yield Advice(
+            f"Every small dump is a file of its own in {crash.minidump_folder}; "
+            f"the newest {crash.minidump_count} are kept."
+        )
+    elif crash.overwrite:
+        yield Advice(f"The dump will lie at {crash.dump_file}, and the next crash overwrites it (Overwrite = 1).")
+    else:
+        yield Advice(
+            f"The dump will lie at {crash.dump_file}. Overwrite = 0: move it away, or the next crash leaves none."
+        )
+
+
+def _kept(at: Situation) -> Iterator[Advice]:
+    if at.kind is Kind.SMALL or at.crash.always_keep:
+        return
+    free, limit = at.volume.free, FREE_SPACE_TO_KEEP_A_DUMP >> 30
+    here = ""
+    if free is not None:
+        here = f" {at.volume.letter} has {free >> 30:,} GB:"
+        here += " it will be deleted there." if free <= FREE_SPACE_TO_KEEP_A_DUMP else " enough."
+    yield Advice(
+        f"A client of Windows that is in no domain keeps that file only with more than {limit} GB free.{here} To keep "
+        "it always:",
+        (_setting(CRASH_CONTROL, "AlwaysKeepMemoryDump", "REG_DWORD", "1"),),
+    )
+
+
+def _signs(at: Situation) -> Iterator[Advice]:
+    yield Advice("If nothing was written, the System log has event 46, 49 or 161 of volmgr.")
+
+
+def _setting(key: str, name: str, kind: str, data: str) -> Setting:
+    return Setting(f"{CONTROL}\\{key}", name, kind, data)
+
+
+def megabytes(size: int) -> int:
+    """Give a number of bytes in MB, rounded up, as the registry takes sizes."""
+    return -(-size // MB)

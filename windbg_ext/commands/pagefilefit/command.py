@@ -1,0 +1,307 @@
+"""Will the next crash leave a dump? Everything at hand put together, then an answer for each kind of dump."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.pagefilefit.advice import Advice, Situation, advise
+from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
+from windbg_ext.commands.pagefilefit.measure import MOST_RAM, DumpFacts, measure
+from windbg_ext.commands.pagefilefit.rules import Architecture, Kind
+from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, PagingFile, Settings, read_settings
+from windbg_ext.commands.pagefilefit.space import Space, Volume, dedicated_space, paging_file_space
+from windbg_ext.commands.pagefilefit.system_hive import SystemHive
+from windbg_ext.commands.pagefilefit.this_machine import ThisMachine, open_this_machine
+from windbg_ext.commands.progress import no_progress
+from windbg_ext.dump import open_dump
+from windbg_ext.errors import DumpError, UsageError
+
+if TYPE_CHECKING:
+    import os
+
+    from windbg_ext.commands.progress import Progress
+
+MOST_BYTES = 1 << 60
+"""No volume is larger."""
+DEFAULT_BOOT_VOLUME = "C:"
+
+
+@dataclass(frozen=True)
+class HandFigures:
+    """What the user says himself, in bytes; None: nothing. It goes before what a dump, a hive or this machine tells.
+
+    paging_files: all of them, an empty tuple for none; a path of the drive `?:` stands for the boot volume.
+    """
+
+    ram: int | None = None
+    architecture: Architecture | None = None
+    paging_files: tuple[PagingFile, ...] | None = None
+    system_managed: bool = False
+    dedicated: int | None = None
+    boot_volume: str | None = None
+    volume_size: int | None = None
+    free_space: int | None = None
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True)
+class PagefileFitReport:
+    """The answer. ram: bytes, with where that is known from; configured: the kind that is set, None: none, or unknown.
+
+    advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump.
+    """
+
+    dump: Path | None
+    settings: str | None
+    ram: int | None
+    ram_from: str
+    architecture: Architecture
+    volume: Volume
+    space: Space
+    configured: Kind | None
+    configured_known: bool
+    advised: Kind
+    kinds: tuple[KindReport, ...]
+    kernel_pages: int | None
+    did_not_fit: bool
+    advice: tuple[Advice, ...]
+    notes: tuple[str, ...]
+
+    def kind(self, kind: Kind) -> KindReport:
+        """Give the answer for a kind."""
+        return next(report for report in self.kinds if report.kind is kind)
+
+    def fits(self, kind: Kind) -> bool:
+        """Tell whether the next dump of a kind fits, with nothing left open."""
+        return self.kind(kind).verdict is Verdict.FITS
+
+
+def pagefilefit(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    system_hive: str | os.PathLike[str] | None = None,
+    this_machine: bool = False,
+    by_hand: HandFigures | None = None,
+    progress: Progress | None = None,
+) -> PagefileFitReport:
+    """Tell whether the next crash leaves a dump, for each kind of dump.
+
+    source: a dump of the machine; system_hive: its SYSTEM registry hive; this_machine: ask the Windows that this runs
+    on. Any of them, and figures by hand, may be combined.
+
+    DumpError: the dump or the hive cannot be read, or tell too little; UsageError: figures that make no sense, by
+    themselves or together, or nothing to go by.
+    """
+    hand = by_hand or HandFigures()
+    _check(hand, source, system_hive, this_machine=this_machine)
+    machine = open_this_machine() if this_machine else None
+    settings = _settings(system_hive, machine)
+    facts = _dump_facts(source, hand, progress or no_progress)
+    return _answer(_Inputs(source, hand, machine, settings, facts))
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    source: str | os.PathLike[str] | None
+    hand: HandFigures
+    machine: ThisMachine | None
+    settings: Settings | None
+    facts: DumpFacts | None
+
+
+def _check(
+    hand: HandFigures,
+    source: str | os.PathLike[str] | None,
+    system_hive: str | os.PathLike[str] | None,
+    *,
+    this_machine: bool,
+) -> None:
+    """Check the figures by themselves and together; UsageError."""
+    if this_machine and system_hive is not None:
+        raise UsageError("--this-machine and --system-hive: two machines; name one of them")
+    if hand == HandFigures() and source is None and system_hive is None and not this_machine:
+        raise UsageError("nothing to go by: name a dump, --system-hive, --this-machine, or --ram and --pagefile")
+    if hand.ram is not None and not 0 < hand.ram <= MOST_RAM:
+        raise UsageError(f"--ram: {hand.ram:,} bytes make no sense")
+    for option, value in (
+        ("--dedicated", hand.dedicated),
+        ("--volume-size", hand.volume_size),
+        ("--free-space", hand.free_space),
+    ):
+        if value is not None and not 0 <= value <= MOST_BYTES:
+            raise UsageError(f"{option}: {value:,} bytes make no sense")
+    if hand.dedicated == 0:
+        raise UsageError("--dedicated: a dump file of no bytes makes no sense")
+    if hand.volume_size is not None and (hand.free_space or 0) > hand.volume_size:
+        raise UsageError("--free-space is more than --volume-size")
+    if hand.boot_volume is not None and not re.fullmatch("[A-Za-z]:", hand.boot_volume):
+        raise UsageError(f"--boot-volume: {hand.boot_volume!r} is no drive such as C:")
+    _check_paging_files(hand)
+
+
+def _check_paging_files(hand: HandFigures) -> None:
+    files = hand.paging_files or ()
+    drives = [hand.boot_volume or DEFAULT_BOOT_VOLUME if file.drive == ANY_DRIVE else file.drive for file in files]
+    for drive in drives:
+        if drives.count(drive) > 1:
+            raise UsageError(f"--pagefile: two sizes for {drive.upper()}")
+    for file in files:
+        if max(file.initial or 0, file.maximum or 0, file.current or 0) > MOST_BYTES:
+            raise UsageError(f"--pagefile: {file.maximum or file.current:,} bytes make no sense")
+        if file.initial is not None and file.maximum is not None and file.maximum < file.initial:
+            raise UsageError("--pagefile: the maximum is less than the initial size")
+    if hand.system_managed and hand.paging_files is not None:
+        if not files:
+            raise UsageError("--system-managed and --pagefile 0: there is a paging file, or there is none")
+        if any(file.initial != file.maximum for file in files):
+            raise UsageError(
+                "--system-managed and a maximum in --pagefile: give the size that the file has now, or none"
+            )
+
+
+def _settings(system_hive: str | os.PathLike[str] | None, machine: ThisMachine | None) -> Settings | None:
+    if machine is not None:
+        return read_settings(machine.registry)
+    if system_hive is None:
+        return None
+    hive = SystemHive(system_hive)
+    settings = read_settings(hive)
+    if not hive.dirty:
+        return settings
+    note = "the hive was not written out in full: newer settings may be in its .LOG files, which are not read"
+    return replace(settings, notes=(*settings.notes, note))
+
+
+def _dump_facts(source: str | os.PathLike[str] | None, hand: HandFigures, progress: Progress) -> DumpFacts | None:
+    if source is None:
+        return None
+    with open_dump(source) as dump:
+        return measure(dump, progress, with_ram=hand.ram is None)
+
+
+def _answer(inputs: _Inputs) -> PagefileFitReport:
+    hand, settings, facts, machine = inputs.hand, inputs.settings, inputs.facts, inputs.machine
+    notes = [*(facts.notes if facts else ()), *(settings.notes if settings else ())]
+    ram, ram_from = _ram(inputs)
+    if ram is None:
+        _miss_ram(inputs, notes)
+    architecture = hand.architecture or (facts and facts.architecture) or (settings and settings.architecture)
+    architecture = architecture or Architecture.X64
+    volume = _volume(inputs, notes)
+    crash = settings.crash if settings else CrashSettings()
+    if hand.kind is not None:
+        crash = replace(crash, kind=hand.kind, kind_known=True)
+    space = _space(inputs, crash, volume, ram, notes)
+    measured = {item.kind: item for item in (facts.measured if facts else ())}
+    kernel = measured.get(Kind.KERNEL)
+    kinds = tuple(
+        judge(
+            kind,
+            architecture,
+            ram,
+            measured.get(kind),
+            space,
+            at_least=kernel.bytes if kernel is not None and kind is Kind.ACTIVE else None,
+        )
+        for kind in Kind
+    )
+    advised = crash.kind or Kind.AUTOMATIC
+    if not crash.kind_known:
+        notes.append(
+            "which kind of dump is set is not known: the advice is for automatic, what Windows is set to at first"
+        )
+    situation = Situation(
+        kind=advised,
+        room_for=kinds[list(Kind).index(advised)],
+        architecture=architecture,
+        ram=ram,
+        space=space,
+        volume=volume,
+        crash=crash,
+        did_not_fit=facts is not None and facts.did_not_fit,
+        now=None if machine is None else machine.now,
+    )
+    return PagefileFitReport(
+        dump=None if inputs.source is None else Path(inputs.source),
+        settings=None if settings is None else settings.source,
+        ram=ram,
+        ram_from=ram_from,
+        architecture=architecture,
+        volume=volume,
+        space=space,
+        configured=crash.kind,
+        configured_known=crash.kind_known,
+        advised=advised,
+        kinds=kinds,
+        kernel_pages=None if facts is None else facts.kernel_pages,
+        did_not_fit=situation.did_not_fit,
+        advice=advise(situation),
+        notes=tuple(notes),
+    )
+
+
+def _ram(inputs: _Inputs) -> tuple[int | None, str]:
+    if inputs.hand.ram is not None:
+        return inputs.hand.ram, "--ram"
+    if inputs.facts is not None and inputs.facts.ram is not None:
+        return inputs.facts.ram, "the physical memory block of the dump"
+    if inputs.machine is not None:
+        return inputs.machine.ram, "this machine"
+    return None, "not known"
+
+
+def _miss_ram(inputs: _Inputs, notes: list[str]) -> None:
+    """Tell that the RAM is not known; an error where there is nothing else to answer from."""
+    if inputs.facts is None:
+        if inputs.settings is None:
+            raise UsageError("how much RAM the machine has is not known: give --ram, such as --ram 64G")
+        notes.append("a SYSTEM hive does not tell how much RAM the machine has: give --ram")
+        return
+    why = "this dump does not tell how much RAM the machine had (a debugger that writes a small dump leaves it out)"
+    if inputs.settings is None:
+        raise DumpError("PhysicalMemoryBlock", why, "give --ram, such as --ram 64G", str(inputs.source))
+    notes.append(f"{why}: give --ram")
+
+
+def _volume(inputs: _Inputs, notes: list[str]) -> Volume:
+    hand, machine = inputs.hand, inputs.machine
+    if machine is not None and hand.boot_volume in (None, machine.volume.letter):
+        volume = machine.volume
+    else:
+        letter = (hand.boot_volume or DEFAULT_BOOT_VOLUME).upper()
+        if hand.boot_volume is None and inputs.settings is not None:
+            notes.append(
+                f"a SYSTEM hive does not tell which drive Windows is on: {letter} is taken, --boot-volume changes it"
+            )
+        volume = Volume(letter)
+    return Volume(
+        volume.letter,
+        volume.size if hand.volume_size is None else hand.volume_size,
+        volume.free if hand.free_space is None else hand.free_space,
+    )
+
+
+def _space(inputs: _Inputs, crash: CrashSettings, volume: Volume, ram: int | None, notes: list[str]) -> Space:
+    hand, settings, machine = inputs.hand, inputs.settings, inputs.machine
+    if hand.dedicated is not None:
+        return dedicated_space(crash.dedicated_file, hand.dedicated)
+    by_hand = hand.paging_files is not None or hand.system_managed
+    if crash.dedicated_file is not None and not by_hand:
+        return dedicated_space(crash.dedicated_file, crash.dedicated_size)
+    if crash.dedicated_file is not None:
+        notes.append("the dedicated dump file that is set is left out of account: a paging file was given by hand")
+    files = settings.paging_files if settings else None
+    if machine is not None and files is not None:
+        sizes = {**machine.paging_file_sizes, ANY_DRIVE: machine.paging_file_sizes.get(volume.letter)}
+        files = tuple(replace(file, current=sizes.get(file.drive)) for file in files)
+    if hand.paging_files is not None:
+        files = hand.paging_files
+    if hand.system_managed:
+        current = {file.drive: file.initial for file in hand.paging_files or ()}
+        files = tuple(
+            PagingFile(f"{drive}\\pagefile.sys", current=size) for drive, size in (current or {ANY_DRIVE: None}).items()
+        )
+    return paging_file_space(files, volume, ram)

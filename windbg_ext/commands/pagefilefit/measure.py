@@ -1,0 +1,160 @@
+"""What a dump tells: how much RAM the machine had, what this dump took, what a kernel dump would have taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.pagefilefit.rules import GB, Architecture, Kind
+from windbg_ext.dump.header import physical_pages
+from windbg_ext.dump.pages import PAGE_SIZE
+from windbg_ext.errors import DumpError
+from windbg_ext.kernel import DumpTarget
+from windbg_ext.structs.bodies import BITMAP_HEADER64
+from windbg_ext.structs.header import (
+    Attributes,
+    DumpType,
+    Machine,
+)
+
+if TYPE_CHECKING:
+    from windbg_ext.commands.progress import Progress
+    from windbg_ext.dump import Dump
+    from windbg_ext.dump.header import DumpHeader
+
+MOST_RAM = 1 << 48
+"""256 TiB: Windows Server 2025 takes 240 TB."""
+MOST_SECONDARY_DATA = 4 * GB
+"""By so much at most can a dump be larger than RAM and be believed."""
+
+COMPLETE_TYPES = (DumpType.FULL, DumpType.BITMAP_FULL, DumpType.RANGES_FULL)
+KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC, DumpType.RANGES_KERNEL)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a dump of a kind takes on this machine. bytes: of the file; how: where that is known from."""
+
+    kind: Kind
+    bytes: int
+    how: str
+
+
+@dataclass(frozen=True)
+class DumpFacts:
+    """What a dump tells of its machine. ram: bytes, None where the header does not tell; kind: None for odd dumps.
+
+    did_not_fit: Windows noted that there was too little room (InsufficientDumpfileSize); notes: what is odd.
+    """
+
+    ram: int | None
+    architecture: Architecture
+    kind: Kind | None
+    measured: tuple[Measured, ...]
+    kernel_pages: int | None
+    did_not_fit: bool
+    notes: tuple[str, ...]
+
+
+def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFacts:
+    """Read what a dump tells. with_ram: False where somebody else tells how much RAM there is.
+
+    DumpError if its header says something absurd of the RAM.
+    """
+    header = dump.header
+    notes: list[str] = []
+    kind = kind_of(header)
+    attributes = header.attributes or 0
+    did_not_fit = bool(attributes & Attributes.INSUFFICIENT_DUMPFILE_SIZE)
+    if attributes & Attributes.LIVE_DUMP_GENERATED_DUMP:
+        notes.append("this is a live dump: it was written straight to its file, no paging file took part")
+    ram = _ram(header, notes) if with_ram else None
+    measured = [] if kind is None else _own_size(dump, kind, ram, notes)
+    kernel_pages = None
+    if kind in (Kind.ACTIVE, Kind.COMPLETE):
+        kernel_pages = _count_kernel_pages(dump, progress, notes)
+        if kernel_pages is not None:
+            size = _size_of_kernel_dump(dump, kernel_pages)
+            how = f"{kernel_pages:,} pages of RAM that the kernel half of this dump's page tables maps"
+            measured += [Measured(kind, size, how) for kind in (Kind.KERNEL, Kind.AUTOMATIC)]
+    return DumpFacts(
+        ram=ram,
+        architecture=Architecture.X86 if header.machine is Machine.I386 else Architecture.X64,
+        kind=kind,
+        measured=tuple(measured),
+        kernel_pages=kernel_pages,
+        did_not_fit=did_not_fit,
+        notes=tuple(notes),
+    )
+
+
+def kind_of(header: DumpHeader) -> Kind | None:
+    """Give the kind of a dump, KERNEL for an automatic one too: the file is the same. None: only a header."""
+    filtered = (header.attributes or 0) & Attributes.FILTER_DUMP_FILE
+    if header.dump_type is DumpType.TRIAGE:
+        return Kind.SMALL
+    if header.dump_type in KERNEL_TYPES:
+        return Kind.KERNEL
+    if header.dump_type is DumpType.RANGES_KERNEL_AND_USER or (header.dump_type is DumpType.BITMAP_FULL and filtered):
+        return Kind.ACTIVE
+    return Kind.COMPLETE if header.dump_type in COMPLETE_TYPES else None
+
+
+def _ram(header: DumpHeader, notes: list[str]) -> int | None:
+    """Give the bytes of RAM that Windows used, None if the header does not tell."""
+    if header.physical_memory is None:
+        return None
+    in_runs = sum(run.page_count for run in header.physical_memory)
+    pages = physical_pages(header.record) or 0
+    for number, field in ((pages, "NumberOfPages"), (in_runs, "Run")):
+        if not 0 < number * PAGE_SIZE <= MOST_RAM:
+            why = f"0x{number:x} pages of RAM make no sense"
+            raise DumpError(f"PhysicalMemoryBlock.{field}", why, "the header is damaged: give --ram")
+    if pages != in_runs:
+        notes.append(f"the header contradicts itself: NumberOfPages is {pages:,}, its runs have {in_runs:,} pages")
+    return max(pages, in_runs) * PAGE_SIZE
+
+
+def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list[Measured]:
+    """Give what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
+    size, how = dump.expected_bytes + _secondary_size(dump), "the size of this dump"
+    attributes = dump.header.attributes or 0
+    if kind is Kind.SMALL:  # a debugger's has more in it than Windows writes when it crashes
+        return [Measured(kind, size, how)] if attributes & Attributes.KERNEL_GENERATED_TRIAGE_DUMP else []
+    required = dump.header.required_dump_space or 0
+    if required > size and ram is not None and required <= ram + MOST_SECONDARY_DATA:
+        size, how = required, "RequiredDumpSpace of this dump"
+    elif required > size:
+        notes.append(f"RequiredDumpSpace of this dump, {required:,} bytes, makes no sense: it is left out of account")
+    if attributes & Attributes.INSUFFICIENT_DUMPFILE_SIZE and size != required:
+        notes.append("this dump did not fit, so its size is no measure of what it takes")
+        return []
+    return [Measured(kind, size, how) for kind in ((Kind.KERNEL, Kind.AUTOMATIC) if kind is Kind.KERNEL else (kind,))]
+
+
+def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int | None:
+    try:
+        pages = DumpTarget(dump).count_kernel_pages(lambda done, total: progress("counting kernel pages", done, total))
+    except DumpError as error:
+        notes.append(f"the size of a kernel dump cannot be counted: {error}")
+        return None
+    if pages is None:
+        notes.append("the size of a kernel dump cannot be counted: the header does not tell what is RAM")
+        return None
+    if pages.missing_tables:
+        notes.append(
+            f"{pages.missing_tables:,} page tables are not in this dump: a kernel dump may be larger than counted"
+        )
+    return pages.count if pages.count else None
+
+
+def _size_of_kernel_dump(dump: Dump, pages: int) -> int:
+    """Give the bytes of a bitmap dump of so many pages, with the secondary data of this one."""
+    runs = dump.header.physical_memory or ()
+    bits = max((run.base_page + run.page_count for run in runs), default=0)
+    headers = dump.header.size + BITMAP_HEADER64.size + -(-bits // 8)
+    return headers + -headers % PAGE_SIZE + pages * PAGE_SIZE + _secondary_size(dump)
+
+
+def _secondary_size(dump: Dump) -> int:
+    return dump.secondary.size if dump.secondary is not None else 0

@@ -1,0 +1,220 @@
+"""What a machine is set to do when it crashes, out of its registry, whoever reads the registry.
+
+Values and their meaning: the debugger's documentation (CrashControl, FilterPages) and
+how-to-determine-the-appropriate-page-file-size (paging files).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from windbg_ext.commands.pagefilefit.rules import MB, Architecture, Kind
+
+CONTROL = r"HKLM\SYSTEM\CurrentControlSet\Control"
+CRASH_CONTROL = "CrashControl"
+MEMORY_MANAGEMENT = r"Session Manager\Memory Management"
+ENVIRONMENT = r"Session Manager\Environment"
+
+KINDS = {1: Kind.COMPLETE, 2: Kind.KERNEL, 3: Kind.SMALL, 7: Kind.AUTOMATIC}
+"""CrashDumpEnabled; 0 is none, and complete with FilterPages = 1 is active."""
+DEFAULT_DUMP_FILE = r"%SystemRoot%\MEMORY.DMP"
+DEFAULT_MINIDUMP_FOLDER = r"%SystemRoot%\Minidump"
+ANY_DRIVE = "?:"
+EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class RegistryValue:
+    """A value. type: REG_DWORD and so on; data: int for numbers, str, list of str for REG_MULTI_SZ, bytes."""
+
+    type: str
+    data: int | str | list[str] | bytes
+
+
+class Registry(Protocol):
+    """The current control set of a machine. DumpError where it cannot be read."""
+
+    @property
+    def name(self) -> str:
+        """Where it comes from, as reports name it."""
+
+    def values(self, key: str) -> dict[str, RegistryValue]:
+        """Give the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
+
+
+@dataclass(frozen=True)
+class PagingFile:
+    """A paging file. path: `C:\\pagefile.sys`, drive `?:` where Windows chooses; initial, maximum: bytes, None for a
+    system-managed one; current: bytes that it has now, None if that is not known.
+    """
+
+    path: str
+    initial: int | None = None
+    maximum: int | None = None
+    current: int | None = None
+
+    @property
+    def drive(self) -> str:
+        """The letter with its colon, in upper case."""
+        return self.path[:2].upper()
+
+    @property
+    def system_managed(self) -> bool:
+        """Whether Windows chooses its size."""
+        return self.initial is None
+
+
+@dataclass(frozen=True)
+class CrashSettings:
+    """CrashControl. kind: None where no dump is written or `kind_known` is False.
+
+    dedicated_size: bytes, None where Windows chooses; last_crash_time: when a dump did not fit; minidump_count: how
+    many small dumps are kept.
+    """
+
+    kind: Kind | None = None
+    kind_known: bool = False
+    dump_file: str = DEFAULT_DUMP_FILE
+    minidump_folder: str = DEFAULT_MINIDUMP_FOLDER
+    overwrite: bool = True
+    always_keep: bool = False
+    ignore_paging_file_size: bool = False
+    dedicated_file: str | None = None
+    dedicated_size: int | None = None
+    last_crash_time: datetime | None = None
+    minidump_count: int = 50
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it. paging_files: None where the registry does not tell; notes: what is odd about it."""
+
+    source: str
+    crash: CrashSettings
+    paging_files: tuple[PagingFile, ...] | None
+    architecture: Architecture | None
+    notes: tuple[str, ...]
+
+
+def read_settings(registry: Registry) -> Settings:
+    """Interpret CrashControl and Memory Management. What makes no sense is told in the notes, not guessed at."""
+    notes: list[str] = []
+    crash = _read_crash_settings(_Key(registry.values(CRASH_CONTROL), notes))
+    memory = _Key(registry.values(MEMORY_MANAGEMENT), notes)
+    environment = _Key(registry.values(ENVIRONMENT), notes)
+    return Settings(
+        source=registry.name,
+        crash=crash,
+        paging_files=_read_paging_files(memory, notes),
+        architecture=_architecture(environment.text("PROCESSOR_ARCHITECTURE")),
+        notes=tuple(notes),
+    )
+
+
+class _Key:
+    """The values of a key by type. A value of another type is noted and counts as missing."""
+
+    def __init__(self, values: dict[str, RegistryValue], notes: list[str]) -> None:
+        self._values = values
+        self._notes = notes
+
+    def number(self, name: str) -> int | None:
+        value = self._values.get(name.lower())
+        if value is None or isinstance(value.data, int):
+            return None if value is None else int(value.data)  # type: ignore[arg-type]  # an int, by the line above
+        self._notes.append(f"{name} is a {value.type}, not a REG_DWORD: it is left out of account")
+        return None
+
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name.lower())
+        if value is None or isinstance(value.data, str):
+            return None if value is None else value.data or None  # type: ignore[return-value]  # a str, see above
+        self._notes.append(f"{name} is a {value.type}, not a REG_SZ: it is left out of account")
+        return None
+
+    def lines(self, name: str) -> list[str] | None:
+        value = self._values.get(name.lower())
+        if value is None:
+            return None
+        if isinstance(value.data, list):
+            return [line for line in value.data if line.strip()]
+        if isinstance(value.data, str):
+            self._notes.append(f"{name} is a {value.type}, not a REG_MULTI_SZ: it is read as one line")
+            return [line for line in value.data.split("\0") if line.strip()]
+        self._notes.append(f"{name} is a {value.type}, not a REG_MULTI_SZ: it is left out of account")
+        return None
+
+    def time(self, name: str) -> datetime | None:
+        """Read a FILETIME, 8 bytes of whatever type."""
+        value = self._values.get(name.lower())
+        if value is None:
+            return None
+        ticks = int.from_bytes(value.data, "little") if isinstance(value.data, bytes) else value.data
+        if isinstance(ticks, int) and (not isinstance(value.data, bytes) or len(value.data) == 8):
+            try:
+                return EPOCH + timedelta(microseconds=ticks // 10)
+            except OverflowError:
+                pass
+        self._notes.append(f"{name} is not a time: it is left out of account")
+        return None
+
+
+def _read_crash_settings(key: _Key) -> CrashSettings:
+    enabled = key.number("CrashDumpEnabled")
+    kind = KINDS.get(enabled) if enabled is not None else None
+    if kind is Kind.COMPLETE and key.number("FilterPages") == 1:
+        kind = Kind.ACTIVE
+    if enabled not in (None, 0) and kind is None:
+        key._notes.append(f"CrashDumpEnabled is {enabled}, which no documentation describes")
+    size = key.number("DumpFileSize")
+    kept = key.number("MinidumpsCount")
+    return CrashSettings(
+        kind=kind,
+        kind_known=enabled == 0 or kind is not None,
+        dump_file=key.text("DumpFile") or DEFAULT_DUMP_FILE,
+        minidump_folder=key.text("MinidumpDir") or DEFAULT_MINIDUMP_FOLDER,
+        overwrite=key.number("Overwrite") != 0,
+        always_keep=key.number("AlwaysKeepMemoryDump") == 1,
+        ignore_paging_file_size=key.number("IgnorePagefileSize") == 1,
+        dedicated_file=key.text("DedicatedDumpFile"),
+        dedicated_size=size * MB if size else None,
+        last_crash_time=key.time("LastCrashTime"),
+        minidump_count=50 if kept is None else kept,
+    )
+
+
+def _read_paging_files(key: _Key, notes: list[str]) -> tuple[PagingFile, ...] | None:
+    lines = key.lines("PagingFiles")
+    if lines is None:
+        return None
+    files = []
+    for line in lines:
+        file = parse_paging_file(line)
+        if file is None:
+            notes.append(f"a line of PagingFiles names no paging file: {line[:80]!r}")
+        else:
+            files.append(file)
+    return tuple(files)
+
+
+PAGING_FILE = re.compile(r"\s*(?:\\\?\?\\)?([A-Za-z?]:\\.*?)(?:\s+(\d{1,9})(?:\s+(\d{1,9}))?)?\s*")
+
+
+def parse_paging_file(line: str) -> PagingFile | None:
+    """Read a line of PagingFiles: a path, then initial and maximum size in MB; none or zeros: system-managed."""
+    match = PAGING_FILE.fullmatch(line)
+    if match is None:
+        return None
+    initial, maximum = (int(text or 0) * MB for text in match.group(2, 3))
+    if (not initial and not maximum) or match[1].startswith(ANY_DRIVE):
+        return PagingFile(match[1])
+    return PagingFile(match[1], initial, max(initial, maximum))
+
+
+def _architecture(name: str | None) -> Architecture | None:
+    if name is None:
+        return None
+    return Architecture.X86 if name.lower() == "x86" else Architecture.X64
