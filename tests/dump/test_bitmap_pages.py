@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable
 
 import pytest
 from dump_bytes import bitmap_dump, file_of, header, pages_of, patched
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import windbg_ext.dump.pages
@@ -42,6 +42,7 @@ def assert_same(pages: PageSource, naive: NaiveBitmap, frames: list[int]) -> Non
     assert pages.end == naive.first_page + 0x1000 * naive.count()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 7), st.integers(0, 5000))
 def test_every_page_is_where_counting_bits_puts_it(bitmap: bytes, unused_bits: int, gap: int) -> None:
     bits = max(0, len(bitmap) * 8 - unused_bits)

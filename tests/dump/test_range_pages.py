@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dump_bytes import Runs, header, naive_offsets, pages_of, patched, ranges_dump
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windbg_ext.errors import DumpError
@@ -24,6 +24,7 @@ def disjoint_ranges(draw: st.DrawFn) -> Runs:
     return draw(st.permutations(ranges))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(TYPES), disjoint_ranges(), st.integers(0, 3))
 def test_every_page_is_where_counting_all_pages_puts_it(dump_type: int, ranges: Runs, room: int) -> None:
     with pages_of(ranges_dump(dump_type, ranges, room=room)) as pages:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 from dump_bytes import Runs, header, naive_offsets, pages_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windbg_ext.dump.pages import RunPages
@@ -27,6 +27,7 @@ def disjoint_runs(draw: st.DrawFn) -> Runs:
     return draw(st.permutations(runs))
 
 
+@settings(max_examples=60, deadline=None)
 @given(disjoint_runs())
 def test_every_page_is_where_counting_all_pages_puts_it(runs: Runs) -> None:
     with pages_of(header(1, runs)) as pages:

@@ -155,3 +155,12 @@ def test_a_blob_whose_header_is_cut_is_told(kept: int) -> None:
     assert (found.size, len(found.blobs)) == (len(good), 1)
     assert found.problem is not None
     assert found.problem.startswith(f"the header of blob 1 at 0x{START + len(good):x} is cut")
+
+
+def test_where_the_system_cannot_read_there_is_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with file_of(chain_header()) as file:
+        monkeypatch.setattr(file, "read", fail)
+        assert read_secondary_data(file, 0) is None

@@ -102,13 +102,13 @@ def without_offsets(dump: SmallDump) -> SmallDump:
     return replace(dump, header=dump.header.replace(**blank), drivers=drivers)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(small_dumps())
 def test_what_is_written_is_read_again(dump: SmallDump) -> None:
     assert without_offsets(load(write(dump))) == without_offsets(dump)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30, deadline=None)
 @given(small_dumps(), st.lists(st.binary(max_size=20), max_size=3))
 def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: SmallDump, pieces: list[bytes]) -> None:
     data = write(dump, *pieces)

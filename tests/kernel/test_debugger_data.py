@@ -149,6 +149,11 @@ def test_garbage_is_not_taken_for_an_encoded_block(garbage: bytes) -> None:
     assert "holds no debugger data block" in refused(memory_with(garbage)).why
 
 
+def test_a_block_without_its_tag_that_is_cut_is_not_taken_for_an_encoded_one() -> None:
+    data = encoded(sparse_block(), 1, 2, 3)
+    assert "holds no debugger data block" in refused(memory_with(data[:0x100])).why
+
+
 def kernel_memory(image: bytes, size: int | None = None) -> WrittenMemory:
     """A kernel image, the first entry of the module list."""
     memory = WrittenMemory()
@@ -181,6 +186,11 @@ def test_a_tag_that_belongs_to_no_block_of_this_kernel_is_passed_over() -> None:
     image[0x2000 : 0x2000 + 0x360] = block_bytes()
     image[0x3FFC:] = b"KDBG"
     assert read_debugger_data(kernel_memory(bytes(image)), None, HEAD).address == KERNEL + 0x2000
+
+
+def test_a_block_that_the_end_of_the_image_cuts_is_passed_over() -> None:
+    image = bytes(0x1000) + block_bytes()[:0x100]
+    assert "holds none that is decoded" in refused(kernel_memory(image), None).why
 
 
 def test_a_hole_in_the_image_of_the_kernel_does_not_end_the_search() -> None:

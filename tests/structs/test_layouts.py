@@ -313,7 +313,7 @@ def test_each_field_is_read_from_its_documented_bytes(layout: Layout) -> None:
 
 
 @each_layout
-@settings(max_examples=10)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1 << 64))
 def test_whatever_bytes_are_read_are_built_again(layout: Layout, seed: int) -> None:
     data = Random(seed).randbytes(layout.size)
