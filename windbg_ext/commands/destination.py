@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -53,22 +53,30 @@ def replace_file(destination: Path, source: Path, *, overwrite: bool) -> Iterato
     it holds.
     """
     destination = Path(os.path.realpath(destination))  # a link to an older file: replace the file, keep the link
-    temporary: Path | None = None
+    temporary = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(8)}.tmp")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{destination.name[:100]}.", suffix=".tmp", dir=destination.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
-        _move(temporary, destination, overwrite=overwrite)
-    except OSError as error:
-        raise _not_writable(destination, error) from None
+        # twice, since Ctrl+C may come while the inner one begins
+        try:
+            with os.fdopen(os.open(temporary, _CREATE, stat.S_IRUSR | stat.S_IWUSR), "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+            _move(temporary, destination, overwrite=overwrite)
+        except OSError as error:
+            raise _not_writable(destination, error) from None
+        finally:
+            _discard(temporary)
     finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        _discard(temporary)
+
+
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
+
+
+def _discard(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
