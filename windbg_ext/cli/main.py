@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from windbg_ext.cli import minify
+from windbg_ext.cli import minify, pagefilefit, windbg_setup
 from windbg_ext.cli.console import Terminal, drop_output
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.version import __version__
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 DONE, NO, WRONG_USE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = (minify,)
+COMMANDS = (minify, pagefilefit)
+"""What the command line and the debugger both have."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"windbg-ext {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in (*COMMANDS, windbg_setup):
         sub = commands.add_parser(command.NAME, help=command.SUMMARY, description=command.DESCRIPTION)
         command.add_options(sub)
         sub.set_defaults(run=command.run)
