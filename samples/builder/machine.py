@@ -54,8 +54,7 @@ class UnloadedDriver:
 class Process:
     """address: of the EPROCESS; peb: address of the PEB, 0 if there is no user half; image_base: of its program.
 
-    modules: the images that its loader has listed in the PEB. A debugger lists them too, but never those of a small
-    dump: the process of the samples, which small dumps are compared with, has a loader that has not run yet.
+    modules: the images that its loader has listed in the PEB, where a debugger looks for them.
     """
 
     name: str

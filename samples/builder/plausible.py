@@ -303,7 +303,7 @@ def plausible_machine(
         processors=tuple(running),
         processes=(
             Process(SYSTEM, PROCESSES, 4),
-            Process(USER_PROCESS, PROCESSES + 0x1000, 4660, PEB, PROGRAM),
+            Process(USER_PROCESS, PROCESSES + 0x1000, 4660, PEB, PROGRAM, USER_MODULES),
         ),
         threads=tuple(threads),
         modules=MODULES,
