@@ -9,11 +9,12 @@ import lzma
 import zlib
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import DumpFile
 from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from windbg_ext.dump.file import DumpFile
 
     class Unpacker(Protocol):
         """What zlib and lzma have in common."""
@@ -39,13 +40,11 @@ PIECE = 1 << 20
 UNKNOWN_SIZE = 1 << 62
 
 
-def open_packed(file: DumpFile) -> DumpFile | None:
-    """Give the content of a packed file as a file; None if it is not one of the two kinds."""
+def open_packed(file: DumpFile) -> PackedStream | None:
+    """Give the content of a packed file, to be read as a DumpFile; None if it is not one of the two kinds."""
     start = file.read(0, 8)
     kind = next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)
-    if kind is None:
-        return None
-    return DumpFile(file.path, PackedStream(file, kind))
+    return None if kind is None else PackedStream(file, kind)
 
 
 class PackedStream:

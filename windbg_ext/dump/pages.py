@@ -90,6 +90,11 @@ class RunPages:
         base, count, start = self._runs[index]
         return self._first + (start + pfn - base) * PAGE_SIZE if pfn - base < count else None
 
+    @property
+    def frames(self) -> int:
+        """The number behind the highest page frame."""
+        return sum(self._runs[-1][:2]) if self._runs else 0
+
     def pages_below(self, pfn: int) -> int:
         """Count the page frames with a smaller number that the dump holds."""
         index = bisect_right(self._bases, pfn) - 1
@@ -157,6 +162,11 @@ class BitmapPages:
             return None
         before = popcount(bits[: bit // 8]) + popcount(bytes([bits[bit // 8] & (1 << bit % 8) - 1]))
         return self._first + (self._ranks[block] + before) * PAGE_SIZE
+
+    @property
+    def frames(self) -> int:
+        """The number behind the highest page frame that the bitmap has a bit for."""
+        return self._bits
 
     def pages_below(self, pfn: int) -> int:
         """Count the page frames with a smaller number that the dump holds."""

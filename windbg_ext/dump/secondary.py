@@ -30,13 +30,15 @@ class SecondaryBlob:
 class SecondaryData:
     """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
 
-    problem: why the chain ended before its time, None when it ended as it should.
+    problem: why the chain ended before its time, None when it ended as it should. missing: bytes of its last blob that
+    the end of the file cuts off; what may have followed is not counted.
     """
 
     offset: int
     size: int
     blobs: tuple[SecondaryBlob, ...]
     problem: str | None = None
+    missing: int = 0
 
 
 def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
@@ -50,7 +52,7 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     if at > file.size:
         why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{file.size:x}"
         return SecondaryData(offset, DUMP_BLOB_FILE_HEADER.size, (), why)
-    problem = None
+    problem, end = None, at
     while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
         header = DUMP_BLOB_HEADER.parse(data)
         if header.number("HeaderSize") != DUMP_BLOB_HEADER.size:
@@ -68,7 +70,9 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     else:
         if _read(file, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
             problem = f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
-    return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem)
+            end = at + DUMP_BLOB_HEADER.size
+    missing = max(0, end - file.size)
+    return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem, missing)
 
 
 def _read(file: DumpFile, offset: int, length: int) -> bytes | None:

@@ -66,8 +66,11 @@ class UnloadedDriver:
     end: int
 
 
-def read_modules(memory: VirtualMemory, head: int) -> ModuleList:
-    """Walk PsLoadedModuleList. Loops, breaks and absurd lengths end the list and are told in `problem`."""
+def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> ModuleList:
+    """Walk PsLoadedModuleList. Loops, breaks and absurd lengths end the list and are told in `problem`.
+
+    images: look into each image's header too, a page for each module; without it no time_date_stamp is known.
+    """
     modules: list[Module] = []
     seen = {head}
     problem = None
@@ -82,16 +85,16 @@ def read_modules(memory: VirtualMemory, head: int) -> ModuleList:
                 break
             seen.add(address)
             entry = KLDR_DATA_TABLE_ENTRY64.parse(memory.read(address, KLDR_DATA_TABLE_ENTRY64.size))
-            modules.append(_read_module(memory, address, entry))
+            modules.append(_read_module(memory, address, entry, images=images))
             address = entry.number("Flink")
     except MemoryReadError as error:
         problem = f"entry {len(modules)}: {error}"
     return ModuleList(tuple(modules), problem)
 
 
-def _read_module(memory: VirtualMemory, address: int, entry: Record) -> Module:
+def _read_module(memory: VirtualMemory, address: int, entry: Record, *, images: bool) -> Module:
     base = entry.number("DllBase")
-    image = _read_image_header(memory, base)
+    image = _read_image_header(memory, base) if images else None
     return Module(
         entry_address=address,
         base=base,

@@ -64,6 +64,10 @@ class Record:
 
     __hash__ = None  # type: ignore[assignment]  # it may hold lists
 
+    def value(self, name: str) -> Value:
+        """Give a field of any type."""
+        return self._values[name]
+
     def number(self, name: str) -> int:
         """Give an integer field."""
         value = self._values[name]
@@ -131,6 +135,10 @@ class Layout:
     def offset(self, name: str) -> int:
         """Give a field's offset in bytes."""
         return self._offsets[name]
+
+    def fields(self) -> tuple[str, ...]:
+        """Give the names of the fields, by offset."""
+        return tuple(self._offsets)
 
     def length(self, name: str) -> int:
         """Give a field's length in bytes."""

@@ -1,0 +1,168 @@
+"""Where it crashed and which modules that leads to: without symbols, and marked as the hint that it is."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.dumpkind.microsoft import is_microsoft
+from windbg_ext.commands.dumpkind.report import LoadedModule, Suspect
+from windbg_ext.dump.small import read_drivers
+from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.kernel.context import parse_context
+from windbg_ext.kernel.debugger_data import read_debugger_data
+from windbg_ext.kernel.modules import read_modules
+from windbg_ext.kernel.processes import image_file_name
+from windbg_ext.kernel.processors import crashing_processor, read_processors
+from windbg_ext.kernel.target import DumpTarget
+from windbg_ext.structs.header import EXCEPTION_RECORD64, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from windbg_ext.dump import Dump
+
+LARGEST_STACK = 0x6000
+"""Bytes of stack that are searched: the whole of a usual kernel stack on x64."""
+LOWEST_KERNEL = 0xFF00_0000_0000_0000
+MOST_SUSPECTS = 8
+STATUS_BREAKPOINT = 0x80000003
+KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
+"""On every stack of a crash, so the last ones to suspect."""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """What the kernel's structures tell of a crash. problem: why not more of it, None if all was there.
+
+    instruction: address of the instruction in the header's context; exception: address in the exception record, None if
+    there was no exception.
+    """
+
+    modules: ModuleMap
+    instruction: int | None
+    exception: int | None
+    stack: tuple[int, ...] = ()
+    process: str | None = None
+    problem: str | None = None
+
+
+def read_crash(dump: Dump) -> Crash:
+    """Read what a 64-bit dump tells of its crash, as far as that is in the file."""
+    header = dump.header
+    instruction = None
+    if header.machine is Machine.AMD64:
+        instruction = parse_context(header.record.raw("ContextRecord")).instruction_pointer
+    record = EXCEPTION_RECORD64.parse(header.record.raw("Exception"))
+    # without an exception, the record is that of a breakpoint inside the bug check itself
+    exception = record.number("ExceptionAddress") if record.number("ExceptionCode") != STATUS_BREAKPOINT else None
+    try:
+        modules, stack, process = _of_small_dump(dump) if dump.small is not None else _of_large_dump(dump)
+    except (DumpError, MemoryReadError, OSError) as error:
+        why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
+        return Crash(ModuleMap(()), instruction, exception, problem=why)
+    return Crash(modules, instruction, exception, _code_on(stack, modules), process)
+
+
+def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
+    """Give modules, stack and process name of a small dump, which has a part for each."""
+    parts, file = dump.small, dump.file
+    assert parts is not None
+    drivers = read_drivers(file, parts) if parts.driver_list.size else ()
+    modules = (
+        LoadedModule(base_name(driver.name), driver.entry.number("DllBase"), driver.entry.number("SizeOfImage"))
+        for driver in drivers
+    )
+    stack = file.read_field("CallStack", parts.call_stack.offset, min(parts.call_stack.size, LARGEST_STACK))
+    process = None
+    if parts.process.size and dump.header.machine is Machine.AMD64:
+        data = file.read_field("Process", parts.process.offset, parts.process.size)
+        process = image_file_name(data, dump.header.minor_version)
+    return ModuleMap(modules), stack, process
+
+
+def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
+    """Give modules, stack and process name by way of page tables and the debugger data block."""
+    target, header = DumpTarget(dump), dump.header
+    memory = target.memory
+    block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+    listed = read_modules(memory, header.ps_loaded_module_list or block["PsLoadedModuleList"], images=False).modules
+    context = parse_context(header.record.raw("ContextRecord"))
+    processors = read_processors(memory, block, header.number_processors)
+    crashed = crashing_processor(processors, context)
+    thread = crashed.thread if crashed else None
+    end = context.stack_pointer + LARGEST_STACK
+    if thread is not None and thread.owns(context.stack_pointer):
+        end = min(end, thread.stack_base)
+    stack = b""
+    for piece in memory.present(context.stack_pointer, end - context.stack_pointer):
+        if piece.address != context.stack_pointer + len(stack):
+            break
+        stack += piece.data
+    process = None
+    if thread is not None:
+        eprocess = b"".join(piece.data for piece in memory.present(thread.process, block["SizeEProcess"]))
+        process = image_file_name(eprocess, header.minor_version)
+    modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed)
+    return modules, stack, process
+
+
+def base_name(path: str) -> str:
+    """Give the file's name of a path, which in small dumps of the kernel is a name already."""
+    return path.rpartition("\\")[2]
+
+
+def _code_on(stack: bytes, modules: ModuleMap) -> tuple[int, ...]:
+    """Give the addresses on a stack that lie in modules, nearest to the crash first. Some may be left from before."""
+    words = (value for (value,) in struct.iter_unpack("<Q", stack[: len(stack) & -8]))
+    return tuple(value for value in words if value >= LOWEST_KERNEL and modules.at(value) is not None)
+
+
+class ModuleMap:
+    """Modules by the addresses that they take."""
+
+    def __init__(self, modules: Iterable[LoadedModule]) -> None:
+        self.modules = tuple(sorted(modules, key=lambda module: module.base))
+        self._bases = [module.base for module in self.modules]
+
+    def at(self, address: int) -> LoadedModule | None:
+        """Find the module in which an address lies."""
+        index = bisect_right(self._bases, address) - 1
+        found = self.modules[index] if index >= 0 else None
+        return found if found is not None and address < found.base + found.size else None
+
+
+def suspects_of(crash: Crash, parameters: tuple[int, ...]) -> tuple[Suspect, ...]:
+    """Give the modules that the crash leads to: those not known as Microsoft's, Microsoft's, the kernel; nearest first."""
+    found: dict[str, tuple[int, list[str]]] = {}
+    for where, address in _places(crash, parameters):
+        module = crash.modules.at(address)
+        if module is not None:
+            found.setdefault(module.name, (address, []))[1].append(where)
+    suspects = (Suspect(name, address, _told(places), is_microsoft(name)) for name, (address, places) in found.items())
+    return tuple(sorted(suspects, key=_distance)[:MOST_SUSPECTS])
+
+
+def _distance(suspect: Suspect) -> int:
+    return 2 if suspect.name.lower() in KERNEL_ITSELF else int(suspect.microsoft)
+
+
+STACK = "stack"
+
+
+def _places(crash: Crash, parameters: tuple[int, ...]) -> Iterator[tuple[str, int]]:
+    if crash.exception:
+        yield "exception address", crash.exception
+    if crash.instruction is not None:
+        yield "instruction pointer", crash.instruction
+    for number, parameter in enumerate(parameters, 1):
+        yield f"parameter {number}", parameter
+    yield from ((STACK, address) for address in crash.stack)
+
+
+def _told(places: list[str]) -> tuple[str, ...]:
+    count = places.count(STACK)
+    on_stack = [STACK if count == 1 else f"{STACK} ({count} times)"] if count else []
+    return (*(place for place in places if place != STACK), *on_stack)

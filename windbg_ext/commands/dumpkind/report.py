@@ -1,0 +1,144 @@
+"""What `dumpkind` answers, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMPLETE, ACTIVE, KERNEL, SMALL = "complete", "active", "kernel", "small"
+LIVE, HEADER_ONLY, NONE = "live", "header-only", "none"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A field of the dump, its value as WinDbg would write it, and what follows from it."""
+
+    field: str
+    value: str
+    means: str
+
+
+@dataclass(frozen=True)
+class BugCheckFound:
+    """The stop code as the header has it, its documented name (None: undocumented) and its parameters.
+
+    plain_code: the code without 0x10000000, where the kernel set that bit, else the same; plain_name: its name.
+    """
+
+    code: int
+    name: str | None
+    parameters: tuple[int, ...]
+    plain_code: int
+    plain_name: str | None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Whether the file is as long as it should be.
+
+    expected: bytes of the whole dump, None if nothing tells; at_least: there may have been more, which nothing counts;
+    source: what `expected` was told by; missing: bytes, None if that cannot be told; usable: what a cut dump is still
+    good for, empty if nothing is missing.
+    """
+
+    expected: int | None = None
+    at_least: bool = False
+    source: str = ""
+    missing: int | None = None
+    usable: str = ""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A module that the crash leads to, which is a hint and no proof.
+
+    found: where its addresses were found, nearest to the crash first; address: the first of them; microsoft: it is on
+    the list of names of Microsoft's own files.
+    """
+
+    name: str
+    address: int
+    found: tuple[str, ...]
+    microsoft: bool
+
+
+@dataclass(frozen=True)
+class LoadedModule:
+    """A module: the name that the dump has for it, its base address and its size in bytes."""
+
+    name: str
+    base: int
+    size: int
+
+
+@dataclass(frozen=True)
+class MemoryMap:
+    """Physical memory. strip: a character for each equal part of it; pages_per_character: how much that is.
+
+    runs: (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
+    """
+
+    strip: str
+    pages_per_character: int
+    runs: tuple[tuple[int, int], ...]
+    present: int
+    missing: int | None
+
+
+@dataclass(frozen=True)
+class Details:
+    """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size)."""
+
+    header_fields: tuple[tuple[str, str], ...] = ()
+    memory_map: MemoryMap | None = None
+    secondary: tuple[tuple[str, str, int, int], ...] = ()
+    parts: tuple[tuple[str, int, int], ...] = ()
+    data_blocks: tuple[tuple[int, int, int], ...] = ()
+    modules: tuple[LoadedModule, ...] = ()
+
+
+@dataclass(frozen=True)
+class DumpReport:
+    """What one file is. None: the file does not tell.
+
+    kind: one of the constants of this module; packed: gzip or xz, if the dump is inside one; system_time: 100 ns since
+    1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself, unpacked; attributes: names of the bits;
+    stack: code addresses on the crashing stack, nearest first; problems: why the file is no whole kernel dump, most
+    important first; advice: the next step; notes: what else there is to know.
+    """
+
+    path: Path
+    kind: str = NONE
+    packed: str | None = None
+    dump_type: int | None = None
+    architecture: str | None = None
+    major_version: int | None = None
+    build: int | None = None
+    windows: str | None = None
+    processors: int | None = None
+    bug_check: BugCheckFound | None = None
+    system_time: int | None = None
+    system_up_time: int | None = None
+    ram_bytes: int | None = None
+    pages_in_file: int | None = None
+    file_bytes: int | None = None
+    whole: Whole = Whole()
+    attributes: tuple[str, ...] | None = None
+    comment: str | None = None
+    process: str | None = None
+    fault_address: int | None = None
+    suspects: tuple[Suspect, ...] = ()
+    stack: tuple[int, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    problems: tuple[str, ...] = ()
+    advice: str = ""
+    notes: tuple[str, ...] = ()
+    details: Details | None = None
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether every byte that the dump should have is there; None if that cannot be told."""
+        return None if self.whole.missing is None else self.whole.missing == 0

@@ -1,0 +1,104 @@
+"""Whether a file is as long as its dump says, and what a file that is not is still good for.
+
+What the debugger engine does with cut files was asked of it: a large dump opens with a warning, a small dump opens only
+if everything up to SizeOfDump is there (otherwise error 1392).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.dumpkind.kind import has
+from windbg_ext.commands.dumpkind.report import Whole
+from windbg_ext.dump.header import number_of
+from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
+from windbg_ext.structs.bodies import BITMAP_HEADER64, BITMAP_SIGNATURES
+from windbg_ext.structs.header import Attributes, DumpType
+
+if TYPE_CHECKING:
+    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.dump.pages import RunPages
+    from windbg_ext.dump.secondary import SecondaryData
+    from windbg_ext.structs.layout import Record
+
+
+def is_whole(
+    file: DumpFile,
+    record: Record,
+    pages: BitmapPages | RunPages | None,
+    triage: Record | None,
+    secondary: SecondaryData | None,
+    *,
+    size_known: bool,
+) -> Whole:
+    """Compare the length of a file with what the dump in it takes.
+
+    pages: None where the dump has none or they cannot be found; triage: TRIAGE_DUMP64 or TRIAGE_DUMP32 of a small dump.
+    """
+    end, source = _end_of_body(file, record, pages, triage)
+    space = number_of(record, "RequiredDumpSpace")
+    if end is None:
+        end, source = (space, "RequiredDumpSpace") if space else (record.layout.size, "its header")
+        at_least = not space
+    else:
+        at_least = False
+    body = end
+    if secondary is not None:
+        source += " and secondary data"
+        end = max(end, secondary.offset + secondary.size, file.size + secondary.missing if secondary.missing else 0)
+        at_least = at_least or secondary.problem is not None
+    if triage is not None and space and space > end and has(record, Attributes.KERNEL_GENERATED_TRIAGE_DUMP):
+        # the kernel writes the file's length there (measured); the debugger engine leaves another dump's
+        end, source, at_least = space, "RequiredDumpSpace", False
+    if not size_known:
+        return Whole(end, at_least, source)
+    missing = max(0, end - file.size)
+    usable = _use_of_cut(file, record, pages, body) if missing else ""
+    return Whole(end, at_least, source, missing, usable)
+
+
+def _end_of_body(
+    file: DumpFile, record: Record, pages: BitmapPages | RunPages | None, triage: Record | None
+) -> tuple[int | None, str]:
+    """Give the file offset where pages or parts end and what told it; None if that is not in the file."""
+    if triage is not None:
+        return triage.number("SizeOfDump"), "SizeOfDump"
+    if pages is not None:
+        if isinstance(pages, BitmapPages):
+            return pages.end, "the bitmap"
+        return pages.end, "the runs of RAM" if number_of(record, "DumpType") == DumpType.FULL else "the ranges"
+    if number_of(record, "DumpType") == DumpType.HEADER:
+        return record.layout.size, "its header"
+    if number_of(record, "DumpType") in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
+        return _end_by_bitmap_header(file, record.layout.size)
+    return None, ""
+
+
+def _end_by_bitmap_header(file: DumpFile, at: int) -> tuple[int | None, str]:
+    """Give the end of a bitmap dump whose bitmap itself is cut."""
+    data = file.read(at, BITMAP_HEADER64.size)
+    if len(data) < BITMAP_HEADER64.size:
+        return None, ""
+    header = BITMAP_HEADER64.parse(data)
+    if header.raw("Signature") not in BITMAP_SIGNATURES:
+        return None, ""
+    return header.number("HeaderSize") + header.number("TotalPresentPages") * PAGE_SIZE, "the bitmap's header"
+
+
+def _use_of_cut(file: DumpFile, record: Record, pages: BitmapPages | RunPages | None, body: int) -> str:
+    if number_of(record, "DumpType") == DumpType.TRIAGE:
+        if file.size >= body:
+            return "usable: the small dump itself is whole, only secondary data is missing"
+        return "not usable: WinDbg refuses a small dump that ends before SizeOfDump (error 1392)"
+    if pages is None:
+        return "not usable: the part that tells where the pages lie is cut" if file.size < body else ""
+    if file.size >= body:
+        return "usable: all pages are there, only secondary data is missing"
+    first = pages.end - pages_in(pages) * PAGE_SIZE
+    there = max(0, file.size - first) // PAGE_SIZE
+    return f"{there:,} of {pages_in(pages):,} pages are there; WinDbg opens it with a warning"
+
+
+def pages_in(pages: BitmapPages | RunPages) -> int:
+    """Give how many pages a dump should hold: by its bitmap itself, where it has one."""
+    return pages.counted_pages if isinstance(pages, BitmapPages) else pages.page_count
