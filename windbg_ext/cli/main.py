@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from windbg_ext.cli import minify, pagefilefit, windbg_setup
+from windbg_ext.cli import dumpkind, minify, pagefilefit, windbg_setup
 from windbg_ext.cli.console import Terminal, drop_output
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.version import __version__
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DONE, NO, WRONG_USE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = (minify, pagefilefit)
+COMMANDS = (dumpkind, minify, pagefilefit)
 """What the command line and the debugger both have."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind import details as more
-from windbg_ext.commands.dumpkind.crash import Crash, base_name, read_crash, suspects_of
+from windbg_ext.commands.dumpkind.crash import Crash, read_crash, suspects_of
 from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, kind_of, small_marks
 from windbg_ext.commands.dumpkind.report import NONE, BugCheckFound, Details, DumpReport, Evidence, Whole
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in

@@ -135,7 +135,7 @@ class ModuleMap:
 
 
 def suspects_of(crash: Crash, parameters: tuple[int, ...]) -> tuple[Suspect, ...]:
-    """Give the modules that the crash leads to: those not known as Microsoft's, Microsoft's, the kernel; nearest first."""
+    """Give the modules that the crash leads to: not known as Microsoft's, Microsoft's, the kernel; nearest first."""
     found: dict[str, tuple[int, list[str]]] = {}
     for where, address in _places(crash, parameters):
         module = crash.modules.at(address)

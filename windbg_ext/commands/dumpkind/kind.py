@@ -127,7 +127,7 @@ def evidence_of(record: Record, pages: int | None) -> Iterator[Evidence]:
         yield Evidence(
             "kernel or automatic",
             "same file",
-            "only the paging file is sized otherwise; CrashControl\\CrashDumpEnabled told: 2 kernel, 7 automatic",
+            "only the paging file is sized otherwise; CrashControl\\CrashDumpEnabled tells: 2 kernel, 7 automatic",
         )
 
 

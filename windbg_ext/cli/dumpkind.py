@@ -1,0 +1,59 @@
+"""The options of `dumpkind` and how it is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from windbg_ext.cli.console import Console
+
+NAME = "dumpkind"
+SUMMARY = "tell which kind of dump a file is, whether it is whole, and what crashed"
+DESCRIPTION = """\
+Tells of a file which kind of kernel dump it is and by what evidence, whether it is whole, and what crashed; of several
+files, of folders and of wildcards in one table, newest first. Dumps inside .gz and .xz files are looked into without
+unpacking them to disk. Exit status 0: every file is a whole kernel dump; 1: one of them is not, or has a problem; 3:
+the one file that was named is no kernel dump or cannot be read."""
+SORT = "time"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a dump, a folder (with its subfolders) or a wildcard")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show all there is: memory map, modules, header")
+    parser.add_argument(
+        "--sort", default=SORT, metavar="COLUMN", help="sort the table by a column, as in bug-check-code"
+    )
+    parser.add_argument("--reverse", action="store_true", help="turn the order of the table round")
+    parser.add_argument("--csv", action="store_true", help="print the table as CSV")
+    parser.add_argument("--json", action="store_true", help="print the reports as JSON")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Look at the files and print what they are; gives the exit status."""
+    from windbg_ext.commands.dumpkind import dumpkind, find_dumps, is_single  # --help should not wait for it
+    from windbg_ext.errors import DumpError, UsageError
+    from windbg_ext.render import dumpkind as render
+
+    column = next((name for name in render.COLUMNS if render.sort_key(name) == options.sort), None)
+    if column is None:
+        raise UsageError(f"--sort: {options.sort!r} is none of {', '.join(map(render.sort_key, render.COLUMNS))}")
+    if options.csv and options.json:
+        raise UsageError("--csv and --json: choose one")
+    reports = [dumpkind(path, details=options.verbose) for path in find_dumps(options.paths)]
+    reports = render.sorted_reports(reports, column, reverse=options.reverse)
+    unreadable = is_single(options.paths) and reports[0].kind == "none"
+    if options.json:
+        console.write(render.dumpkind_json(reports))
+    elif options.csv:
+        console.write(render.dumpkind_csv(reports))
+    elif not is_single(options.paths):
+        console.write(render.dumpkind_table(reports, details=options.verbose))
+    elif not unreadable:
+        console.write(render.dumpkind_text(reports[0]))
+    if unreadable:
+        field, _, why = reports[0].problems[0].partition(": ")
+        raise DumpError(field, why, reports[0].advice, str(reports[0].path))
+    return 0 if all(report.complete and not report.problems for report in reports) else 1

@@ -1,0 +1,345 @@
+"""The reports of `dumpkind`: one file as text, many as a table or CSV, any number as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from windbg_ext.render.text import count, plain, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from windbg_ext.commands.dumpkind import DumpReport, Suspect
+    from windbg_ext.commands.dumpkind.report import Details, MemoryMap
+
+KINDS = {
+    "complete": "complete memory dump",
+    "active": "active memory dump",
+    "kernel": "kernel or automatic memory dump",
+    "small": "small memory dump",
+    "live": "live dump",
+    "header-only": "header without a dump",
+    "none": "not a kernel dump",
+}
+FILETIME_START = datetime(1601, 1, 1, tzinfo=timezone.utc)
+INDENT = "  "
+
+
+def dumpkind_text(report: DumpReport) -> str:
+    """Give the report of one file."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: DumpReport) -> Iterator[str]:
+    packed = f" inside a {report.packed} file" if report.packed else ""
+    yield f"{plain(str(report.path))}: {KINDS[report.kind]}{packed}"
+    yield from (f"{INDENT}problem: {plain(problem)}" for problem in report.problems)
+    if report.advice:
+        yield f"{INDENT}next step: {plain(report.advice)}"
+    yield from (f"{INDENT}note: {plain(note)}" for note in report.notes)
+    yield from _table("", list(_facts(report)))
+    if report.suspects:
+        hint = "Suspects (a hint, found without symbols; names that are not known as Microsoft's come first):"
+        yield from _table(hint, [_suspect_row(suspect) for suspect in report.suspects])
+    evidence = [(item.field, plain(item.value), plain(item.means)) for item in report.evidence]
+    yield from _table("Evidence for the kind:", evidence)
+    if report.details is not None:
+        yield from _detail_lines(report.details)
+
+
+def _facts(report: DumpReport) -> Iterator[tuple[str, str]]:
+    yield "whole", _whole(report)
+    bug_check = report.bug_check
+    if bug_check is not None:
+        yield "bug check", _bug_check(report)
+        yield "parameters", " ".join(f"0x{parameter:x}" for parameter in bug_check.parameters)
+    if report.system_time is not None:
+        yield "time", time_text(report.system_time) + " UTC"
+    if report.system_up_time is not None:
+        yield "up time", _up_time(report.system_up_time)
+    yield "Windows", _windows(report)
+    yield "machine", _machine(report)
+    if report.process is not None:
+        yield "process", plain(report.process)
+    if report.comment is not None:
+        yield "comment", plain(report.comment)
+
+
+def _whole(report: DumpReport) -> str:
+    whole = report.whole
+    if whole.expected is None or report.complete is None:
+        there = "unknown" if report.file_bytes is None else f"{report.file_bytes:,} bytes"
+        expected = f"; {whole.expected:,} are expected by {whole.source}" if whole.expected else ""
+        return f"cannot be told: its length is {there}{expected}"
+    if report.complete:
+        return f"yes: {report.file_bytes:,} bytes, {whole.expected:,} are expected by {whole.source}"
+    return f"no: {report.file_bytes:,} of {whole.expected:,} bytes, by {whole.source}; {whole.usable}"
+
+
+def _bug_check(report: DumpReport) -> str:
+    bug_check = report.bug_check
+    assert bug_check is not None
+    text = f"0x{bug_check.code:X} {bug_check.name or '(no documented name)'}"
+    if bug_check.plain_code != bug_check.code:
+        text += f", the same as 0x{bug_check.plain_code:X} {bug_check.plain_name or ''}".rstrip()
+    return text
+
+
+def _windows(report: DumpReport) -> str:
+    build = "unknown build" if report.build is None else f"build {report.build}"
+    return f"{report.windows or 'a version that is not in the table'}, {build}"
+
+
+def _machine(report: DumpReport) -> str:
+    processors = "unknown number of processors" if report.processors is None else count(report.processors, "processor")
+    ram = "RAM unknown" if report.ram_bytes is None else f"{size(report.ram_bytes)} of RAM"
+    pages = "" if report.pages_in_file is None else f", {count(report.pages_in_file, 'page')} in the file"
+    return f"{report.architecture or 'unknown architecture'}, {processors}, {ram}{pages}"
+
+
+def _suspect_row(suspect: Suspect) -> tuple[str, str, str]:
+    whose = "  [Microsoft's by name]" if suspect.microsoft else ""
+    return plain(suspect.name), f"0x{suspect.address:x}", ", ".join(suspect.found) + whose
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Give rows with their columns in line. Not by tabulate, whose import takes longer than a dump does."""
+    if not rows:
+        return
+    if title:
+        yield ""
+        yield title
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield (INDENT + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()
+
+
+def time_text(filetime: int) -> str:
+    """Give 100 ns since 1601 as a date and time, or the number where that is no time that a calendar knows."""
+    moment = _moment(filetime)
+    return f"0x{filetime:x} (no time)" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _moment(filetime: int) -> datetime | None:
+    try:
+        return FILETIME_START + timedelta(microseconds=filetime // 10)
+    except OverflowError:
+        return None
+
+
+def _up_time(ticks: int) -> str:
+    """Give 100 ns ticks as `vertarget` does."""
+    seconds = ticks // 10_000_000
+    return f"{count(seconds // 86400, 'day')} {seconds // 3600 % 24}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _detail_lines(details: Details) -> Iterator[str]:
+    if details.memory_map is not None:
+        yield from _map_lines(details.memory_map)
+    blobs = [(guid, name, f"0x{offset:x}", f"{length:,} bytes") for guid, name, offset, length in details.secondary]
+    yield from _table("Secondary data:", blobs)
+    parts = [(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.parts]
+    yield from _table("Parts of the small dump:", parts)
+    blocks = [(f"0x{address:016x}", f"0x{offset:x}", f"{length:,}") for address, offset, length in details.data_blocks]
+    yield from _table("Data blocks (address, file offset, bytes):", blocks)
+    modules = [(f"0x{module.base:016x}", f"{module.size:,}", plain(module.name)) for module in details.modules]
+    yield from _table("Modules (base, bytes, name):", modules)
+    yield from _table("Header:", [(name, plain(value)) for name, value in details.header_fields])
+
+
+def _map_lines(memory: MemoryMap) -> Iterator[str]:
+    missing = "" if memory.missing is None else f", {memory.missing:,} pages of RAM left out"
+    scale = size(memory.pages_per_character * 4096)
+    yield ""
+    yield f"Physical memory: {memory.present:,} pages in the file{missing}; a character is {scale}"
+    yield f"{INDENT}[{memory.strip}]  # all, + some, . left out, blank no RAM"
+    yield from _table("", [(f"0x{base:x}", f"{pages:,} pages") for base, pages in memory.runs])
+
+
+def dumpkind_json(reports: Sequence[DumpReport]) -> str:
+    """Give the reports of any number of files as one document."""
+    import json  # 5 ms that only those who ask for JSON wait for
+
+    return json.dumps({"dumps": [_document(report) for report in reports]}, indent=2)
+
+
+def _document(report: DumpReport) -> dict[str, object]:
+    bug_check = report.bug_check
+    moment = None if report.system_time is None else _moment(report.system_time)
+    document: dict[str, object] = {
+        "path": str(report.path),
+        "kind": report.kind,
+        "packed": report.packed,
+        "dump_type": report.dump_type,
+        "architecture": report.architecture,
+        "build": report.build,
+        "windows": report.windows,
+        "processors": report.processors,
+        "bug_check": None
+        if bug_check is None
+        else {
+            "code": f"0x{bug_check.code:X}",
+            "name": bug_check.name,
+            "parameters": [f"0x{parameter:x}" for parameter in bug_check.parameters],
+        },
+        "system_time": None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "system_up_time_seconds": None if report.system_up_time is None else report.system_up_time / 10_000_000,
+        "ram_bytes": report.ram_bytes,
+        "pages_in_file": report.pages_in_file,
+        "file_bytes": report.file_bytes,
+        "expected_bytes": report.whole.expected,
+        "missing_bytes": report.whole.missing,
+        "complete": report.complete,
+        "attributes": None if report.attributes is None else list(report.attributes),
+        "comment": report.comment,
+        "process": report.process,
+        "suspects": [
+            {
+                "name": suspect.name,
+                "address": f"0x{suspect.address:x}",
+                "found": list(suspect.found),
+                "microsoft": suspect.microsoft,
+            }
+            for suspect in report.suspects
+        ],
+        "evidence": [{"field": item.field, "value": item.value, "means": item.means} for item in report.evidence],
+        "problem": "; ".join(report.problems) or None,
+        "advice": report.advice or None,
+        "notes": list(report.notes),
+    }
+    if report.details is not None:
+        document["details"] = _details_document(report.details)
+    return document
+
+
+def _details_document(details: Details) -> dict[str, object]:
+    memory = details.memory_map
+    return {
+        "header": dict(details.header_fields),
+        "memory_map": None
+        if memory is None
+        else {
+            "runs": [{"base_page": f"0x{base:x}", "pages": pages} for base, pages in memory.runs],
+            "pages_present": memory.present,
+            "pages_missing": memory.missing,
+        },
+        "secondary_data": [
+            {"guid": guid, "name": name or None, "offset": offset, "bytes": length}
+            for guid, name, offset, length in details.secondary
+        ],
+        "parts": [{"part": name, "offset": offset, "bytes": length} for name, offset, length in details.parts],
+        "data_blocks": [
+            {"address": f"0x{address:x}", "offset": offset, "bytes": length}
+            for address, offset, length in details.data_blocks
+        ],
+        "modules": [
+            {"name": module.name, "base": f"0x{module.base:x}", "bytes": module.size} for module in details.modules
+        ],
+    }
+
+
+TIME = "Crash time (UTC)"
+COLUMNS = (
+    *("Dump file", TIME, "Bug check string", "Bug check code"),
+    *("Parameter 1", "Parameter 2", "Parameter 3", "Parameter 4", "Caused by driver", "Caused by address"),
+    *("Processor", "Crash address", "Stack address 1", "Stack address 2", "Stack address 3", "Full path"),
+    *("Processors count", "Major version", "Minor version", "Dump file size", "Kind", "Process", "Problem"),
+)
+"""As BlueScreenView names and orders them, and three of our own. Caused by: the first suspect, a hint."""
+SHOWN = (
+    *("Dump file", TIME, "Bug check string", "Bug check code", "Caused by driver", "Caused by address"),
+    *("Kind", "Processor", "Processors count", "Minor version", "Dump file size", "Problem"),
+)
+"""What fits a wide terminal; all columns with -v and in CSV."""
+
+
+def sort_key(column: str) -> str:
+    """Give the word by which --sort knows a column: "Bug check code" is bug-check-code, the crash time is time."""
+    return "time" if column == TIME else column.lower().replace(" ", "-")
+
+
+def sorted_reports(reports: Sequence[DumpReport], column: str, *, reverse: bool = False) -> list[DumpReport]:
+    """Sort by a column, the crash time newest first and all others rising; what has no value comes last."""
+
+    def key(report: DumpReport) -> tuple[int, str]:
+        value = _values(report)[column]
+        return (value, "") if isinstance(value, int) else (0, value or "")
+
+    known = [report for report in reports if _values(report)[column] not in (None, "")]
+    unknown = [report for report in reports if _values(report)[column] in (None, "")]
+    return sorted(known, key=key, reverse=(column == TIME) != reverse) + unknown
+
+
+HEX = frozenset(column for column in COLUMNS if column.startswith(("Parameter", "Stack")) or column.endswith("address"))
+
+
+def _values(report: DumpReport) -> dict[str, int | str | None]:
+    """Give a report's values by column; the crash time as a FILETIME."""
+    bug_check, suspect = report.bug_check, report.suspects[0] if report.suspects else None
+    parameters = bug_check.parameters if bug_check else (None,) * 4
+    stack = (*report.stack[:3], None, None, None)
+    values: dict[str, int | str | None] = {
+        "Dump file": report.path.name,
+        TIME: report.system_time,
+        "Bug check string": (bug_check.name or "") if bug_check else None,
+        "Bug check code": bug_check.code if bug_check else None,
+        **{f"Parameter {number}": parameter for number, parameter in enumerate(parameters, 1)},
+        "Caused by driver": suspect.name if suspect else None,
+        "Caused by address": suspect.address if suspect else None,
+        "Processor": report.architecture,
+        "Crash address": report.fault_address,
+        **{f"Stack address {number}": stack[number - 1] for number in (1, 2, 3)},
+        "Full path": str(report.path),
+        "Processors count": report.processors,
+        "Major version": report.major_version,
+        "Minor version": report.build,
+        "Dump file size": report.file_bytes,
+        "Kind": report.kind,
+        "Process": report.process,
+        "Problem": "; ".join(report.problems),
+    }
+    return values
+
+
+def _cells(report: DumpReport, columns: Sequence[str]) -> list[str]:
+    values = _values(report)
+    return [_cell(column, values[column]) for column in columns]
+
+
+def _cell(column: str, value: int | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return plain(value)
+    if column == TIME:
+        return time_text(value)
+    if column == "Bug check code":
+        return f"0x{value:08X}"
+    return f"0x{value:x}" if column in HEX else str(value)
+
+
+def dumpkind_table(reports: Sequence[DumpReport], *, details: bool = False) -> str:
+    """Give a row for each file; details: all columns."""
+    from tabulate import tabulate  # see _table
+
+    columns = COLUMNS if details else SHOWN
+    rows = [_cells(report, columns) for report in reports]
+    return tabulate(rows, headers=columns, disable_numparse=True)
+
+
+def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
+    """Give a row for each file with all columns, for spreadsheets: no cell is taken for a formula."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_harmless(cell) for cell in _cells(report, COLUMNS)] for report in reports)
+    return out.getvalue().rstrip("\n")
+
+
+def _harmless(cell: str) -> str:
+    """Put a quote before what a spreadsheet would run; control characters are escaped already."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
