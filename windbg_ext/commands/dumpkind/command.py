@@ -132,8 +132,9 @@ class _Reader:
         record = self.record
         whole = is_whole(self.file, record, self.pages, self.triage, self.secondary, size_known=self._size_known)
         crash = self._crash(whole)
-        if crash is not None and whole.missing and self.pages is not None and not crash.problem:
-            whole = replace(whole, usable=f"{whole.usable}; modules and stack of the crash are among what is there")
+        if crash is not None and whole.missing and self.pages is not None:
+            among = "are not among them" if crash.problem else "are among them"
+            whole = replace(whole, usable=f"{whole.usable}; modules and stack of the crash {among}")
         bug_check = self._bug_check()
         code = number_of(record, "MachineImageType")
         build = number_of(record, "MinorVersion")

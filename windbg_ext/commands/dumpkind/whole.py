@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from windbg_ext.structs.layout import Record
 
 
+MOST_SECONDARY = 256 << 20
+"""Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
+
+
 def is_whole(
     file: DumpFile,
     record: Record,
@@ -33,28 +37,38 @@ def is_whole(
 ) -> Whole:
     """Compare the length of a file with what the dump in it takes.
 
+    What the pages or the parts take is exact. RequiredDumpSpace is the whole length in dumps that the kernel writes; it
+    is used where a file is known to be cut, to count the secondary data that was behind the cut.
+
     pages: None where the dump has none or they cannot be found; triage: TRIAGE_DUMP64 or TRIAGE_DUMP32 of a small dump.
     """
-    end, source = _end_of_body(file, record, pages, triage)
-    space = number_of(record, "RequiredDumpSpace")
-    if end is None:
-        end, source = (space, "RequiredDumpSpace") if space else (record.layout.size, "its header")
-        at_least = not space
+    told, source = _end_of_body(file, record, pages, triage)
+    space = number_of(record, "RequiredDumpSpace") or 0
+    if told is None:
+        body, source = (space, "RequiredDumpSpace") if space else (record.layout.size, "its header")
     else:
-        at_least = False
-    body = end
+        body = told
+    end, at_least, cut = body, told is None and not space, file.size < body
     if secondary is not None:
         source += " and secondary data"
-        end = max(end, secondary.offset + secondary.size, file.size + secondary.missing if secondary.missing else 0)
-        at_least = at_least or secondary.problem is not None
-    if triage is not None and space and space > end and has(record, Attributes.KERNEL_GENERATED_TRIAGE_DUMP):
-        # the kernel writes the file's length there (measured); the debugger engine leaves another dump's
-        end, source, at_least = space, "RequiredDumpSpace", False
+        end = max(body, secondary.offset + secondary.size, file.size + secondary.missing if secondary.missing else 0)
+        at_least = secondary.problem is not None
+        cut = secondary.problem is not None or secondary.missing > 0
+    if cut or has(record, Attributes.KERNEL_GENERATED_TRIAGE_DUMP):
+        if not _is_of_engine(record) and end < space <= end + MOST_SECONDARY:
+            end, source, at_least = space, "RequiredDumpSpace", False
+        elif told is not None and file.size < body:
+            at_least = True  # nothing tells whether there was secondary data
     if not size_known:
         return Whole(end, at_least, source)
     missing = max(0, end - file.size)
     usable = _use_of_cut(file, record, pages, body) if missing else ""
     return Whole(end, at_least, source, missing, usable)
+
+
+def _is_of_engine(record: Record) -> bool:
+    """Tell whether it is a small dump of the debugger engine, which leaves RequiredDumpSpace as it was before it."""
+    return number_of(record, "DumpType") == DumpType.TRIAGE and number_of(record, "WriterStatus") is not None
 
 
 def _end_of_body(
