@@ -8,6 +8,10 @@ from windbg_ext.structs.header import DUMP_HEADER64
 from windbg_ext.structs.triage import TRIAGE_DUMP64
 
 SMALLEST_SIZE = 64 << 10
+USUAL_LIMIT = 96 << 20
+"""Bytes that go in, secondary data not counted, when no size is asked for. Real small dumps have up to 10 MB; a damaged
+one whose page tables show the same page everywhere would go on for terabytes.
+"""
 FRAME = DUMP_HEADER64.size + TRIAGE_DUMP64.size
 PADDING = 0x80
 """Room for the end mark and for the few bytes between parts."""
@@ -33,14 +37,14 @@ class LeftOut:
 class Account:
     """The parts that went in, in order, and the room that is left. Once a part does not fit, nothing behind it does.
 
-    limit: bytes of the file, None for any. complete: nothing essential was left out so far.
+    limit: bytes of the file that were asked for, None for USUAL_LIMIT. complete: nothing essential was left out so far.
     """
 
     def __init__(self, limit: int | None) -> None:
+        self.limit = limit
         self.left_out: list[LeftOut] = []
         self.complete = True
         self.full = False
-        self._limit = limit
         self._used = PADDING
         self._parts: dict[str, Part] = {}
         self.enter("headers, context, exception", FRAME)
@@ -51,9 +55,9 @@ class Account:
         return tuple(self._parts.values())
 
     @property
-    def room(self) -> int | None:
-        """Bytes that are left, None without a limit."""
-        return None if self._limit is None else max(0, self._limit - self._used)
+    def room(self) -> int:
+        """Bytes that are left."""
+        return max(0, (USUAL_LIMIT if self.limit is None else self.limit) - self._used)
 
     def size_of(self, part: str) -> int:
         """Give the bytes that went in of a part so far."""
@@ -61,7 +65,7 @@ class Account:
 
     def fits(self, size: int) -> bool:
         """Tell whether `size` more bytes of the file fit; if not, nothing fits from now on."""
-        if self.room is not None and size > self.room:
+        if size > self.room:
             self.full = True
         return not self.full
 
@@ -79,4 +83,5 @@ class Account:
     def lose_for_size(self, part: str) -> None:
         """Note that a part, or the rest of it, does not fit."""
         what = "the rest of it does not fit" if part in self._parts else "does not fit"
-        self.lose(part, f"{what} into --size {self._limit}")
+        into = f"{USUAL_LIMIT >> 20} MB, a larger --size takes it" if self.limit is None else f"--size {self.limit}"
+        self.lose(part, f"{what} into {into}")

@@ -106,7 +106,7 @@ def assemble(
     saver.save("page-table entries", selection.page_table_entries(kernel, saver.pages(), levels))
 
     saver.tell_absences()
-    with_secondary = secondary_size > 0 and account.fits(secondary_size)
+    with_secondary = secondary_size > 0 and (size is None or account.fits(secondary_size))
     if with_secondary:
         account.enter("secondary data", secondary_size)
     elif secondary_size:

@@ -77,7 +77,7 @@ class Saver:
         seen: set[int] = set()
         addresses: list[int] = []
         pieces = roots
-        limit = max(WINDOWS_LIMIT, self._account.room or 0)
+        limit = WINDOWS_LIMIT if self._account.limit is None else max(WINDOWS_LIMIT, self._account.room)
         looked_at = 0
         if self._account.full:
             self._account.lose_for_size(part)
