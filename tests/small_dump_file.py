@@ -119,7 +119,7 @@ class SmallDumpFile:
         assert name in pool
         assert name + 4 + 2 * units + 2 <= pool.stop
         assert self.u16(name + 4 + 2 * units) == 0
-        text = self.bytes_at(name + 4, 2 * units).decode("utf-16-le")
+        text = self.bytes_at(name + 4, 2 * units).decode("utf-16-le", "surrogatepass")
         return Driver(text, self.u64(at + 0x38), self.u32(at + 0x48), self.u32(at + 0x80), self.u32(at + 0x88))
 
     @property
@@ -128,7 +128,7 @@ class SmallDumpFile:
         return [self._unloaded(at + 8 + 0x38 * index) for index in range(self.u32(at))]
 
     def _unloaded(self, at: int) -> UnloadedDriver:
-        name = self.bytes_at(at + 0x10, 24)[: self.u16(at)].decode("utf-16-le")
+        name = self.bytes_at(at + 0x10, 24)[: self.u16(at)].decode("utf-16-le", "surrogatepass")
         return UnloadedDriver(name, self.u64(at + 0x28), self.u64(at + 0x30))
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable
 
 import pytest
 from command_line import ROOT, contents, refusal, run, run_process
+from limits import limited
 from small_dump_file import SmallDumpFile
 from source_memory import SourceMemory
 
@@ -43,9 +43,10 @@ def source(tmp_path: Path) -> Path:
 
 
 def refused(source: Path, data: bytes, *options: str) -> str:
-    """Give the line with which `minify` refuses a source with this content."""
+    """Give the line with which `minify` refuses a source with this content, in bounded time and memory."""
     source.write_bytes(data)
-    return refusal(source.parent, source, source.with_name("small.dmp"), *options)
+    with limited():
+        return refusal(source.parent, source, source.with_name("small.dmp"), *options)
 
 
 def u64(value: int) -> bytes:
@@ -340,9 +341,7 @@ def test_more_processors_than_there_are_is_told(source: Path) -> None:
 @pytest.mark.parametrize("sample", [COMPLETE, KERNEL, BY_NAME["kernel-la57"]], ids=lambda s: str(s.name))
 @pytest.mark.parametrize("salvage", [[], ["--salvage"]])
 def test_page_tables_that_lead_back_to_their_root_are_refused(source: Path, sample: Sample, salvage: list[str]) -> None:
-    began = time.monotonic()
     assert "KdDebuggerDataBlock" in refused(source, build(sample, loop_page_tables), *salvage)
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("root", [0, 0x3FF000, 0x000F_FFFF_FFFF_F000, (1 << 64) - 1])
@@ -420,9 +419,7 @@ def test_the_search_for_the_debugger_data_block_ends_whatever_size_the_kernel_cl
         crashed.write(kernel + 0x40, struct.pack("<I", 0xFFFFFFFF))
         crashed.write_u64(kernel + 0x30, 0xFFFF_9000_0000_0000)
 
-    began = time.monotonic()
     refused(source, build(COMPLETE, lie, {"KdDebuggerDataBlock": 0}))
-    assert time.monotonic() - began < 5
 
 
 # --- damaged kernel structures: refused, or left out with --salvage ---
@@ -496,9 +493,7 @@ each_damage = pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: str(
 @each_damage
 def test_a_damaged_kernel_structure_is_refused_with_the_way_out(source: Path, damage: Damage) -> None:
     data = damage.build()
-    began = time.monotonic()
     line = refused(source, data)
-    assert time.monotonic() - began < 5
     assert f"{damage.field}: " in line
     assert damage.said in line
     assert line.endswith("--salvage goes on without it")
@@ -508,9 +503,8 @@ def test_a_damaged_kernel_structure_is_refused_with_the_way_out(source: Path, da
 def test_salvage_writes_a_dump_without_what_is_damaged_and_says_so(source: Path, damage: Damage) -> None:
     source.write_bytes(damage.build())
     destination = source.with_name("small.dmp")
-    began = time.monotonic()
-    outcome = run("minify", source, destination, "--salvage")
-    assert time.monotonic() - began < 5
+    with limited():
+        outcome = run("minify", source, destination, "--salvage")
     assert outcome.status == 1, outcome
     assert outcome.err == ""
     left_out = outcome.out[outcome.out.index("Left out:") :]

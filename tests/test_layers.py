@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "commands": {"structs", "dump", "memory", "kernel", "errors"},
     "render": {"commands"},
     "debugger": {"commands", "render", "kernel", "memory", "cli", "errors", "version"},
-    "cli": {"commands", "render", "errors", "version"},
+    "cli": {"commands", "render", "debugger", "errors", "version"},  # debugger: to install itself there
     "__init__": {"commands", "errors", "version"},
     "__main__": {"cli"},
 }
