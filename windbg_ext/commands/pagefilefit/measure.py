@@ -27,6 +27,8 @@ MOST_RAM = 1 << 48
 MOST_SECONDARY_DATA = 4 * GB
 """By so much at most can a dump be larger than RAM and be believed."""
 
+OWN_SIZE = "the size of this dump"
+
 COMPLETE_TYPES = (DumpType.FULL, DumpType.BITMAP_FULL, DumpType.RANGES_FULL)
 KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC, DumpType.RANGES_KERNEL)
 
@@ -117,7 +119,7 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
 
 def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list[Measured]:
     """Give what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
-    size, how = dump.expected_bytes + _secondary_size(dump), "the size of this dump"
+    size, how = dump.expected_bytes + _secondary_size(dump), OWN_SIZE
     attributes = dump.header.attributes or 0
     if kind is Kind.SMALL:  # a debugger's has more in it than Windows writes when it crashes
         return [Measured(kind, size, how)] if attributes & Attributes.KERNEL_GENERATED_TRIAGE_DUMP else []
@@ -126,7 +128,7 @@ def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list
         size, how = required, "RequiredDumpSpace of this dump"
     elif required > size:
         notes.append(f"RequiredDumpSpace of this dump, {required:,} bytes, makes no sense: it is left out of account")
-    if attributes & Attributes.INSUFFICIENT_DUMPFILE_SIZE and size != required:
+    if attributes & Attributes.INSUFFICIENT_DUMPFILE_SIZE and how == OWN_SIZE:
         notes.append("this dump did not fit, so its size is no measure of what it takes")
         return []
     return [Measured(kind, size, how) for kind in ((Kind.KERNEL, Kind.AUTOMATIC) if kind is Kind.KERNEL else (kind,))]
