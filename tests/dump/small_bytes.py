@@ -44,7 +44,7 @@ PARTS = {
     ),
     "prcb": b"p" * 0x141,
     "process": b"e" * 0x99,
-    "thread": b"t" * 0x7F,
+    "thread": b"t" * 0x17F,
     "call stack": b"s" * 0x203,
     "drivers": bytes(0x90 * len(DRIVERS)),
     "names": bytes(0x80),

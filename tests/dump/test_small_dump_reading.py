@@ -132,12 +132,12 @@ def test_without_debugger_data_the_last_structure_goes_up_to_the_end_of_the_dump
 def test_debugger_data_that_ends_before_the_sizes_is_as_good_as_none(size: int) -> None:
     order = ["prcb", "process", "thread", "debugger data"]
     parts = find_parts(small_dump(order, {"debugger data": debugger_data()[:size]}, gap=0))
-    assert (parts.prcb.size, parts.process.size, parts.thread.size) == (0x141, 0x99, 0x7F)
+    assert (parts.prcb.size, parts.process.size, parts.thread.size) == (0x141, 0x99, 0x17F)
 
 
 def test_debugger_data_of_zeros_tells_no_sizes() -> None:
     parts = find_parts(small_dump(["prcb", "thread", "debugger data"], {"debugger data": bytes(0x360)}, gap=0))
-    assert (parts.prcb.size, parts.thread.size) == (0x141, 0x7F)
+    assert (parts.prcb.size, parts.thread.size) == (0x141, 0x17F)
 
 
 def test_no_unloaded_drivers_and_an_empty_list_of_them_are_not_the_same() -> None:

@@ -85,7 +85,8 @@ def test_a_block_that_is_not_there_is_told_by_its_address() -> None:
 def test_another_tag_is_told(tag: bytes) -> None:
     error = refused(memory_with(block_bytes(tag=tag)))
     assert error.field == "KdDebuggerDataBlock"
-    assert error.why.startswith(f"0x{BLOCK:x} holds no debugger data block (its tag is ")
+    shown = ascii(tag.decode("latin-1"))
+    assert error.why == f"0x{BLOCK:x} holds no debugger data block (its tag is {shown}, not 'KDBG')"
     assert error.why.isprintable()
 
 
