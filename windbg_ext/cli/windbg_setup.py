@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError(f"--folder: a debugger script cannot hold {folder}; name one with plain characters")
     files = installation.scripts(installation.find_parts(), place, COMMANDS)
     if options.print:
-        console.write(files["load.wds"])
+        console.write(files["load.wds"].rstrip())
         return 0
     installation.write_scripts(folder, files)
     console.write("\n".join(_advice(place, installation.bitness())))

@@ -145,9 +145,7 @@ def scripts(parts: Parts, folder: str, commands: Sequence[Named]) -> dict[str, s
         "FOLDER_XML": escape(folder, {'"': "&quot;"}),
         "FUNCTION_ALIASES": "\n".join(_function_alias(command) for command in commands),
     }
-    templates = {file: SCRIPTS.joinpath(file).read_text(encoding="ascii") for file in FILES}
-    # no line end at the end: the debugger reads it as another `;`, which `q` takes for an argument
-    return {file: _filled(template.rstrip("\n"), values) for file, template in templates.items()}
+    return {file: _filled(SCRIPTS.joinpath(file).read_text(encoding="ascii"), values) for file in FILES}
 
 
 def write_scripts(folder: Path, files: Mapping[str, str]) -> None:
