@@ -196,7 +196,7 @@ def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
             driver = build.driver(module)
             if not account.fits(driver_size(driver)):
                 account.lose_for_size(part)
-                return tuple(drivers)
+                break
             account.enter(part, driver_size(driver))
             drivers.append(driver)
     return tuple(drivers)
