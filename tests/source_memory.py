@@ -9,6 +9,7 @@ from samples.builder.writers import Bitmap, Ranges, all_ram
 
 if TYPE_CHECKING:
     from samples.builder import Sample, Tweak
+    from samples.builder.machine import Module
 
 PAGE = 0x1000
 
@@ -42,3 +43,13 @@ class SourceMemory:
         """Give the address of a processor's control block."""
         machine = self.crashed.machine
         return machine.processors[number].pcr + machine.version.number("OffsetPcrContainedPrcb")
+
+    def modules(self) -> tuple[Module, ...]:
+        """Give the kernel's modules and, where the file holds its user half, those of the process that crashed."""
+        machine = self.crashed.machine
+        process = machine.process(machine.thread(machine.processors[machine.crashed].current_thread).process)
+        try:
+            self.read(process.peb, PAGE)
+        except KeyError:
+            return machine.modules
+        return (*machine.modules, *process.modules)

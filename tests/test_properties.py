@@ -6,13 +6,15 @@ WINDBG_EXT_EXAMPLES: how many variants of each sample to try; with it they are o
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import Outcome, contents, run
+from command_line import Outcome, command, contents, environment, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from limits import limited
+from limits import MEMORY, SECONDS, limited
 from mutations import LARGE, changed, changes
 from small_dump_file import SmallDumpFile
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 GIVEN = os.environ.get("WINDBG_EXT_EXAMPLES")
 EXAMPLES = int(GIVEN or 60)
-PROCESSES = 3 if GIVEN is None else EXAMPLES // 20 + 1
+PROCESSES = 4 if GIVEN is None else EXAMPLES // 20 + 1
 OPTIONS = (
     (),
     (),
@@ -80,3 +82,31 @@ def test_no_variant_of_a_sample_ends_in_a_traceback_a_hang_or_a_lot_of_memory(
     with limited():
         outcome = run("minify", folder / "MEMORY.DMP", folder / "small.dmp", *options)
     check(outcome, folder)
+
+
+def limit_process() -> None:
+    """Give this process 300 MB of addresses, all that it maps counted, and 5 s of processor time."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory and processor time for a process")
+@pytest.mark.parametrize("name", LARGE)
+@settings(
+    max_examples=PROCESSES, deadline=None, derandomize=GIVEN is None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_it_holds_for_a_process_of_its_own_that_may_not_have_more(folder: Path, name: str, data: st.DataObject) -> None:
+    (folder / "MEMORY.DMP").write_bytes(changed(name, data.draw(changes(name))))
+    (folder / "small.dmp").unlink(missing_ok=True)
+    done = subprocess.run(
+        command("minify", folder / "MEMORY.DMP", folder / "small.dmp", "--salvage"),
+        env=environment(),
+        capture_output=True,
+        preexec_fn=limit_process,
+        timeout=60,
+        check=False,
+    )
+    check(Outcome(done.returncode, done.stdout.decode(), done.stderr.decode()), folder)

@@ -216,13 +216,23 @@ def test_the_debugger_data_block_is_whole_and_where_the_header_says(made: Made) 
 def test_every_module_is_listed_with_its_full_path_and_its_image_header(made: Made) -> None:
     expected = [
         (module.path, module.base, module.size, module.check_sum, module.time_date_stamp)
-        for module in made.sample.machine.modules
+        for module in made.memory.modules()
     ]
     listed = [
         (driver.name, driver.base, driver.size, driver.check_sum, driver.time_date_stamp)
         for driver in made.small.drivers
     ]
     assert listed == expected
+
+
+@pytest.mark.parametrize(("name", "count"), [("active", 2), ("kernel", 0), ("complete-bitmap", 0)])
+def test_images_of_the_crashed_process_are_listed_where_the_source_has_its_user_half(
+    tmp_path: Path, name: str, count: int
+) -> None:
+    # a kernel dump has no user half, and what crashed in complete-bitmap is a system thread
+    made = make(BY_NAME[name], tmp_path)
+    listed = [driver.name for driver in made.small.drivers][len(made.sample.machine.modules) :]
+    assert listed == [module.path for module in made.sample.machine.process(USER_PROCESS).modules][:count]
 
 
 def test_names_that_are_no_latin_letters_are_kept(tmp_path: Path) -> None:

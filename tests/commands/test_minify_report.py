@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command_line import run
 from small_dump_file import SmallDumpFile
+from source_memory import SourceMemory
 
 from samples.builder import SAMPLES, write
 from windbg_ext import MinifyReport, UsageError, minify
@@ -47,7 +48,7 @@ def test_it_names_the_files_and_counts_what_is_in_the_small_dump(tmp_path: Path,
     assert report["destination"] == str(tmp_path / "small.dmp")
     assert report["bytes"] == len(small.data)
     assert report["processors"] == len(sample.machine.processors)
-    assert report["modules"] == len(small.drivers) == len(sample.machine.modules)
+    assert report["modules"] == len(small.drivers) == len(SourceMemory(sample).modules())
 
 
 @each_sample

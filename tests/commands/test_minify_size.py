@@ -30,6 +30,7 @@ ORDER = (
     "call stack",
     "debugger data block",
     "driver list",
+    "user-mode modules",
     "unloaded drivers",
     "MM information",
     "processors",
