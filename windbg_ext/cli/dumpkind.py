@@ -40,6 +40,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     column = next((name for name in render.COLUMNS if render.sort_key(name) == options.sort), None)
     if column is None:
         raise UsageError(f"--sort: {options.sort!r} is none of {', '.join(map(render.sort_key, render.COLUMNS))}")
+    if None in options.paths:  # in a debugger session on a live machine
+        raise UsageError("there is no open dump: name one")
     if options.csv and options.json:
         raise UsageError("--csv and --json: choose one")
     reports = [dumpkind(path, details=options.verbose) for path in find_dumps(options.paths)]

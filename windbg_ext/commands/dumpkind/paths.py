@@ -22,7 +22,7 @@ ENDINGS = tuple(
 def is_single(paths: Iterable[str]) -> bool:
     """Tell whether the paths are one file that was named itself."""
     listed = list(paths)
-    return len(listed) == 1 and not Path(listed[0]).is_dir() and not _is_pattern(listed[0])
+    return len(listed) == 1 and not _is_folder(listed[0]) and not _is_pattern(listed[0])
 
 
 def find_dumps(paths: Iterable[str]) -> Iterator[str]:
@@ -39,7 +39,7 @@ def find_dumps(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _files(path: str) -> Iterator[str]:
-    if Path(path).is_dir():
+    if _is_folder(path):
         yield from _files_of_folder(path)
     elif _is_pattern(path):
         yield from _files_of_pattern(path)
@@ -47,8 +47,12 @@ def _files(path: str) -> Iterator[str]:
         yield path
 
 
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
+
+
 def _is_pattern(path: str) -> bool:
-    return any(character in path for character in "*?[") and not Path(path).exists()
+    return any(character in path for character in "*?[") and not os.path.lexists(path)
 
 
 def _files_of_pattern(pattern: str) -> Iterator[str]:
@@ -58,7 +62,7 @@ def _files_of_pattern(pattern: str) -> Iterator[str]:
     if not found:
         raise DumpError("path", "no file fits this wildcard", "name a dump or a folder", pattern)
     for path in found:
-        yield from _files_of_folder(path) if Path(path).is_dir() else (path,)
+        yield from _files_of_folder(path) if _is_folder(path) else (path,)
 
 
 def _files_of_folder(folder: str) -> Iterator[str]:
