@@ -283,3 +283,12 @@ def test_a_dump_that_ends_inside_its_list_of_offsets_is_refused(length: int) -> 
 
 def test_the_size_of_the_dump_tells_where_secondary_data_begins() -> None:
     assert find_parts(GOOD).size_of_dump == len(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("count", "field"), [(10_000, "TRIAGE_DUMP64.DriverListOffset"), (10_001, "TRIAGE_DUMP64.DriverCount")]
+)
+def test_more_than_ten_thousand_drivers_are_absurd_whatever_the_file_has_room_for(count: int, field: str) -> None:
+    with pytest.raises(DumpError) as raised:
+        load(patched(GOOD, TRIAGE + 0x34, "I", count))
+    assert raised.value.field == field
