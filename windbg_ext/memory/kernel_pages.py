@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
+from windbg_ext.dump.pages import popcount
 from windbg_ext.memory.x64 import FRAME_MASK, LARGE_PAGE, PAGE_SHIFT, PROTOTYPE, TRANSITION, VALID
 
 if TYPE_CHECKING:
@@ -88,65 +89,69 @@ def _frames(entries: Sequence[int]) -> list[int]:
     ]
 
 
-BITS = [1 << bit for bit in range(1 << LARGE_SHIFT)]
-ALL_BITS = (1 << (1 << LARGE_SHIFT)) - 1
+BLOCK_SHIFT = 12
+"""Page frames in a block of the bitmap, as a power of two: 16 MB of memory are 512 bytes."""
+BLOCK_BYTES = (1 << BLOCK_SHIFT) // 8
+BIT = [1 << bit for bit in range(8)]
+LARGE_BYTES = (1 << LARGE_SHIFT) // 8
+WHOLE_LARGE_PAGE = b"\xff" * LARGE_BYTES
 
 
 class FrameSet:
-    """A set of page frames: a bit each, 512 of them a number, so that 2 MB are one; 1 GB pages by themselves."""
+    """A set of page frames: a bitmap of which only the blocks with a bit in them are kept, and the pages of 1 GB."""
 
     def __init__(self) -> None:
-        self._blocks: defaultdict[int, int] = defaultdict(int)
+        self._blocks: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(BLOCK_BYTES))
         self._huge: set[int] = set()
 
     def add(self, frames: Iterable[int]) -> None:
         """Add page frames."""
         blocks = self._blocks
         for pfn in frames:
-            blocks[pfn >> LARGE_SHIFT] |= BITS[pfn & 0x1FF]
+            blocks[pfn >> BLOCK_SHIFT][pfn >> 3 & BLOCK_BYTES - 1] |= BIT[pfn & 7]
 
     def add_large(self, frames: Iterable[int], level: int) -> None:
         """Add pages of 2 MB (level 1) or 1 GB (level 2); low bits of the frame number have other uses there."""
-        if level == 1:
-            self._blocks.update((pfn >> LARGE_SHIFT, ALL_BITS) for pfn in frames)
-        else:
+        if level == 2:
             self._huge.update(pfn >> HUGE_SHIFT for pfn in frames)
+            return
+        for pfn in frames:
+            start = pfn >> 3 & BLOCK_BYTES - LARGE_BYTES
+            self._blocks[pfn >> BLOCK_SHIFT][start : start + LARGE_BYTES] = WHOLE_LARGE_PAGE
 
     def count_in(self, runs: Iterable[tuple[int, int]]) -> int:
         """Count the page frames that lie in any of the runs (first, count)."""
         count = 0
         counted_to = 0
-        per_run = sorted((base, base + pages) for base, pages in runs)
-        blocks = sorted(key for key in self._blocks if key >> HUGE_SHIFT - LARGE_SHIFT not in self._huge)
         huge = sorted(self._huge)
-        for base, run_end in per_run:
-            start = max(base, counted_to)  # runs that overlap count once
-            if start < run_end:
-                count += _covered(huge, HUGE_SHIFT, start, run_end)
-                count += self._in_blocks(blocks, start, run_end)
-                counted_to = run_end
+        blocks = sorted(key for key in self._blocks if key >> HUGE_SHIFT - BLOCK_SHIFT not in self._huge)
+        for base, pages in sorted(runs):
+            start, end = max(base, counted_to), base + pages  # runs that overlap count once
+            if start < end:
+                count += _covered(huge, start, end)
+                count += sum(self._in_block(key, start, end) for key in _between(blocks, BLOCK_SHIFT, start, end))
+                counted_to = end
         return count
 
-    def _in_blocks(self, blocks: list[int], start: int, end: int) -> int:
-        count = 0
-        for key in _between(blocks, start >> LARGE_SHIFT, end - 1 >> LARGE_SHIFT):
-            bits = self._blocks[key]
-            first = key << LARGE_SHIFT
-            if first < start:
-                bits = bits >> start - first << start - first
-            if first + len(BITS) > end:
-                bits &= (1 << end - first) - 1
-            count += bin(bits).count("1")
-        return count
+    def _in_block(self, key: int, start: int, end: int) -> int:
+        """Count the page frames from start to end in a block."""
+        block = self._blocks[key]
+        first = key << BLOCK_SHIFT
+        if start <= first and first + (1 << BLOCK_SHIFT) <= end:
+            return popcount(bytes(block))
+        bits = int.from_bytes(block, "little")
+        bits &= (1 << min(end - first, 1 << BLOCK_SHIFT)) - 1
+        return bin(bits >> max(0, start - first)).count("1")
 
 
-def _between(keys: list[int], first: int, last: int) -> list[int]:
-    return keys[bisect_left(keys, first) : bisect_right(keys, last)]
+def _between(keys: list[int], shift: int, start: int, end: int) -> list[int]:
+    """Give those of the sorted keys whose 2 ** shift page frames overlap start to end."""
+    return keys[bisect_left(keys, start >> shift) : bisect_right(keys, end - 1 >> shift)]
 
 
-def _covered(keys: list[int], shift: int, start: int, end: int) -> int:
-    """Count the page frames from start to end that pages of 2 ** shift frames cover; keys: their numbers, sorted."""
+def _covered(huge: list[int], start: int, end: int) -> int:
+    """Count the page frames from start to end that pages of 1 GB cover; huge: their numbers, sorted."""
     return sum(
-        min(end, key + 1 << shift) - max(start, key << shift)
-        for key in _between(keys, start >> shift, end - 1 >> shift)
+        min(end, key + 1 << HUGE_SHIFT) - max(start, key << HUGE_SHIFT)
+        for key in _between(huge, HUGE_SHIFT, start, end)
     )
