@@ -61,6 +61,8 @@ class Recorded:
         return 16 * GB - (300 << 20)
 
     def paging_files(self) -> list[tuple[str, int]]:
+        if self.refused == "paging files":
+            raise OSError(22, "Success.")
         return list(self.files)
 
     def page_size(self) -> int:
@@ -127,6 +129,17 @@ def test_a_key_that_is_not_there_is_as_good_as_empty(monkeypatch: pytest.MonkeyP
 def test_what_windows_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
     with pytest.raises(DumpError, match="Access is denied"):
         report_of(monkeypatch, Recorded(refused=refused))
+
+
+def test_where_windows_does_not_tell_the_size_of_the_paging_file_the_one_that_is_set_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Wine answers."""
+    api = Recorded(refused="paging files")
+    memory = [("PagingFiles", "C:\\pagefile.sys 27 77", REG_SZ)]
+    api.registry[rf"{CONTROL}\Session Manager\Memory Management"] = memory
+    space = report_of(monkeypatch, api).space
+    assert (space.now, space.maximum) == (27 << 20, 77 << 20)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this is Windows")

@@ -106,6 +106,10 @@ def read_machine(api: WindowsApi) -> ThisMachine:
 
 
 def _sizes(api: WindowsApi) -> list[tuple[str, int]]:
-    page_size = api.page_size()
-    files = ((path[4:] if path.startswith("\\??\\") else path, pages) for path, pages in api.paging_files())
-    return [(path[:2].upper(), pages * page_size) for path, pages in files]
+    """Give (drive, bytes) of the paging files as far as Windows tells: without, the sizes that are set are taken."""
+    try:
+        page_size, files = api.page_size(), api.paging_files()
+    except OSError:
+        return []
+    paths = ((path[4:] if path.startswith("\\??\\") else path, pages) for path, pages in files)
+    return [(path[:2].upper(), pages * page_size) for path, pages in paths]
