@@ -38,8 +38,8 @@ def test_every_blob_is_found_behind_its_paddings() -> None:
         START,
         len(chain),
         (
-            SecondaryBlob(TAGS[0], START + 0x10 + 0x20 + 5, 3),
-            SecondaryBlob(TAGS[1], START + 0x10 + 0x20 + 5 + 3 + 7 + 0x20, 6),
+            SecondaryBlob(TAGS[0].bytes_le, START + 0x10 + 0x20 + 5, 3),
+            SecondaryBlob(TAGS[1].bytes_le, START + 0x10 + 0x20 + 5 + 3 + 7 + 0x20, 6),
         ),
     )
 

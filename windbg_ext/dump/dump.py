@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.header import DumpHeader, read_header
 from windbg_ext.dump.pages import PageSource, read_page_source
 from windbg_ext.dump.secondary import SecondaryData, read_secondary_data
-from windbg_ext.dump.small import SmallDumpParts, read_small_dump
 from windbg_ext.errors import DumpError
 from windbg_ext.structs.header import DUMP_HEADER64, DumpType
 
@@ -18,9 +16,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from windbg_ext.dump.small import SmallDumpParts
 
-@dataclass(frozen=True)
-class Dump:
+
+class Dump(NamedTuple):
     """An open kernel dump.
 
     pages: where its physical pages lie, None for a small dump; small: the parts of a small dump, else None.
@@ -59,7 +58,7 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
 def _read(file: DumpFile) -> Dump:
     header = read_header(file)
     pages = read_page_source(file, header)
-    small = read_small_dump(file, header) if header.dump_type is DumpType.TRIAGE else None
+    small = _read_small(file, header) if header.dump_type is DumpType.TRIAGE else None
     if pages is not None:
         end = pages.end
     elif small is not None:
@@ -67,3 +66,11 @@ def _read(file: DumpFile) -> Dump:
     else:
         end = DUMP_HEADER64.size
     return Dump(file, header, pages, small, read_secondary_data(file, end), end)
+
+
+def _read_small(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
+    from windbg_ext.dump.small import (
+        read_small_dump,  # reader and writer of small dumps: not for large ones to wait for
+    )
+
+    return read_small_dump(file, header)

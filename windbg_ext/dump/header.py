@@ -6,8 +6,7 @@ Layout and sources: `windbg_ext.structs.header`.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from windbg_ext.dump.other_files import UNKNOWN, identify
 from windbg_ext.errors import DumpError
@@ -36,24 +35,21 @@ FILL_32 = int.from_bytes(FILL, "little")
 FILL_64 = int.from_bytes(FILL * 2, "little")
 
 
-@dataclass(frozen=True)
-class PhysicalMemoryRun:
+class PhysicalMemoryRun(NamedTuple):
     """Consecutive page frames: the first one's number and how many."""
 
     base_page: int
     page_count: int
 
 
-@dataclass(frozen=True)
-class BugCheck:
+class BugCheck(NamedTuple):
     """The stop code and its four parameters."""
 
     code: int
     parameters: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class DumpHeader:
+class DumpHeader(NamedTuple):
     """DUMP_HEADER64 or DUMP_HEADER32. None: the field holds the writer's fill, it was never set.
 
     system_time: 100 ns since 1601 (FILETIME), UTC; system_up_time: 100 ns; required_dump_space: bytes;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,9 @@ from windbg_ext.dump.header import comment_of, header_layout, number_of, parse_h
 from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, open_packed
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages, read_page_source
 from windbg_ext.dump.secondary import read_secondary_data
-from windbg_ext.dump.small import read_drivers, read_small_dump
 from windbg_ext.errors import DumpError
 from windbg_ext.structs.bug_checks import M_BIT, bug_check_name
 from windbg_ext.structs.header import DUMP_HEADER64, FILL, Attributes, DumpType, Machine
-from windbg_ext.structs.triage import TRIAGE_DUMP32, TRIAGE_DUMP64
 from windbg_ext.structs.windows_versions import windows_name
 
 if TYPE_CHECKING:
@@ -108,6 +105,9 @@ class _Reader:
                 self._complain(error)
 
     def _read_small(self) -> None:
+        from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
+        from windbg_ext.structs.triage import TRIAGE_DUMP32, TRIAGE_DUMP64
+
         layout = TRIAGE_DUMP64 if self.layout is DUMP_HEADER64 else TRIAGE_DUMP32
         self.triage = layout.parse(self.file.read_field(layout.name, self.layout.size, layout.size))
         if layout is TRIAGE_DUMP32 or self.header is None:
@@ -134,7 +134,7 @@ class _Reader:
         crash = self._crash(whole)
         if crash is not None and whole.missing and self.pages is not None:
             among = "are not among them" if crash.problem else "are among them"
-            whole = replace(whole, usable=f"{whole.usable}; modules and stack of the crash {among}")
+            whole = whole._replace(usable=f"{whole.usable}; modules and stack of the crash {among}")
         bug_check = self._bug_check()
         code = number_of(record, "MachineImageType")
         build = number_of(record, "MinorVersion")
@@ -244,6 +244,8 @@ class _Reader:
     def _driver_name(self) -> str | None:
         if self.small is None or not self.small.driver_list.size:
             return None
+        from windbg_ext.dump.small import read_drivers
+
         try:
             return max((driver.name for driver in read_drivers(self.file, self.small)), key=lambda name: "\\" in name)
         except DumpError:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.commands.dumpkind.microsoft import is_microsoft
 from windbg_ext.commands.dumpkind.report import LoadedModule, Suspect
-from windbg_ext.dump.small import read_drivers
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.debugger_data import read_debugger_data
@@ -33,8 +31,7 @@ KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 """On every stack of a crash, so the last ones to suspect."""
 
 
-@dataclass(frozen=True)
-class Crash:
+class Crash(NamedTuple):
     """What the kernel's structures tell of a crash. problem: why not more of it, None if all was there.
 
     instruction: address of the instruction in the header's context; exception: address in the exception record, None if
@@ -68,6 +65,8 @@ def read_crash(dump: Dump) -> Crash:
 
 def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
     """Give modules, stack and process name of a small dump, which has a part for each."""
+    from windbg_ext.dump.small import read_drivers  # not for large dumps to wait for
+
     parts, file = dump.small, dump.file
     assert parts is not None
     drivers = read_drivers(file, parts) if parts.driver_list.size else ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,8 +11,7 @@ COMPLETE, ACTIVE, KERNEL, SMALL = "complete", "active", "kernel", "small"
 LIVE, HEADER_ONLY, NONE = "live", "header-only", "none"
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """A field of the dump, its value as WinDbg would write it, and what follows from it."""
 
     field: str
@@ -21,8 +19,7 @@ class Evidence:
     means: str
 
 
-@dataclass(frozen=True)
-class BugCheckFound:
+class BugCheckFound(NamedTuple):
     """The stop code as the header has it, its documented name (None: undocumented) and its parameters.
 
     plain_code: the code without 0x10000000, where the kernel set that bit, else the same; plain_name: its name.
@@ -35,8 +32,7 @@ class BugCheckFound:
     plain_name: str | None
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(NamedTuple):
     """Whether the file is as long as it should be.
 
     expected: bytes of the whole dump, None if nothing tells; at_least: there may have been more, which nothing counts;
@@ -51,8 +47,7 @@ class Whole:
     usable: str = ""
 
 
-@dataclass(frozen=True)
-class Suspect:
+class Suspect(NamedTuple):
     """A module that the crash leads to, which is a hint and no proof.
 
     found: where its addresses were found, nearest to the crash first; address: the first of them; microsoft: it is on
@@ -65,8 +60,7 @@ class Suspect:
     microsoft: bool
 
 
-@dataclass(frozen=True)
-class LoadedModule:
+class LoadedModule(NamedTuple):
     """A module: the name that the dump has for it, its base address and its size in bytes."""
 
     name: str
@@ -74,8 +68,7 @@ class LoadedModule:
     size: int
 
 
-@dataclass(frozen=True)
-class MemoryMap:
+class MemoryMap(NamedTuple):
     """Physical memory. strip: a character for each equal part of it; pages_per_character: how much that is.
 
     runs: (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
@@ -88,8 +81,7 @@ class MemoryMap:
     missing: int | None
 
 
-@dataclass(frozen=True)
-class Details:
+class Details(NamedTuple):
     """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size)."""
 
     header_fields: tuple[tuple[str, str], ...] = ()
@@ -100,8 +92,7 @@ class Details:
     modules: tuple[LoadedModule, ...] = ()
 
 
-@dataclass(frozen=True)
-class DumpReport:
+class DumpReport(NamedTuple):
     """What one file is. None: the file does not tell.
 
     kind: one of the constants of this module; packed: gzip or xz, if the dump is inside one; system_time: 100 ns since
