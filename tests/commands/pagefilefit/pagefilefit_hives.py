@@ -6,6 +6,7 @@ layout as in the regf specification of the libregf project.
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HIVEXSH = shutil.which("hivexsh")
-needs_hivexsh = pytest.mark.skipif(HIVEXSH is None, reason="hivexsh is not installed (Debian: libhivex-bin)")
+needs_hivexsh = pytest.mark.skipif(
+    HIVEXSH is None and "WINDBG_EXT_REQUIRE_HIVEXSH" not in os.environ,
+    reason="hivexsh is not installed (Debian: libhivex-bin)",
+)
 
 Value = Union[int, str, "list[str]", bytes, "tuple[int, bytes]"]
 """An int becomes REG_DWORD, text REG_SZ, a list REG_MULTI_SZ, bytes REG_BINARY, (type, data) whatever it says."""
@@ -37,7 +41,7 @@ def write_system_hive(path: Path, keys: Mapping[str, Mapping[str, Value]], contr
 
 def write_hive(path: Path, keys: Mapping[str, Mapping[str, Value]]) -> Path:
     """Write a hive. keys: paths from the root, with their values."""
-    assert HIVEXSH is not None
+    assert HIVEXSH is not None, "WINDBG_EXT_REQUIRE_HIVEXSH is set, and there is none"
     path.write_bytes(smallest_hive())
     made: set[str] = set()
     script: list[str] = []

@@ -118,4 +118,7 @@ def _verdict(enough: int | None, too_little: int | None, space: Space) -> tuple[
         return Verdict.CANNOT_BE_TOLD, space.maximum_from
     if enough is None:
         return Verdict.CANNOT_BE_TOLD, "how much RAM the machine has is not known"
+    if too_little is None:
+        why = "there is less room than in the worst case, and what it takes on this machine was not measured"
+        return Verdict.CANNOT_BE_TOLD, f"{why}: a kernel, active or complete dump of it would tell"
     return Verdict.CANNOT_BE_TOLD, "there is room for more than the least and less than the most that it takes"
