@@ -137,6 +137,9 @@ CONTEXT 4D0
   B8 8 R8   C0 8 R9   C8 8 R10  D0 8 R11  D8 8 R12  E0 8 R13  E8 8 R14  F0 8 R15  F8 8 Rip
 CONTEXT_EX 18
   0 4 AllOffset  4 4 AllLength
+# ntddk.h; a KSYSTEM_TIME is LowPart and High1Time, then High2Time
+KUSER_SHARED_DATA 2D4
+  8 8 InterruptTime  14 8 SystemTime  264 4 NtProductType  2D0 4 SuiteMask
 # dt nt!_KSPECIAL_REGISTERS: Gdtr and Idtr are KDESCRIPTORs, a limit at 6 and a base at 8
 KSPECIAL_REGISTERS 70
    0 8 Cr0  8 8 Cr2  10 8 Cr3  18 8 Cr4  56 2 GdtrLimit  58 8 GdtrBase  66 2 IdtrLimit  68 8 IdtrBase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
 
 from windbg_ext.errors import UsageError
 
@@ -54,6 +54,7 @@ class BangParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._positional: list[str] = []
+        self._reads_sessions = getattr(command, "READS_SESSIONS", False)
         command.add_options(self)
 
     def add_argument(self, *names: Any, **declared: Any) -> argparse.Action:  # as argparse declares it
@@ -72,8 +73,13 @@ class BangParser(argparse.ArgumentParser):
         """Raise the message as a UsageError."""
         raise UsageError(f"{self.prog}: {message}; {self.prog} -? shows how it is used")
 
-    def parse(self, arguments: Sequence[str], open_dump: str | None) -> argparse.Namespace:
-        """Read the arguments. The dump to read, if it is not named, becomes `open_dump`."""
+    def parse(
+        self, arguments: Sequence[str], open_dump: str | None, session: Callable[[], object]
+    ) -> argparse.Namespace:
+        """Read the arguments. What to read, if it is not named, is `open_dump`, the path of the dump in the session.
+
+        session: gives the session as a target where there is no dump; UsageError for a command that reads files only.
+        """
         known = self._option_string_actions
         spelled = [word.lower() if word[:1] == "/" and word.lower() in known else word for word in arguments]
         for word in spelled:
@@ -85,8 +91,10 @@ class BangParser(argparse.ArgumentParser):
             setattr(options, others[-1], getattr(options, dump))
             setattr(options, dump, None)
         if not getattr(options, dump):
-            several = isinstance(getattr(options, dump), list)
-            setattr(options, dump, [open_dump] if several else open_dump)
+            if open_dump is None and not self._reads_sessions:
+                self.error("this session has no dump file here: name one")
+            source = session() if open_dump is None else open_dump
+            setattr(options, dump, [source] if isinstance(getattr(options, dump), list) else source)
         return options
 
 

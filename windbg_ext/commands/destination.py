@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 def beside(source: Path) -> Path:
     """Give a name for a small dump beside its source that no file has yet: MEMORY.DMP becomes MEMORY-small.dmp."""
-    candidates = (source.with_name(f"{source.stem}-small{'' if n == 1 else n}.dmp") for n in range(1, 10_000))
-    return next(path for path in candidates if not os.path.lexists(path))
+    return unused(source.with_name(f"{source.stem}-small.dmp"))
 
 
-def check_destination(destination: Path, source: Path, *, overwrite: bool) -> None:
+def unused(path: Path) -> Path:
+    """Give the path if no file has it yet, else one with a number behind the name: small.dmp, small2.dmp ..."""
+    candidates = (path.with_name(f"{path.stem}{'' if n == 1 else n}{path.suffix}") for n in range(1, 10_000))
+    return next(candidate for candidate in candidates if not os.path.lexists(candidate))
+
+
+def check_destination(destination: Path, source: Path | None, *, overwrite: bool) -> None:
     """Refuse, before any work is done, what `replace_file` would refuse after it."""
     try:
         _check(destination, source, overwrite=overwrite)
@@ -30,12 +35,12 @@ def check_destination(destination: Path, source: Path, *, overwrite: bool) -> No
         raise _not_writable(destination, error) from None
 
 
-def _check(destination: Path, source: Path, *, overwrite: bool) -> None:
+def _check(destination: Path, source: Path | None, *, overwrite: bool) -> None:
     if destination.is_dir():
         raise DestinationError("destination", "is a folder", "name the file to write", str(destination))
     if destination.exists() and not destination.is_file():
         raise DestinationError("destination", "is a device or a pipe", "name a file", str(destination))
-    if destination.exists() and destination.samefile(source):
+    if source is not None and destination.exists() and destination.samefile(source):
         raise DestinationError("destination", "is the source itself", "name another file", str(destination))
     if os.path.lexists(destination) and not overwrite:
         raise _exists(destination)
@@ -46,11 +51,11 @@ def _check(destination: Path, source: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def replace_file(destination: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Give a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
 
     It is written under a temporary name in the same folder and may be read by whoever may read `source`, whose memory
-    it holds.
+    it holds; without a source, by its owner only.
     """
     destination = Path(os.path.realpath(destination))  # a link to an older file: replace the file, keep the link
     temporary = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(8)}.tmp")
@@ -61,7 +66,8 @@ def replace_file(destination: Path, source: Path, *, overwrite: bool) -> Iterato
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+            if source is not None:
+                temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
             _move(temporary, destination, overwrite=overwrite)
         except OSError as error:
             raise _not_writable(destination, error) from None

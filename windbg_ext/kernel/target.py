@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.memory.physical import PhysicalPages
 
 CHUNK = 1 << 20
 
@@ -51,8 +52,15 @@ class Target(Protocol):
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
         """Give virtual memory as a process sees it."""
 
+    @property
+    def secondary_size(self) -> int:
+        """Bytes of the chain of secondary data, 0 if there is none."""
+
     def secondary_data(self) -> Iterator[bytes]:
         """Give the chain of secondary data in pieces; nothing if there is none."""
+
+    def losses(self) -> Iterator[tuple[str, str]]:
+        """Give what is missing from the source itself: (part, why)."""
 
 
 class DumpTarget:
@@ -70,6 +78,20 @@ class DumpTarget:
         if self._physical is None:
             return self.memory
         return X64Memory(self._physical, directory_table_base, self._levels)
+
+    @property
+    def secondary_size(self) -> int:
+        """Bytes of the chain of secondary data, 0 if there is none."""
+        return self.dump.secondary.size if self.dump.secondary is not None else 0
+
+    def losses(self) -> Iterator[tuple[str, str]]:
+        """Give what is missing from the file itself: (part, why)."""
+        dump = self.dump
+        if dump.missing_bytes:
+            why = f"the source is cut short: {dump.missing_bytes:,} of {dump.expected_bytes:,} bytes are missing"
+            yield "pages", why
+        if dump.secondary is not None and dump.secondary.problem is not None:
+            yield "secondary data", dump.secondary.problem
 
     def secondary_data(self) -> Iterator[bytes]:
         """Give the chain of secondary data in pieces; nothing if there is none."""
@@ -96,12 +118,17 @@ class DumpTarget:
             return _block_memory(dump, dump.small)
         if self._physical is None:
             raise DumpError("DumpType", f"{header.dump_type:d} holds no memory", "name a dump that does")
-        if header.machine is not Machine.AMD64:
-            raise DumpError("MachineImageType", f"{header.machine.name}: page tables of x64 only can be read so far")
-        memories = [X64Memory(self._physical, header.directory_table_base, levels) for levels in (4, 5)]
-        memory = next((memory for memory in memories if _fits(memory, header)), memories[0])
+        memory = crash_memory(self._physical, header)
         self._levels = memory.levels
         return memory
+
+
+def crash_memory(physical: PhysicalPages, header: DumpHeader) -> X64Memory:
+    """Give virtual memory behind the page tables that the header names. DumpError for other machines than x64."""
+    if header.machine is not Machine.AMD64:
+        raise DumpError("MachineImageType", f"{header.machine.name}: page tables of x64 only can be read so far")
+    memories = [X64Memory(physical, header.directory_table_base, levels) for levels in (4, 5)]
+    return next((memory for memory in memories if _fits(memory, header)), memories[0])
 
 
 def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:

@@ -1,9 +1,9 @@
-"""Physical memory of a dump, page by page, with a small cache."""
+"""Physical memory, page by page: what page tables are walked in, and that of a dump with a small cache."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.dump.pages import PAGE_SIZE
 
@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from windbg_ext.dump.pages import PageSource
 
 CACHED_PAGES = 2048
+
+
+class PhysicalPages(Protocol):
+    """Physical memory, wherever it comes from."""
+
+    def page(self, pfn: int) -> bytes | None:
+        """Read a page of 4096 bytes; None if it cannot be had."""
+
+    def why_missing(self, pfn: int) -> str:
+        """Tell why `page` gave None, as the end of a sentence about the page frame: "not in this dump"."""
 
 
 class PhysicalMemory:

@@ -15,7 +15,7 @@ from windbg_ext.memory.virtual import Piece
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.memory.physical import PhysicalMemory
+    from windbg_ext.memory.physical import PhysicalPages
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -37,7 +37,7 @@ class X64Memory:
     directory_table_base: CR3; the PCID in its low 12 bits and bit 63 are ignored. levels: 4, or 5 with CR4.LA57.
     """
 
-    def __init__(self, physical: PhysicalMemory, directory_table_base: int, levels: int = 4) -> None:
+    def __init__(self, physical: PhysicalPages, directory_table_base: int, levels: int = 4) -> None:
         self.levels = levels
         self._physical = physical
         self._root = (directory_table_base & FRAME_MASK) >> PAGE_SHIFT

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 
 PLACES = re.compile(
-    r"(?P<address>\b0x[0-9a-f]{9,16}\b)|(?<![\\\w.-])(?P<module>[A-Za-z]\w*)\.(?:sys|exe|dll)\b", re.ASCII
+    r"(?P<address>\b0x[0-9a-f]{9,16}\b)|(?<![\\\w.-])(?P<module>[A-Za-z]\w*)\.(?i:sys|exe|dll)\b", re.ASCII
 )
+NAMED_OTHERWISE = {"ntoskrnl": "nt"}
+"""Modules that the debugger has another name for."""
 UNSAFE_IN_COMMAND = re.compile(r'["\x00-\x1f\x7f-\U0010ffff]')
 
 
@@ -38,4 +40,5 @@ def link(text: str, command: str) -> str:
 def _linked(place: re.Match[str]) -> str:
     if place["address"]:
         return link(place[0], f"db {place[0]}")
-    return link(place[0], f"lmvm {place['module']}")
+    module = place["module"]
+    return link(place[0], f"lmvm {NAMED_OTHERWISE.get(module.lower(), module)}")

@@ -36,7 +36,7 @@ def minify_json(report: MinifyReport) -> str:
     """Give the report of `minify`."""
     return json.dumps(
         {
-            "source": str(report.source),
+            "source": None if report.source is None else str(report.source),
             "destination": str(report.destination),
             "bytes": report.bytes,
             "parts": [{"part": part.part, "bytes": part.bytes, "blocks": part.blocks} for part in report.parts],

@@ -53,6 +53,21 @@ UNLOADED_DRIVERS64 = Layout(
 MAX_UNLOADED_DRIVERS = 50
 """MI_UNLOADED_DRIVERS: the array that MmUnloadedDrivers points at is a ring of this many entries."""
 
+SHARED_USER_DATA = 0xFFFFF78000000000
+"""KUSER_SHARED_DATA in kernel mode, the same address in every x64 Windows (ntddk.h)."""
+
+KUSER_SHARED_DATA = Layout(
+    "KUSER_SHARED_DATA",
+    0x2D4,
+    [
+        (0x008, "InterruptTime", U64),  # 100 ns since the machine started; a KSYSTEM_TIME, like the next one
+        (0x014, "SystemTime", U64),  # 100 ns since 1601, UTC
+        (0x264, "NtProductType", U32),
+        (0x2D0, "SuiteMask", U32),
+    ],
+)
+"""The fields that go into a dump's header (ntddk.h)."""
+
 DISPATCHER_HEADER_THREAD = 6
 """DISPATCHER_HEADER.Type of a thread: the first byte of every KTHREAD."""
 

@@ -20,7 +20,7 @@ static const GUID kOutput = {0x4bf58045, 0xd654, 0x4c40, {0xb0, 0xaf, 0x68, 0x30
 static const GUID kOutput2 = {0x67721fe9, 0x56d2, 0x4a44, {0xa3, 0x25, 0x2b, 0x65, 0x51, 0x3c, 0xe6, 0xeb}};
 
 // IDebugOutputCallbacks2 of the Windows SDK's dbgeng.h, which MinGW's has not.
-enum { kCallbackText = 0, kCallbackDml = 1, kInterestAny = 3 };
+enum { kCallbackText = 0, kCallbackDml = 1, kInterestAny = 6 };
 
 static FILE* output;
 

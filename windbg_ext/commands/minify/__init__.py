@@ -1,6 +1,6 @@
 """minify: a small memory dump out of a complete, active or kernel dump."""
 
 from windbg_ext.commands.minify.account import LeftOut, Part
-from windbg_ext.commands.minify.command import MinifyReport, minify
+from windbg_ext.commands.minify.command import MinifyReport, minify, minify_target
 
-__all__ = ["LeftOut", "MinifyReport", "Part", "minify"]
+__all__ = ["LeftOut", "MinifyReport", "Part", "minify", "minify_target"]

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.progress import Progress
-    from windbg_ext.dump import Dump
+    from windbg_ext.kernel import Target
 
 
 @dataclass(frozen=True)
 class MinifyReport:
     """What `minify` did.
 
-    bytes: length of the destination; parts: what went in, most important first; left_out: what did not, and why;
-    processors, modules: how many a debugger can show; complete: nothing that the engine needs, and nothing because of
-    a size limit, was left out.
+    source: None where it was a debugger session without a file; bytes: length of the destination; parts: what went in,
+    most important first; left_out: what did not, and why; processors, modules: how many a debugger can show; complete:
+    nothing that the engine needs, and nothing because of a size limit, was left out.
     """
 
-    source: Path
+    source: Path | None
     destination: Path
     bytes: int
     parts: tuple[Part, ...]
@@ -61,53 +61,69 @@ def minify(
     DumpError: the source cannot be read or is a small dump already; DestinationError: the destination exists, is the
     source or cannot be written; UsageError: size or comment make no sense. After any of them there is no file.
     """
-    if size is not None and size < SMALLEST_SIZE:
-        raise UsageError(f"--size: {size} bytes are too few, a small dump takes at least {SMALLEST_SIZE} (64K)")
+    _check_size(size)
     source = Path(source)
     with open_dump(source) as dump:
-        target_path = beside(source) if destination is None else Path(destination)
-        check_destination(target_path, source, overwrite=overwrite)
-        if dump.header.dump_type is DumpType.TRIAGE:
-            raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is", str(source))
-        follow = progress or no_progress
-        target = DumpTarget(dump)
-        kernel = read_kernel(target)
-        made = assemble(
-            target,
-            kernel,
-            secondary_size=_secondary_size(dump),
+        return minify_target(
+            DumpTarget(dump),
+            beside(source) if destination is None else Path(destination),
+            source=source,
+            overwrite=overwrite,
             size=size,
             comment=comment,
             salvage=salvage,
-            progress=follow,
-        )
-        with replace_file(target_path, source, overwrite=overwrite) as out:
-            secondary = _followed(target.secondary_data() if made.with_secondary else (), _secondary_size(dump), follow)
-            length = write_small_dump(made.dump, secondary, out)
-        left_out = [*_cut(dump), *made.left_out]
-        return MinifyReport(
-            source=source,
-            destination=target_path,
-            bytes=length,
-            parts=made.parts,
-            left_out=tuple(left_out),
-            processors=made.processors,
-            modules=len(made.dump.drivers),
-            complete=made.complete,
+            progress=progress,
         )
 
 
-def _cut(dump: Dump) -> Iterator[LeftOut]:
-    if dump.missing_bytes:
-        yield LeftOut(
-            "pages", f"the source is cut short: {dump.missing_bytes:,} of {dump.expected_bytes:,} bytes are missing"
-        )
-    if dump.secondary is not None and dump.secondary.problem is not None:
-        yield LeftOut("secondary data", dump.secondary.problem)
+def minify_target(
+    target: Target,
+    destination: Path,
+    *,
+    source: Path | None,
+    overwrite: bool = False,
+    size: int | None = None,
+    comment: str | None = None,
+    salvage: bool = False,
+    progress: Progress | None = None,
+) -> MinifyReport:
+    """Write a small memory dump of any target. source: its file, None for a session without one; the rest as `minify`.
+
+    DumpError: the target's kernel cannot be read; DestinationError and UsageError as for `minify`.
+    """
+    _check_size(size)
+    check_destination(destination, source, overwrite=overwrite)
+    if target.header.dump_type is DumpType.TRIAGE:
+        path = "" if source is None else str(source)
+        raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is", path)
+    follow = progress or no_progress
+    made = assemble(
+        target,
+        read_kernel(target),
+        secondary_size=target.secondary_size,
+        size=size,
+        comment=comment,
+        salvage=salvage,
+        progress=follow,
+    )
+    with replace_file(destination, source, overwrite=overwrite) as out:
+        pieces = target.secondary_data() if made.with_secondary else ()
+        length = write_small_dump(made.dump, _followed(pieces, target.secondary_size, follow), out)
+    return MinifyReport(
+        source=source,
+        destination=destination,
+        bytes=length,
+        parts=made.parts,
+        left_out=(*(LeftOut(part, why) for part, why in target.losses()), *made.left_out),
+        processors=made.processors,
+        modules=len(made.dump.drivers),
+        complete=made.complete,
+    )
 
 
-def _secondary_size(dump: Dump) -> int:
-    return dump.secondary.size if dump.secondary is not None else 0
+def _check_size(size: int | None) -> None:
+    if size is not None and size < SMALLEST_SIZE:
+        raise UsageError(f"--size: {size} bytes are too few, a small dump takes at least {SMALLEST_SIZE} (64K)")
 
 
 def _followed(pieces: Iterable[bytes], total: int, progress: Progress) -> Iterator[bytes]:

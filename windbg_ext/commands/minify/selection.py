@@ -19,6 +19,7 @@ from windbg_ext.memory.x64 import FRAME_MASK
 from windbg_ext.structs.kernel import (
     DISPATCHER_HEADER_THREAD,
     DRIVER_POWER_STATE_FAILURE,
+    SHARED_USER_DATA,
     TRIAGE_9F_POWER,
     TRIAGE_9F_SIGNATURE,
 )
@@ -50,8 +51,6 @@ IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP = 3, 4, 6
 """The first u16 of an I/O object; its size in bytes is the second (wdm.h)."""
 DEVICE_OBJECT_SIZE, DRIVER_OBJECT_SIZE, IRP_SIZE, IO_STACK_LOCATION_SIZE = 0x150, 0x150, 0xD0, 0x48
 
-SHARED_USER_DATA = 0xFFFFF78000000000
-"""KUSER_SHARED_DATA in kernel mode, the same address in every x64 Windows (ntddk.h)."""
 CLASSIC_PTE_BASE = 0xFFFFF68000000000
 """Where page tables lay before Windows 10 1607 moved them about and put PteBase into the debugger data block."""
 

@@ -1,0 +1,135 @@
+"""The machine behind a debugger session: what the debugger tells of it, and physical pages that it reads."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.dump.header import BugCheck, DumpHeader, parse_header
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.kernel.target import crash_memory
+from windbg_ext.memory.x64 import X64Memory
+from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_WITHOUT_FLOATS
+from windbg_ext.structs.header import DUMP_HEADER64, FILL, SIGNATURE, VALID_DUMP_64, DumpType, Machine
+from windbg_ext.structs.kernel import KUSER_SHARED_DATA, SHARED_USER_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from windbg_ext.kernel.target import Target
+    from windbg_ext.memory.physical import PhysicalPages
+    from windbg_ext.memory.virtual import VirtualMemory
+
+FREE_BUILD, CHECKED_BUILD = 0xF, 0xC
+"""DUMP_HEADER64.MajorVersion."""
+
+SYSTEM_THREAD_EXCEPTION_NOT_HANDLED = 0x7E
+RAISED_BY_KERNEL = 0x1000_0000
+"""A bit of some codes: 0x1000007E is 0x7E."""
+CONTEXT_PARAMETER = {SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: 3}
+"""Bug check: the index of the parameter that points at the CONTEXT of its exception (Microsoft's bug check reference).
+
+Measured: the header of a dump has these registers, while the debugger shows those that the processor had after it.
+"""
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What a debugger knows of the machine that it has stopped.
+
+    kd_debugger_data_block: None where it has to be searched; registers: those of the current processor by their names
+    in CONTEXT (Rax, SegCs, EFlags, Dr7 ...).
+    """
+
+    machine: Machine
+    build: int
+    free_build: bool
+    directory_table_base: int
+    ps_loaded_module_list: int
+    kd_debugger_data_block: int | None
+    number_processors: int
+    bug_check: BugCheck
+    registers: Mapping[str, int]
+
+
+class SessionTarget:
+    """The machine of a session. file: the dump that is open in it, for what only a file has; None for a live target.
+
+    DumpError for other machines than x64.
+    """
+
+    def __init__(self, facts: SessionFacts, physical: PhysicalPages, file: Target | None = None) -> None:
+        self._physical = physical
+        self._file = file
+        self.header = _header(facts, None)
+        memory = crash_memory(physical, self.header)
+        self._levels = memory.levels
+        self.memory: VirtualMemory = memory
+        self.header = _header(facts, memory)
+
+    def memory_of(self, directory_table_base: int) -> VirtualMemory:
+        """Give virtual memory as a process sees it."""
+        return X64Memory(self._physical, directory_table_base, self._levels)
+
+    @property
+    def secondary_size(self) -> int:
+        """Bytes of the chain of secondary data; only a file has one."""
+        return 0 if self._file is None else self._file.secondary_size
+
+    def secondary_data(self) -> Iterator[bytes]:
+        """Give the chain of secondary data in pieces; nothing if there is none."""
+        return iter(()) if self._file is None else self._file.secondary_data()
+
+    def losses(self) -> Iterator[tuple[str, str]]:
+        """Give what is missing from the file itself: (part, why)."""
+        return iter(()) if self._file is None else self._file.losses()
+
+
+def _header(facts: SessionFacts, memory: VirtualMemory | None) -> DumpHeader:
+    """Give the header that a dump of this machine would have; fields that nobody knows hold the writer's fill."""
+    blank = DUMP_HEADER64.parse(FILL * (DUMP_HEADER64.size // len(FILL)))
+    record = blank.replace(
+        Signature=SIGNATURE,
+        ValidDump=VALID_DUMP_64,
+        MajorVersion=FREE_BUILD if facts.free_build else CHECKED_BUILD,
+        MinorVersion=facts.build,
+        DirectoryTableBase=facts.directory_table_base,
+        PsLoadedModuleList=facts.ps_loaded_module_list,
+        MachineImageType=int(facts.machine),
+        NumberProcessors=facts.number_processors,
+        BugCheckCode=facts.bug_check.code,
+        BugCheckParameter=list(facts.bug_check.parameters),
+        KdDebuggerDataBlock=facts.kd_debugger_data_block or 0,
+        DumpType=int(DumpType.FULL),
+        ContextRecord=_context(facts, memory).ljust(len(blank.raw("ContextRecord")), b"\0"),
+        Exception=bytes(len(blank.raw("Exception"))),
+        Comment=bytes(len(blank.raw("Comment"))),
+        **_shared_data(memory),
+    )
+    return parse_header(record)
+
+
+def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
+    """Give the registers of the exception that a bug check hands over, as Windows does, else the session's."""
+    where = CONTEXT_PARAMETER.get(facts.bug_check.code & ~RAISED_BY_KERNEL)
+    if memory is not None and where is not None:
+        with contextlib.suppress(MemoryReadError):
+            return memory.read(facts.bug_check.parameters[where], CONTEXT64.size)
+    return CONTEXT64.blank(ContextFlags=CONTEXT_WITHOUT_FLOATS, **facts.registers).build()
+
+
+def _shared_data(memory: VirtualMemory | None) -> dict[str, int]:
+    """Give the times and what edition of Windows this is, as the kernel shows them to every process."""
+    if memory is None:
+        return {}
+    try:
+        shared = KUSER_SHARED_DATA.parse(memory.read(SHARED_USER_DATA, KUSER_SHARED_DATA.size))
+    except MemoryReadError:
+        return {}
+    return {
+        "SystemTime": shared.number("SystemTime"),
+        "SystemUpTime": shared.number("InterruptTime"),
+        "ProductType": shared.number("NtProductType"),
+        "SuiteMask": shared.number("SuiteMask"),
+    }
