@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from windbg_ext.structs.amd64 import CONTEXT64, GENERAL_REGISTERS
 
@@ -13,8 +13,7 @@ _RSP = GENERAL_REGISTERS.index("Rsp")
 _RIP = GENERAL_REGISTERS.index("Rip")
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """An x64 CONTEXT: its bytes, and the general registers in the order of the structure (Rax ... R15, Rip)."""
 
     data: bytes

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, MemoryReadError
@@ -25,13 +24,17 @@ LARGEST_KERNEL = 64 << 20
 """Bytes of the kernel's image that are searched: the one of Windows 11 takes 20 MB."""
 
 
-@dataclass(frozen=True)
 class DebuggerData:
     """The decoded block: where it was, all of its bytes, and the fields that public headers describe."""
 
-    address: int
-    data: bytes
-    record: Record
+    def __init__(self, address: int, data: bytes, record: Record) -> None:
+        self.address, self.data, self.record = address, data, record
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when address and bytes are."""
+        return isinstance(other, DebuggerData) and (self.address, self.data) == (other.address, other.data)
+
+    __hash__ = None  # type: ignore[assignment]  # as that of its record
 
     def __getitem__(self, field: str) -> int:
         """Give a field, 0 if the block of this Windows version ends before it."""

@@ -5,8 +5,7 @@ Layouts and sources: `windbg_ext.structs.kernel`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.virtual import read_pointer, read_text, read_u32
@@ -32,8 +31,7 @@ MAX_MODULES = 4096
 MAX_NAME_BYTES = 0x1000
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A loaded module: its image's base and size in bytes, its names, what its image header says of itself.
 
     time_date_stamp: None where the image header is not in the dump; then check_sum is the loader's.
@@ -49,16 +47,14 @@ class Module:
     time_date_stamp: int | None
 
 
-@dataclass(frozen=True)
-class ModuleList:
+class ModuleList(NamedTuple):
     """The modules in the order of the list. problem: why the list ended before its time, None if it did not."""
 
     modules: tuple[Module, ...]
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class UnloadedDriver:
+class UnloadedDriver(NamedTuple):
     """A driver that was unloaded: at most 12 characters of its name and where it had been."""
 
     name: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import Context, parse_context
@@ -21,8 +20,7 @@ MAX_PROCESSORS = 2048
 LARGEST_CONTEXT = 0x4000
 
 
-@dataclass(frozen=True)
-class Processor:
+class Processor(NamedTuple):
     """One processor. None: that part is not in the dump.
 
     prcb: address of its KPRCB; context_address: where the kernel saved its registers when the machine stopped.

@@ -6,8 +6,7 @@ block ends before that, there the top is KTHREAD.InitialStack and the limit is n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.virtual import read_pointer
@@ -21,8 +20,7 @@ LARGEST_STACK = 0x20000
 """A kernel stack is 24 KB on x64, 72 KB when a thread has a large one."""
 
 
-@dataclass(frozen=True)
-class Thread:
+class Thread(NamedTuple):
     """A KTHREAD. stack_limit: lowest address of its kernel stack, None where Windows does not tell; stack_base: the end
     of the stack; kernel_stack: the stack pointer when it was last switched out; process: its KPROCESS.
     """
