@@ -13,7 +13,6 @@ from pagefilefit_hives import (
     ENVIRONMENT,
     MEMORY_MANAGEMENT,
     Value,
-    needs_hivexsh,
     smallest_hive,
     write_hive,
     write_system_hive,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-pytestmark = needs_hivexsh
 MB, GB = 1 << 20, 1 << 30
 AUTOMATIC_DEFAULT: dict[str, Value] = {
     "AutoReboot": 1,
