@@ -79,18 +79,6 @@ def test_ranks_are_right_across_the_pieces_that_a_long_bitmap_is_read_in() -> No
         assert_same(pages, NaiveBitmap(bitmap, bits, 0x2038 + size), [0, *borders, bits - 1, bits, bits + 1])
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.binary(min_size=1, max_size=20), st.integers(0, 7))
-def test_pages_below_a_frame_are_as_many_as_set_bits_before_it(bitmap: bytes, unused_bits: int) -> None:
-    bits = len(bitmap) * 8 - unused_bits
-    digits = bin(int.from_bytes(bitmap, "little") & (1 << bits) - 1)[:1:-1]  # the lowest first
-    with file_of(bitmap_dump(bitmap, bits)) as file:
-        pages = BitmapPages(file, 0x2038, bits, 0x3000, 0)
-        assert pages.frames == bits
-        frames = range(bits + 9)
-        assert [pages.pages_below(pfn) for pfn in frames] == [digits[:pfn].count("1") for pfn in frames]
-
-
 def test_all_pages_present_lie_in_a_row_from_an_unaligned_first_page() -> None:
     with pages_of(bitmap_dump(b"\xff" * 0x8000, 0x40000)) as pages:
         assert pages.offset_of(0) == 0xA038
