@@ -184,13 +184,19 @@ def test_the_text_shows_every_figure_with_its_page() -> None:
 
 
 def test_a_bar_for_each_kind_is_drawn_to_one_scale() -> None:
-    """Of 64 GB and 257 MB, a paging file of 32 GB is half of the bar."""
+    """Of 64 GB and 257 MB, a paging file of 32 GB is not quite half of the bar."""
     text = run("pagefilefit", "--ram", "64G", "--pagefile", "32G").out
     bars = {line.split()[0]: line.split("|")[1] for line in text.splitlines() if line.count("|") == 2}
     assert list(bars) == ["room", *KINDS]
-    assert bars["room"] == "=" * 20 + " " * 20
+    assert bars["room"] == "=" * 19 + " " * 21
     assert bars["small"] == "-" + " " * 39
     assert bars["complete"] == "-" * 40
+
+
+def test_a_megabyte_too_little_shows_in_the_bar() -> None:
+    text = run("pagefilefit", "--ram", "16G", "--pagefile", "16640M").out
+    bars = {line.split()[0]: line.split("|")[1] for line in text.splitlines() if line.count("|") == 2}
+    assert len(bars["room"].rstrip()) < len(bars["complete"].rstrip())
 
 
 def test_what_was_measured_is_drawn(dump: Path) -> None:

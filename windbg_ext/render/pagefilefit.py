@@ -12,7 +12,7 @@ from windbg_ext.commands.pagefilefit import Kind, Place, Verdict
 from windbg_ext.render.text import plain, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from windbg_ext.commands.pagefilefit import KindReport, PagefileFitReport, Source, Space
 
@@ -43,9 +43,7 @@ def _lines(report: PagefileFitReport) -> Iterator[str]:
             yield "    Then restart Windows."
     yield ""
     yield "Where the figures are from"
-    for kind in report.kinds:
-        for source in kind.sources:
-            yield from _wrapped(f"  {kind.kind.value:9}  {megabytes(source.bytes):>12}  ", _source(source))
+    yield from _sources(report.kinds)
     yield from _wrapped(f"  {'room now':9}  {megabytes(report.space.now):>12}  ", report.space.now_from)
     yield from _wrapped(f"  {'at most':9}  {megabytes(report.space.maximum):>12}  ", report.space.maximum_from)
     if report.notes:
@@ -104,21 +102,43 @@ def _bars(report: PagefileFitReport) -> Iterator[str]:
 
 
 def _bar(scale: int, first_mark: str, first: int | None, second_mark: str, second: int | None) -> str:
-    first_end, second_end = (min(BAR, -(-(figure or 0) * BAR // scale)) for figure in (first, second))
+    """Draw two figures one behind the other. Room is rounded down and what is needed up: too little looks like it."""
+    add = 0 if first_mark == "=" else scale - 1
+    first_end, second_end = (
+        min(BAR, max(1, (figure * BAR + add) // scale)) if figure else 0 for figure in (first, second)
+    )
     return (first_mark * first_end + second_mark * max(0, second_end - first_end)).ljust(BAR)
 
 
-def _room(number: int | None) -> str:
-    return "of unknown size" if number is None else megabytes(number)
+def _sources(kinds: Sequence[KindReport]) -> Iterator[str]:
+    """List every figure with its pages; a kind whose figures are those of the one before says so."""
+    shown: tuple[Source, ...] = ()
+    for kind in kinds:
+        if kind.sources == shown:
+            yield f"  {kind.kind.value:9}  {'':>12}  the same"
+            continue
+        shown = kind.sources
+        pages: dict[tuple[str, str, int | None], list[str]] = {}
+        for source in shown:
+            pages.setdefault((source.role, source.says, source.bytes), []).append(_page(source))
+        for (role, says, figure), named in pages.items():
+            text = f"{role}: {says} [{'; '.join(named)}]"
+            yield from _wrapped(f"  {kind.kind.value:9}  {megabytes(figure):>12}  ", text)
 
 
-def _source(source: Source) -> str:
-    when = f", {source.as_of}" if source.as_of else ""
-    return f"{source.role}: {source.says} [{source.page}{when}]"
+def _page(source: Source) -> str:
+    return source.page if source.as_of is None else f"{source.page}, {source.as_of}"
 
 
 def _wrapped(start: str, text: str) -> list[str]:
-    return textwrap.wrap(plain(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start)) or [start]
+    return textwrap.wrap(
+        plain(text),
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_on_hyphens=False,
+        break_long_words=False,  # names of pages and settings stay whole
+    )
 
 
 def megabytes(number: int | None) -> str:

@@ -18,6 +18,7 @@ from pagefilefit_hives import (
     write_system_hive,
 )
 
+from samples.builder import SAMPLES, build
 from windbg_ext.commands.pagefilefit import (
     Architecture,
     HandFigures,
@@ -259,6 +260,19 @@ def test_figures_by_hand_go_before_those_of_the_hive(tmp_path: Path) -> None:
     assert report.configured is Kind.COMPLETE
     assert report.space.now == 20 * GB
     assert report.kind(Kind.COMPLETE).verdict is Verdict.FITS
+
+
+def test_a_dump_tells_the_ram_and_a_hive_the_paging_file(tmp_path: Path) -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == "complete")
+    dump = tmp_path / "MEMORY.DMP"
+    dump.write_bytes(build(sample))
+    memory = {"PagingFiles": ["C:\\pagefile.sys 512 1024"]}
+    hive = write_system_hive(tmp_path / "SYSTEM", {CRASH_CONTROL: AUTOMATIC_DEFAULT, MEMORY_MANAGEMENT: memory})
+    report = pagefilefit(dump, system_hive=hive)
+    assert report.ram == sum(run.page_count for run in sample.machine.ram) * 4096
+    assert (report.space.now, report.configured) == (512 * MB, Kind.AUTOMATIC)
+    assert report.kind(Kind.KERNEL).measured
+    assert pagefilefit(dump, system_hive=hive, by_hand=HandFigures(ram=GB)).ram == GB
 
 
 def test_without_ram_a_hive_still_tells_what_does_not_depend_on_it(tmp_path: Path) -> None:

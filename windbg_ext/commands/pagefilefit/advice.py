@@ -98,7 +98,7 @@ def _verdict(at: Situation) -> Iterator[Advice]:
     a_dump = f"{'an' if at.kind.value[0] == 'a' else 'a'} {at.kind.value} dump"
     yield Advice(
         {
-            Verdict.FITS: f"{name} is large enough for {a_dump}.",
+            Verdict.FITS: f"{name} is large enough for {a_dump}: {at.room_for.why}.",
             Verdict.DOES_NOT_FIT: f"The next crash leaves no {at.kind.value} dump: {at.room_for.why}.",
             Verdict.ONLY_IF_IT_GROWS: f"{name} is too small now for {a_dump}, but not at its maximum size.",
             Verdict.CANNOT_BE_TOLD: f"Whether the next crash leaves {a_dump} cannot be told: {at.room_for.why}.",
