@@ -193,7 +193,8 @@ needs_bit_count = pytest.mark.skipif(sys.version_info < (3, 10), reason="int.bit
 def test_set_bits_are_counted_on_old_and_new_pythons(version: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     popcount = popcount_on(version, monkeypatch)
     random = Random(0)
-    for size in (0, 1, 2, 7, 255, 4096):
+    for size in (0, 1, 2, 7, 255, 4096, 10_000):
         data = random.randbytes(size)
         assert popcount(data) == sum(byte >> bit & 1 for byte in data for bit in range(8))
     assert popcount(b"\xff" * 4096) == 0x8000
+    assert popcount(b"\xff" * 8192) == 0x10000

@@ -195,7 +195,7 @@ def _bytes_of(bits: int) -> int:
 if sys.version_info >= (3, 10):
 
     def popcount(data: bytes) -> int:
-        """Count the set bits of at most BLOCK_BYTES bytes."""
+        """Count the set bits."""
         return int.from_bytes(data, "little").bit_count()
 
 else:
@@ -203,11 +203,13 @@ else:
     LOW_BYTES = int.from_bytes(b"\xff\0" * (BLOCK_BYTES // 2), "little")
 
     def popcount(data: bytes) -> int:
-        """Count the set bits of at most BLOCK_BYTES bytes.
+        """Count the set bits.
 
         The sum of a number's 16-bit digits is that number modulo 0xffff, which no block has as many bits as. sum() over
         the bytes takes more than twice as long, and a bitmap of 1 TiB of RAM is counted when it is opened.
         """
+        if len(data) > BLOCK_BYTES:
+            return sum(popcount(data[at : at + BLOCK_BYTES]) for at in range(0, len(data), BLOCK_BYTES))
         counts = int.from_bytes(data.translate(BITS_OF_BYTE), "little")
         return ((counts & LOW_BYTES) + (counts >> 8 & LOW_BYTES)) % 0xFFFF
 
