@@ -110,6 +110,10 @@ def _bar(scale: int, first_mark: str, first: int | None, second_mark: str, secon
     return (first_mark * first_end + second_mark * max(0, second_end - first_end)).ljust(BAR)
 
 
+def _room(number: int | None) -> str:
+    return "of unknown size" if number is None else megabytes(number)
+
+
 def _sources(kinds: Sequence[KindReport]) -> Iterator[str]:
     """List every figure with its pages; a kind whose figures are those of the one before says so."""
     shown: tuple[Source, ...] = ()
