@@ -8,7 +8,8 @@ from pathlib import Path, PureWindowsPath
 
 import pykd
 
-ALIAS = re.compile(r" \$arg(\d+) {1,15}(.*?) ?")
+NAME, VALUE = slice(1, 17), slice(18, -1)
+"""Columns of the listing that `al` prints; a blank ends the value."""
 
 
 def command(text: str) -> str:
@@ -39,8 +40,9 @@ def script_name() -> str:
 
 def script_aliases(listing: str) -> dict[int, str]:
     """Give the values of $arg0, which is the script itself, $arg1, $arg2 ... out of what `al` prints."""
-    matches = filter(None, map(ALIAS.fullmatch, listing.split("\n")))
-    return {int(match[1]): match[2] for match in matches}
+    lines = listing.split("\n")
+    names = (re.fullmatch(r"\$arg(\d+) *", line[NAME]) for line in lines)
+    return {int(name[1]): line[VALUE] for name, line in zip(names, lines) if name}
 
 
 def dump_path() -> str | None:

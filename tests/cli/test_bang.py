@@ -1,0 +1,96 @@
+"""What a user types behind a bang command, and what the command gets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from windbg_ext.cli import dumpkind, minify, pagefilefit
+from windbg_ext.cli.bang import BangParser, Command, asks_for_help
+from windbg_ext.cli.main import COMMANDS
+from windbg_ext.errors import UsageError
+
+OPEN = r"C:\dumps\MEMORY.DMP"
+SESSION = object()
+
+
+def parse(command: Command, *words: str, open_dump: str | None = OPEN) -> dict[str, Any]:
+    return vars(BangParser(command).parse(words, open_dump, lambda: SESSION))
+
+
+def test_without_arguments_every_command_reads_the_open_dump() -> None:
+    assert parse(minify)["source"] == OPEN
+    assert parse(pagefilefit)["source"] == OPEN
+    assert parse(dumpkind)["paths"] == [OPEN]
+
+
+def test_one_argument_of_minify_is_the_destination_and_two_are_source_and_destination() -> None:
+    one, two = parse(minify, "small.dmp"), parse(minify, "other.dmp", "small.dmp")
+    assert (one["source"], one["destination"]) == (OPEN, "small.dmp")
+    assert (two["source"], two["destination"]) == ("other.dmp", "small.dmp")
+
+
+def test_a_dump_that_is_named_is_read_instead_of_the_open_one() -> None:
+    assert parse(pagefilefit, "other.dmp")["source"] == "other.dmp"
+    assert parse(dumpkind, "a.dmp", "b.dmp")["paths"] == ["a.dmp", "b.dmp"]
+
+
+@pytest.mark.parametrize("switch", ["/o", "/O", "-o", "/overwrite", "-overwrite", "--overwrite", "/OVERWRITE"])
+def test_a_switch_has_every_spelling(switch: str) -> None:
+    assert parse(minify, switch)["overwrite"] is True
+
+
+@pytest.mark.parametrize("switch", ["/size", "-size", "--size", "/SIZE"])
+def test_a_value_follows_its_switch_in_any_spelling(switch: str) -> None:
+    assert parse(minify, switch, "256K", "small.dmp")["size"] == 256 << 10
+
+
+def test_text_with_blanks_is_one_value_even_if_it_begins_with_a_slash() -> None:
+    assert parse(minify, "/c", "/text with blanks; and more")["comment"] == "/text with blanks; and more"
+
+
+@pytest.mark.parametrize("word", ["/x", "/nonsense"])
+def test_an_unknown_switch_is_wrong_use_and_no_file_of_that_name(word: str) -> None:
+    with pytest.raises(UsageError, match=f"!minify: there is no switch {word}; !minify -[?] shows"):
+        parse(minify, word)
+
+
+@pytest.mark.parametrize("words", [("a", "b", "c"), ("/size",), ("/size", "many"), ("--nonsense",)])
+def test_wrong_use_is_one_line_and_does_not_end_the_process(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(minify, *words)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("word", ["-?", "/?", "-h", "/H", "--help"])
+def test_help_is_asked_for_as_anywhere(word: str) -> None:
+    assert asks_for_help(["small.dmp", word])
+
+
+def test_a_path_asks_for_no_help() -> None:
+    assert not asks_for_help([OPEN, "/o", "?", "h"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.NAME))
+def test_the_help_of_every_command_fits_the_debugger(command: Command) -> None:
+    text = BangParser(command).format_help()
+    assert text.startswith(f"usage: !{command.NAME} ")
+    assert text.isascii()
+    switches = re.findall(r"^  ([-/]\S+)", text, re.MULTILINE)
+    assert switches
+    assert [switch for switch in switches if not switch.startswith("/")] == []
+
+
+def test_a_session_without_a_file_is_the_source_of_a_command_that_reads_sessions() -> None:
+    assert parse(minify, "small.dmp", open_dump=None)["source"] is SESSION
+
+
+def test_a_command_that_reads_files_only_says_so_of_a_session_without_one() -> None:
+    with pytest.raises(UsageError, match="this session has no dump file here: name one"):
+        parse(dumpkind, open_dump=None)
+
+
+def test_a_file_can_be_named_in_a_session_without_one() -> None:
+    assert parse(dumpkind, "a.dmp", open_dump=None)["paths"] == ["a.dmp"]

@@ -1,0 +1,55 @@
+"""A stand-in for pykd, so that what surrounds it can be tested without a debugger."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Callable
+
+import pytest
+
+
+class StandIn(ModuleType):
+    """answers: what the debugger prints for a command; an exception fails it. shown: (text, whether it was DML)."""
+
+    class DbgException(Exception):  # noqa: N818 - the name is pykd's
+        pass
+
+    def __init__(self) -> None:
+        super().__init__("pykd")
+        self.answers: dict[str, str | Exception | None] = {}
+        self.shown: list[tuple[str, bool]] = []
+        self.status: list[str] = []
+        self.is_dump = True
+
+    def dbgCommand(self, text: str) -> str | None:  # noqa: N802 - the name is pykd's
+        answer = self.answers.get(text)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def isDumpAnalyzing(self) -> bool:  # noqa: N802 - the name is pykd's
+        return self.is_dump
+
+    def dprintln(self, text: str, dml: bool = False) -> None:
+        self.shown.append((text, dml))
+
+    def setStatusMessage(self, text: str) -> None:  # noqa: N802 - the name is pykd's
+        self.status.append(text)
+
+
+@pytest.fixture
+def pykd(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    module = StandIn()
+    monkeypatch.setitem(sys.modules, "pykd", module)
+    for name in [name for name in sys.modules if name.startswith("windbg_ext.debugger.")]:
+        monkeypatch.delitem(sys.modules, name)
+    return module
+
+
+@pytest.fixture
+def arguments_of_py(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def pass_on(*words: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["bang.py", *words])
+
+    return pass_on

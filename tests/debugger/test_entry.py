@@ -1,0 +1,109 @@
+"""From a bang command to what the user sees, whatever goes wrong, with a stand-in for pykd."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+
+from samples.builder import SAMPLES, build
+from windbg_ext.errors import DumpError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import StandIn
+
+
+def run(pykd: StandIn, *words: str) -> str:
+    """What the bang command shows, as markup."""
+    from windbg_ext.debugger.entry import main
+
+    pykd.answers["al"] = "".join(f" {f'$arg{n}':<16} {word} \n" for n, word in enumerate(("run.wds", *words)))
+    main()
+    assert all(dml for _, dml in pykd.shown)
+    return "\n".join(text for text, _ in pykd.shown)
+
+
+@pytest.fixture
+def dump(pykd: StandIn, tmp_path: Path, arguments_of_py: Callable[..., None]) -> Path:
+    arguments_of_py()
+    path = tmp_path / "MEMORY.DMP"
+    path.write_bytes(build(SAMPLES[0]))
+    pykd.answers["||"] = f".  0 64-bit Kernel full dump: {path}\n"
+    return path
+
+
+def test_minify_writes_beside_the_open_dump_and_clears_the_status_bar(pykd: StandIn, dump: Path) -> None:
+    shown = run(pykd, "minify")
+    assert dump.with_name("MEMORY-small.dmp").is_file()
+    assert "What went in" in shown
+    assert pykd.status[-1] == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UsageError("that makes no sense"),
+        DumpError("Field", "is damaged", "get another", "x.dmp"),
+        KeyboardInterrupt(),
+        SystemExit("CTRL+BREAK"),
+        ZeroDivisionError("division by zero"),
+        RecursionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_goes_wrong_is_one_line(
+    error: BaseException, pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from windbg_ext.cli import minify
+
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(minify, "run", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shown = run(pykd, "minify")
+    assert shown.startswith("windbg-ext: ")
+    assert "\n" not in shown
+    assert "Traceback" not in shown
+
+
+def test_a_fault_of_ours_leaves_its_traceback_in_the_log(
+    pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from windbg_ext.cli import minify
+
+    monkeypatch.setattr(minify, "run", lambda *_: 1 / 0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shown = run(pykd, "minify")
+    log = tmp_path / "windbg-ext.log"
+    assert str(log) in shown
+    assert "ZeroDivisionError: division by zero" in log.read_text()
+
+
+@pytest.mark.parametrize("words", [(), ("nonsense",)])
+def test_a_command_that_there_is_not_is_told(words: tuple[str, ...], pykd: StandIn, dump: Path) -> None:
+    assert re.fullmatch(r"windbg-ext: '(nonsense)?' is not one of [a-z, ]+: load the aliases .*", run(pykd, *words))
+
+
+def test_what_to_try_next_are_links(pykd: StandIn, dump: Path) -> None:
+    shown = run(pykd, "dumpkind")
+    links = re.findall(r'<link cmd="([^"]*)">([^<]*)</link>', shown.rsplit("Next: ", 1)[1])
+    assert links == [("!analyze -v", "!analyze -v"), ("!pagefilefit", "!pagefilefit"), ("!minify", "!minify")]
+
+
+def test_progress_comes_to_the_status_bar_at_most_five_times_a_second(
+    pykd: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from windbg_ext.debugger.console import DebuggerConsole
+
+    clock = iter(step / 100 for step in range(10_000))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with DebuggerConsole().progress() as progress:
+        for done in range(200):
+            progress("counting", done, 200)
+    assert 5 < len(pykd.status) < 15
+    assert re.fullmatch(r"counting: \d+ of 200", pykd.status[0])
+    assert pykd.status[-1] == ""
