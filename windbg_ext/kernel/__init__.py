@@ -1,8 +1,30 @@
-"""Kernel structures behind the debugger data block, and the target that they are read from. Needs no symbols."""
+"""Kernel structures behind the debugger data block, and the target that they are read from. Needs no symbols.
 
-from windbg_ext.dump.header import BugCheck
-from windbg_ext.kernel.session import SessionFacts, SessionTarget
-from windbg_ext.kernel.target import DumpTarget, Kernel, Target, read_kernel
-from windbg_ext.structs.header import Machine
+What is imported from here is loaded only then (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from windbg_ext.dump.header import BugCheck
+    from windbg_ext.kernel.session import SessionFacts, SessionTarget
+    from windbg_ext.kernel.target import DumpTarget, Kernel, Target, read_kernel
+    from windbg_ext.structs.header import Machine
 
 __all__ = ["BugCheck", "DumpTarget", "Kernel", "Machine", "SessionFacts", "SessionTarget", "Target", "read_kernel"]
+
+_HOMES = {
+    "BugCheck": "windbg_ext.dump.header",
+    "Machine": "windbg_ext.structs.header",
+    "SessionFacts": "windbg_ext.kernel.session",
+    "SessionTarget": "windbg_ext.kernel.session",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, "windbg_ext.kernel.target")), name)

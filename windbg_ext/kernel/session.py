@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.dump.header import BugCheck, DumpHeader, parse_header
 from windbg_ext.errors import MemoryReadError
-from windbg_ext.kernel.target import crash_memory
+from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.memory.x64 import X64Memory
 from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_WITHOUT_FLOATS
 from windbg_ext.structs.header import DUMP_HEADER64, FILL, SIGNATURE, VALID_DUMP_64, DumpType, Machine

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Protocol
 
 from windbg_ext.dump.small import BlockExtent
-from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.errors import DumpError
 from windbg_ext.kernel.context import Context, parse_context
-from windbg_ext.kernel.debugger_data import TAG_OFFSET, DebuggerData, read_debugger_data
+from windbg_ext.kernel.crash_memory import crash_memory
+from windbg_ext.kernel.debugger_data import DebuggerData, read_debugger_data
 from windbg_ext.kernel.modules import (
     ModuleList,
     UnloadedDriver,
@@ -23,9 +24,7 @@ from windbg_ext.kernel.processors import Processor, crashing_processor, read_pro
 from windbg_ext.memory.blocks import BlockMemory
 from windbg_ext.memory.kernel_pages import KernelPages, count_kernel_pages
 from windbg_ext.memory.physical import PhysicalMemory
-from windbg_ext.memory.virtual import VirtualMemory, read_pointer
 from windbg_ext.memory.x64 import X64Memory
-from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.small import SmallDumpParts
-    from windbg_ext.memory.physical import PhysicalPages
+    from windbg_ext.memory.virtual import VirtualMemory
 
 CHUNK = 1 << 20
 
@@ -123,14 +122,6 @@ class DumpTarget:
         return memory
 
 
-def crash_memory(physical: PhysicalPages, header: DumpHeader) -> X64Memory:
-    """Give virtual memory behind the page tables that the header names. DumpError for other machines than x64."""
-    if header.machine is not Machine.AMD64:
-        raise DumpError("MachineImageType", f"{header.machine.name}: page tables of x64 only can be read so far")
-    memories = [X64Memory(physical, header.directory_table_base, levels) for levels in (4, 5)]
-    return next((memory for memory in memories if _fits(memory, header)), memories[0])
-
-
 def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
     extents = [
         *parts.data_blocks,
@@ -140,18 +131,6 @@ def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
         block = parts.debugger_data
         extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
     return BlockMemory(dump.file, extents)
-
-
-def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:
-    """Tell whether kernel addresses of the header lead anywhere: the header does not tell how many levels there are."""
-    try:
-        if header.kd_debugger_data_block is not None:
-            memory.read(header.kd_debugger_data_block, TAG_OFFSET + 8)
-            return True
-        head = header.ps_loaded_module_list or 0
-        return read_pointer(memory, read_pointer(memory, head) + 8) == head
-    except MemoryReadError:
-        return False
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from windbg_ext.commands.dumpkind.microsoft import is_microsoft
 from windbg_ext.commands.dumpkind.report import LoadedModule, Suspect
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
+from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.kernel.modules import read_modules
 from windbg_ext.kernel.processes import image_file_name
 from windbg_ext.kernel.processors import crashing_processor, read_processors
-from windbg_ext.kernel.target import DumpTarget
+from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.structs.header import EXCEPTION_RECORD64, Machine
 
 if TYPE_CHECKING:
@@ -84,8 +85,9 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
 
 def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
     """Give modules, stack and process name by way of page tables and the debugger data block."""
-    target, header = DumpTarget(dump), dump.header
-    memory = target.memory
+    header = dump.header
+    assert dump.pages is not None
+    memory = crash_memory(PhysicalMemory(dump.file, dump.pages), header)
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
     listed = read_modules(memory, header.ps_loaded_module_list or block["PsLoadedModuleList"], images=False).modules
     context = parse_context(header.record.raw("ContextRecord"))
