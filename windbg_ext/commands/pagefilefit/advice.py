@@ -81,11 +81,13 @@ class Situation:
 
 def advise(situation: Situation) -> tuple[Advice, ...]:
     """Give the advice, most urgent first."""
-    return tuple(
-        advice
-        for part in (_verdict, _paging_file, _dedicated_file, _other_kind, _boot_volume, _ignored_size, _pae)
-        for advice in part(situation)
-    ) + tuple(advice for part in (_four_weeks, _where, _kept, _signs) for advice in part(situation))
+    return tuple(advice for part in PARTS for advice in part(situation))
+
+
+def _no_dump(at: Situation) -> Iterator[Advice]:
+    if at.crash.kind is None and at.crash.kind_known:
+        text = "Windows is set to write no dump at all (CrashDumpEnabled = 0). For an automatic dump:"
+        yield Advice(text, (AUTOMATIC,), restart=True)
 
 
 def _verdict(at: Situation) -> Iterator[Advice]:
@@ -112,8 +114,9 @@ def _paging_file(at: Situation) -> Iterator[Advice]:
         return
     size = megabytes(enough)
     lines = [f"{at.volume.letter}\\pagefile.sys {size} {size}", *_lines_to_keep(at.space)]
+    start = "To be sure, give" if at.room_for.verdict is Verdict.CANNOT_BE_TOLD else "Give"
     yield Advice(
-        f"Give the boot volume {at.volume.letter} a paging file of at least {size:,} MB from the start"
+        f"{start} the boot volume {at.volume.letter} a paging file of at least {size:,} MB from the start"
         f"{_worst_case(at)}:",
         (_setting(MEMORY_MANAGEMENT, "PagingFiles", "REG_MULTI_SZ", r"\0".join(lines)),),
         restart=True,
@@ -154,18 +157,9 @@ def _dedicated_file(at: Situation) -> Iterator[Advice]:
 
 
 def _other_kind(at: Situation) -> Iterator[Advice]:
-    if not at.crash.kind and at.crash.kind_known:
-        yield Advice(
-            "Windows is set to write no dump at all (CrashDumpEnabled = 0). For an automatic dump:",
-            (_setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7"),),
-            restart=True,
-        )
-    elif at.kind is Kind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
-        yield Advice(
-            "Or let Windows write an automatic dump, which leaves out the memory of programs:",
-            (_setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7"),),
-            restart=True,
-        )
+    if at.kind is Kind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
+        text = "Or let Windows write an automatic dump, which leaves out the memory of programs:"
+        yield Advice(text, (AUTOMATIC,), restart=True)
 
 
 def _boot_volume(at: Situation) -> Iterator[Advice]:
@@ -247,6 +241,13 @@ def _signs(at: Situation) -> Iterator[Advice]:
 
 def _setting(key: str, name: str, kind: str, data: str) -> Setting:
     return Setting(f"{CONTROL}\\{key}", name, kind, data)
+
+
+PARTS = (
+    *(_no_dump, _verdict, _paging_file, _dedicated_file, _other_kind, _boot_volume, _ignored_size, _pae),
+    *(_four_weeks, _where, _kept, _signs),
+)
+AUTOMATIC = _setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7")
 
 
 def megabytes(size: int) -> int:

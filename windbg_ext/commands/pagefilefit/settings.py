@@ -102,7 +102,7 @@ class Settings:
 def read_settings(registry: Registry) -> Settings:
     """Interpret CrashControl and Memory Management. What makes no sense is told in the notes, not guessed at."""
     notes: list[str] = []
-    crash = _read_crash_settings(_Key(registry.values(CRASH_CONTROL), notes))
+    crash = _read_crash_settings(_Key(registry.values(CRASH_CONTROL), notes), notes)
     memory = _Key(registry.values(MEMORY_MANAGEMENT), notes)
     environment = _Key(registry.values(ENVIRONMENT), notes)
     return Settings(
@@ -122,53 +122,63 @@ class _Key:
         self._notes = notes
 
     def number(self, name: str) -> int | None:
-        value = self._values.get(name.lower())
-        if value is None or isinstance(value.data, int):
-            return None if value is None else int(value.data)  # type: ignore[arg-type]  # an int, by the line above
-        self._notes.append(f"{name} is a {value.type}, not a REG_DWORD: it is left out of account")
+        data = self._data(name)
+        if data is None or isinstance(data, int):
+            return data
+        self._odd(name, "REG_DWORD")
         return None
 
     def text(self, name: str) -> str | None:
-        value = self._values.get(name.lower())
-        if value is None or isinstance(value.data, str):
-            return None if value is None else value.data or None  # type: ignore[return-value]  # a str, see above
-        self._notes.append(f"{name} is a {value.type}, not a REG_SZ: it is left out of account")
+        data = self._data(name)
+        if data is None or isinstance(data, str):
+            return data or None
+        self._odd(name, "REG_SZ")
         return None
 
     def lines(self, name: str) -> list[str] | None:
-        value = self._values.get(name.lower())
-        if value is None:
+        data = self._data(name)
+        if data is None:
             return None
-        if isinstance(value.data, list):
-            return [line for line in value.data if line.strip()]
-        if isinstance(value.data, str):
-            self._notes.append(f"{name} is a {value.type}, not a REG_MULTI_SZ: it is read as one line")
-            return [line for line in value.data.split("\0") if line.strip()]
-        self._notes.append(f"{name} is a {value.type}, not a REG_MULTI_SZ: it is left out of account")
+        if isinstance(data, str):
+            self._notes.append(f"{name} is a {self._type(name)}, not a REG_MULTI_SZ: it is read as one line")
+            data = data.split("\0")
+        if isinstance(data, list):
+            return [line for line in data if line.strip()]
+        self._odd(name, "REG_MULTI_SZ")
         return None
 
     def time(self, name: str) -> datetime | None:
-        """Read a FILETIME, 8 bytes of whatever type."""
-        value = self._values.get(name.lower())
-        if value is None:
+        """Read a FILETIME, a number or 8 bytes."""
+        data = self._data(name)
+        if data is None:
             return None
-        ticks = int.from_bytes(value.data, "little") if isinstance(value.data, bytes) else value.data
-        if isinstance(ticks, int) and (not isinstance(value.data, bytes) or len(value.data) == 8):
+        if isinstance(data, bytes) and len(data) == 8:
+            data = int.from_bytes(data, "little")
+        if isinstance(data, int):
             try:
-                return EPOCH + timedelta(microseconds=ticks // 10)
+                return EPOCH + timedelta(microseconds=data // 10)
             except OverflowError:
                 pass
-        self._notes.append(f"{name} is not a time: it is left out of account")
+        self._odd(name, "time")
         return None
 
+    def _data(self, name: str) -> int | str | list[str] | bytes | None:
+        return self._values[name.lower()].data if name.lower() in self._values else None
 
-def _read_crash_settings(key: _Key) -> CrashSettings:
+    def _type(self, name: str) -> str:
+        return self._values[name.lower()].type
+
+    def _odd(self, name: str, expected: str) -> None:
+        self._notes.append(f"{name} is a {self._type(name)}, not a {expected}: it is left out of account")
+
+
+def _read_crash_settings(key: _Key, notes: list[str]) -> CrashSettings:
     enabled = key.number("CrashDumpEnabled")
     kind = KINDS.get(enabled) if enabled is not None else None
     if kind is Kind.COMPLETE and key.number("FilterPages") == 1:
         kind = Kind.ACTIVE
     if enabled not in (None, 0) and kind is None:
-        key._notes.append(f"CrashDumpEnabled is {enabled}, which no documentation describes")
+        notes.append(f"CrashDumpEnabled is {enabled}, which no documentation describes")
     size = key.number("DumpFileSize")
     kept = key.number("MinidumpsCount")
     return CrashSettings(
