@@ -1,7 +1,8 @@
 """pagefilefit: will the next crash leave a dump? For every kind of dump, from whatever is at hand."""
 
 from windbg_ext.commands.pagefilefit.advice import Advice, Setting
-from windbg_ext.commands.pagefilefit.command import HandFigures, PagefileFitReport, pagefilefit
+from windbg_ext.commands.pagefilefit.by_hand import HandFigures
+from windbg_ext.commands.pagefilefit.command import PagefileFitReport, pagefilefit
 from windbg_ext.commands.pagefilefit.judge import KindReport, Source, Verdict
 from windbg_ext.commands.pagefilefit.rules import Architecture, Kind
 from windbg_ext.commands.pagefilefit.settings import PagingFile

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.pagefilefit.advice import Advice, Situation, advise
+from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, HandFigures, check_figures
 from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
-from windbg_ext.commands.pagefilefit.measure import MOST_RAM, DumpFacts, measure
+from windbg_ext.commands.pagefilefit.measure import DumpFacts, measure
 from windbg_ext.commands.pagefilefit.rules import Architecture, Kind
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, PagingFile, Settings, read_settings
 from windbg_ext.commands.pagefilefit.space import Space, Volume, dedicated_space, paging_file_space
@@ -23,28 +23,6 @@ if TYPE_CHECKING:
     import os
 
     from windbg_ext.commands.progress import Progress
-
-MOST_BYTES = 1 << 60
-"""No volume is larger."""
-DEFAULT_BOOT_VOLUME = "C:"
-
-
-@dataclass(frozen=True)
-class HandFigures:
-    """What the user says himself, in bytes; None: nothing. It goes before what a dump, a hive or this machine tells.
-
-    paging_files: all of them, an empty tuple for none; a path of the drive `?:` stands for the boot volume.
-    """
-
-    ram: int | None = None
-    architecture: Architecture | None = None
-    paging_files: tuple[PagingFile, ...] | None = None
-    system_managed: bool = False
-    dedicated: int | None = None
-    boot_volume: str | None = None
-    volume_size: int | None = None
-    free_space: int | None = None
-    kind: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +74,11 @@ def pagefilefit(
     themselves or together, or nothing to go by.
     """
     hand = by_hand or HandFigures()
-    _check(hand, source, system_hive, this_machine=this_machine)
+    if this_machine and system_hive is not None:
+        raise UsageError("--this-machine and --system-hive: two machines; name one of them")
+    if hand == HandFigures() and source is None and system_hive is None and not this_machine:
+        raise UsageError("nothing to go by: name a dump, --system-hive, --this-machine, or --ram and --pagefile")
+    check_figures(hand)
     machine = open_this_machine() if this_machine else None
     settings = _settings(system_hive, machine)
     facts = _dump_facts(source, hand, progress or no_progress)
@@ -110,56 +92,6 @@ class _Inputs:
     machine: ThisMachine | None
     settings: Settings | None
     facts: DumpFacts | None
-
-
-def _check(
-    hand: HandFigures,
-    source: str | os.PathLike[str] | None,
-    system_hive: str | os.PathLike[str] | None,
-    *,
-    this_machine: bool,
-) -> None:
-    """Check the figures by themselves and together; UsageError."""
-    if this_machine and system_hive is not None:
-        raise UsageError("--this-machine and --system-hive: two machines; name one of them")
-    if hand == HandFigures() and source is None and system_hive is None and not this_machine:
-        raise UsageError("nothing to go by: name a dump, --system-hive, --this-machine, or --ram and --pagefile")
-    if hand.ram is not None and not 0 < hand.ram <= MOST_RAM:
-        raise UsageError(f"--ram: {hand.ram:,} bytes make no sense")
-    for option, value in (
-        ("--dedicated", hand.dedicated),
-        ("--volume-size", hand.volume_size),
-        ("--free-space", hand.free_space),
-    ):
-        if value is not None and not 0 <= value <= MOST_BYTES:
-            raise UsageError(f"{option}: {value:,} bytes make no sense")
-    if hand.dedicated == 0:
-        raise UsageError("--dedicated: a dump file of no bytes makes no sense")
-    if hand.volume_size is not None and (hand.free_space or 0) > hand.volume_size:
-        raise UsageError("--free-space is more than --volume-size")
-    if hand.boot_volume is not None and not re.fullmatch("[A-Za-z]:", hand.boot_volume):
-        raise UsageError(f"--boot-volume: {hand.boot_volume!r} is no drive such as C:")
-    _check_paging_files(hand)
-
-
-def _check_paging_files(hand: HandFigures) -> None:
-    files = hand.paging_files or ()
-    drives = [hand.boot_volume or DEFAULT_BOOT_VOLUME if file.drive == ANY_DRIVE else file.drive for file in files]
-    for drive in drives:
-        if drives.count(drive) > 1:
-            raise UsageError(f"--pagefile: two sizes for {drive.upper()}")
-    for file in files:
-        if max(file.initial or 0, file.maximum or 0, file.current or 0) > MOST_BYTES:
-            raise UsageError(f"--pagefile: {file.maximum or file.current:,} bytes make no sense")
-        if file.initial is not None and file.maximum is not None and file.maximum < file.initial:
-            raise UsageError("--pagefile: the maximum is less than the initial size")
-    if hand.system_managed and hand.paging_files is not None:
-        if not files:
-            raise UsageError("--system-managed and --pagefile 0: there is a paging file, or there is none")
-        if any(file.initial != file.maximum for file in files):
-            raise UsageError(
-                "--system-managed and a maximum in --pagefile: give the size that the file has now, or none"
-            )
 
 
 def _settings(system_hive: str | os.PathLike[str] | None, machine: ThisMachine | None) -> Settings | None:
