@@ -45,7 +45,7 @@ class Kd:
         with tempfile.TemporaryDirectory(prefix="kd-") as folder:
             script = Path(folder, "commands.txt")
             # CRLF: the engine loses its place in a file with bare line feeds when one of its lines runs a script
-            script.write_bytes("\r\n".join((*commands, ".echo", "")).encode())
+            script.write_bytes("\r\n".join((*commands, "q", "")).encode())
             printed = self.run_line(dump, f"$<{windows_path(script)}", *options)
         pieces = PROMPT.split(printed)[1:]  # command, output, command, output ...
         typed, answers = pieces[0::2], pieces[1::2]
