@@ -21,7 +21,9 @@ from samples.builder.kernel import DEVICE_FRAME
 from samples.builder.physical import PAGE_SIZE, runs_of
 from samples.builder.tweaks import loop_page_tables
 from windbg_ext.dump import open_dump
+from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
+from windbg_ext.memory import kernel_pages
 from windbg_ext.memory.kernel_pages import FrameSet, KernelPages
 
 if TYPE_CHECKING:
@@ -256,6 +258,22 @@ def test_page_tables_that_are_not_in_the_dump_are_told(tmp_path: Path) -> None:
     path = tmp_path / "active.dmp"
     path.write_bytes(build(with_room("ranges-active"), tweak=lose_a_table))
     assert counted(path).missing_tables == 1
+
+
+def test_page_tables_that_lead_everywhere_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One page table names 512 page frames that are 64 MB apart."""
+
+    def lead_everywhere(crashed: CrashedMachine) -> None:
+        pool_with_its_tables(crashed)
+        entries = (index << 14 << 12 | KERNEL_PAGE for index in range(512))
+        crashed.memory.write(crashed.system.entry(POOL, 1)[0], 0, struct.pack("<512Q", *entries))
+
+    path = tmp_path / "everywhere.dmp"
+    path.write_bytes(build(COMPLETE, tweak=lead_everywhere))
+    assert counted(path).count
+    monkeypatch.setattr(kernel_pages, "MOST_BLOCKS", 500)
+    with pytest.raises(DumpError, match="page tables: they map page frames in more than 500 different places"):
+        counted(path)
 
 
 def test_without_a_physical_memory_block_nothing_is_counted(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
 from windbg_ext.dump.pages import popcount
+from windbg_ext.errors import DumpError
 from windbg_ext.memory.x64 import FRAME_MASK, LARGE_PAGE, PAGE_SHIFT, PROTOTYPE, TRANSITION, VALID
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def count_kernel_pages(
     """Count the pages of RAM that the kernel half maps.
 
     ram: (first page frame, count) of its runs, in any order; progress: called with how many page tables of a level
-    were read, and how many it has.
+    were read, and how many it has. DumpError for page tables that lead all over more RAM than any machine has.
 
     Level by level, with the tables of each as a set: one that is met twice is read once, and a table that leads back
     to itself (Windows has one in every root) is read once for each level at most.
@@ -75,6 +76,9 @@ def count_kernel_pages(
                 below.update(_frames([entry for entry in entries if not (entry & VALID and entry & LARGE_PAGE)]))
                 if large:
                     frames.add_large(_frames(large), level)
+            if frames.places > MOST_BLOCKS:
+                why = f"they map page frames in more than {MOST_BLOCKS:,} different places"
+                raise DumpError("page tables", why, "the dump is damaged")
         progress(len(tables), len(tables))
         tables = below
     return KernelPages(frames.count_in(ram), len(missing))
@@ -92,6 +96,8 @@ def _frames(entries: Sequence[int]) -> list[int]:
 BLOCK_SHIFT = 12
 """Page frames in a block of the bitmap, as a power of two: 16 MB of memory are 512 bytes."""
 BLOCK_BYTES = (1 << BLOCK_SHIFT) // 8
+MOST_BLOCKS = 1 << 19
+"""8 TB of RAM with a kernel page in every 16 MB: some 300 MB of memory. Damaged page tables name any page frames."""
 BIT = [1 << bit for bit in range(8)]
 LARGE_BYTES = (1 << LARGE_SHIFT) // 8
 WHOLE_LARGE_PAGE = b"\xff" * LARGE_BYTES
@@ -103,6 +109,11 @@ class FrameSet:
     def __init__(self) -> None:
         self._blocks: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(BLOCK_BYTES))
         self._huge: set[int] = set()
+
+    @property
+    def places(self) -> int:
+        """How many blocks and pages of 1 GB there are."""
+        return len(self._blocks) + len(self._huge)
 
     def add(self, frames: Iterable[int]) -> None:
         """Add page frames."""
