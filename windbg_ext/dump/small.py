@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from windbg_ext.errors import DumpError
 from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 MAX_DRIVERS = 10_000
 MAX_UNLOADED = 1_000
 MAX_NAME_UNITS = 0x8000
+MAX_POOL = 1 << 20
+"""Bytes of the names of all drivers that are read at once; those of 250 drivers with their paths take 28 KB."""
 DAMAGED = "the dump is damaged"
 CONTEXT_SIZES = {Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """A part of the file: offset and size in bytes. Size 0: the dump does not have this part."""
 
     offset: int = 0
     size: int = 0
 
 
-@dataclass(frozen=True)
-class BlockExtent:
+class BlockExtent(NamedTuple):
     """A data block: the virtual address that it was read from and where it lies in the file."""
 
     address: int
@@ -55,8 +55,7 @@ class BlockExtent:
     size: int
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(NamedTuple):
     """A loaded module as a small dump lists it: its name and its entry.
 
     The name is a full path in dumps that the engine writes, a base name in those of the kernel.
@@ -217,16 +216,25 @@ def read_drivers(file: DumpFile, parts: SmallDumpParts) -> tuple[Driver, ...]:
     data = file.read_field("DriverList", parts.driver_list.offset, parts.driver_list.size)
     size = DUMP_DRIVER_ENTRY64.size
     entries = [DUMP_DRIVER_ENTRY64.parse(data[at : at + size]) for at in range(0, len(data), size)]
-    return tuple(Driver(_read_name(file, entry.number("DriverNameOffset")), entry) for entry in entries)
+    start, length = parts.triage.number("StringPoolOffset"), parts.triage.number("StringPoolSize")
+    pool = file.read_field("StringPool", start, length) if start + length <= file.size and length <= MAX_POOL else b""
+    return tuple(Driver(_name(file, start, pool, entry.number("DriverNameOffset")), entry) for entry in entries)
 
 
-def _read_name(file: DumpFile, offset: int) -> str:
+def _name(file: DumpFile, start: int, pool: bytes, offset: int) -> str:
+    """Read a DUMP_STRING at a file offset; it is in the string pool, which begins at `start`, or else anywhere."""
     if not offset:
         return ""
-    units = struct.unpack("<I", file.read_field("DriverNameOffset", offset, 4))[0]
+    at = offset - start
+    if at < 0 or at + 4 > len(pool):
+        pool, at = file.read_field("DriverNameOffset", offset, 4), 0
+    units = int.from_bytes(pool[at : at + 4], "little")
     if units > MAX_NAME_UNITS:
         raise DumpError("DUMP_STRING.Length", f"a name of {units} characters at 0x{offset:x}", DAMAGED)
-    return file.read_field("DUMP_STRING", offset + 4, units * 2).decode("utf-16-le", "surrogatepass")
+    text = pool[at + 4 : at + 4 + 2 * units]
+    if len(text) < 2 * units:
+        text = file.read_field("DUMP_STRING", offset + 4, units * 2)
+    return text.decode("utf-16-le", "surrogatepass")
 
 
 def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:

@@ -166,7 +166,7 @@ class _Reader:
             fault_address=(crash.exception or crash.instruction) if crash else None,
             suspects=suspects_of(crash, bug_check.parameters) if crash and bug_check else (),
             stack=crash.stack if crash else (),
-            evidence=tuple(self._evidence()),
+            evidence=tuple(self._evidence(crash.driver_names if crash else ())),
             problems=(*cut, *self._state(), *self.problems),
             advice=advice,
             notes=tuple(self.notes),
@@ -235,21 +235,11 @@ class _Reader:
             told.append(f"modules and stack cannot be read: {crash.problem}")
         return crash
 
-    def _evidence(self) -> list[Evidence]:
+    def _evidence(self, driver_names: tuple[str, ...]) -> list[Evidence]:
         found = list(evidence_of(self.record, None if self.pages is None else pages_in(self.pages)))
         if self.triage is not None:
-            found.extend(small_marks(self.record, self.triage, self.file.size, self._driver_name()))
+            found.extend(small_marks(self.record, self.triage, self.file.size, driver_names))
         return found
-
-    def _driver_name(self) -> str | None:
-        if self.small is None or not self.small.driver_list.size:
-            return None
-        from windbg_ext.dump.small import read_drivers
-
-        try:
-            return max((driver.name for driver in read_drivers(self.file, self.small)), key=lambda name: "\\" in name)
-        except DumpError:
-            return None
 
     def _details(self, crash: Crash | None) -> Details:
         blocks = self.small.data_blocks if self.small else ()

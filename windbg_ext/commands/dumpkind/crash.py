@@ -35,6 +35,7 @@ KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 class Crash(NamedTuple):
     """What the kernel's structures tell of a crash. problem: why not more of it, None if all was there.
 
+    driver_names: as a small dump lists them, with or without paths;
     instruction: address of the instruction in the header's context; exception: address in the exception record, None if
     there was no exception.
     """
@@ -44,6 +45,7 @@ class Crash(NamedTuple):
     exception: int | None
     stack: tuple[int, ...] = ()
     process: str | None = None
+    driver_names: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -57,15 +59,15 @@ def read_crash(dump: Dump) -> Crash:
     # without an exception, the record is that of a breakpoint inside the bug check itself
     exception = record.number("ExceptionAddress") if record.number("ExceptionCode") != STATUS_BREAKPOINT else None
     try:
-        modules, stack, process = _of_small_dump(dump) if dump.small is not None else _of_large_dump(dump)
+        modules, stack, process, names = _of_small_dump(dump) if dump.small is not None else _of_large_dump(dump)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
         return Crash(ModuleMap(()), instruction, exception, problem=why)
-    return Crash(modules, instruction, exception, _code_on(stack, modules), process)
+    return Crash(modules, instruction, exception, _code_on(stack, modules), process, names)
 
 
-def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
-    """Give modules, stack and process name of a small dump, which has a part for each."""
+def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
+    """Give modules, stack, process name and drivers' names of a small dump, which has a part for each."""
     from windbg_ext.dump.small import read_drivers  # not for large dumps to wait for
 
     parts, file = dump.small, dump.file
@@ -80,10 +82,10 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
     if parts.process.size and dump.header.machine is Machine.AMD64:
         data = file.read_field("Process", parts.process.offset, parts.process.size)
         process = image_file_name(data, dump.header.minor_version)
-    return ModuleMap(modules), stack, process
+    return ModuleMap(modules), stack, process, tuple(driver.name for driver in drivers)
 
 
-def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
+def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
     """Give modules, stack and process name by way of page tables and the debugger data block."""
     header = dump.header
     assert dump.pages is not None
@@ -107,7 +109,7 @@ def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None]:
         eprocess = b"".join(piece.data for piece in memory.present(thread.process, block["SizeEProcess"]))
         process = image_file_name(eprocess, header.minor_version)
     modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed)
-    return modules, stack, process
+    return modules, stack, process, ()
 
 
 def base_name(path: str) -> str:

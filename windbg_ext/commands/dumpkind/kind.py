@@ -167,11 +167,11 @@ BY_KERNEL = "as in small dumps that the crashing kernel writes"
 BY_ENGINE = "as in small dumps that the debugger engine writes"
 
 
-def small_marks(record: Record, triage: Record, file_size: int, driver_name: str | None) -> Iterator[Evidence]:
+def small_marks(record: Record, triage: Record, file_size: int, driver_names: tuple[str, ...]) -> Iterator[Evidence]:
     """Give the marks by which small dumps of the crashing kernel and of the debugger engine differ.
 
     The engine writes them for .dump /m and for error reporting. Who wrote a file is not told by the marks for certain:
-    another program may set any of them. driver_name: of any driver in the list, None without a list.
+    another program may set any of them. driver_names: as the list of drivers has them.
     """
     attributes = number_of(record, "Attributes")
     if attributes is None:
@@ -188,8 +188,8 @@ def small_marks(record: Record, triage: Record, file_size: int, driver_name: str
     if fields is not None:
         by = BY_KERNEL if fields & MiniDumpFields.MM_INFORMATION else BY_ENGINE
         yield Evidence("mark: MiniDumpFields", f"0x{fields:x}", by)
-    if driver_name is not None:
-        full = "\\" in driver_name
+    if driver_names:
+        full = any("\\" in name for name in driver_names)
         yield Evidence("mark: driver names", *(("full paths", BY_ENGINE) if full else ("base names", BY_KERNEL)))
     space = number_of(record, "RequiredDumpSpace")
     if space is not None and space > file_size and status == 0:
