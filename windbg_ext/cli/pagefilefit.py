@@ -23,6 +23,9 @@ figures by hand go before both. Exit status 1: with --require, that kind of dump
 KINDS = ("small", "kernel", "automatic", "active", "complete")
 ARCHITECTURES = ("x86", "x64")
 
+READS_SESSIONS = True
+"""In the debugger the source may also be a session without a file: it tells RAM and paging files."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

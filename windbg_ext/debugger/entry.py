@@ -13,9 +13,11 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windbg_ext.cli import pagefilefit
 from windbg_ext.cli.bang import BangParser, asks_for_help
 from windbg_ext.cli.main import COMMANDS, DONE, INTERRUPTED, UNREADABLE, WRONG_USE
 from windbg_ext.debugger.console import DebuggerConsole
+from windbg_ext.debugger.paging_files import add_session_facts
 from windbg_ext.debugger.session import arguments, dump_path, script_name
 from windbg_ext.debugger.target import session_target
 from windbg_ext.errors import DumpError, UsageError
@@ -71,7 +73,10 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
     if asks_for_help(given):
         console.write(parser.format_help().rstrip())
         return DONE
-    options = parser.parse(given, dump_path(), session_target)
+    open_dump = dump_path()
+    options = parser.parse(given, open_dump, session_target)
+    if commands[name] is pagefilefit:
+        add_session_facts(options, open_dump)
     status = int(commands[name].run(options, console))
     if not getattr(options, "json", False):
         console.suggest(command for command in NEXT.get(name, ()) if command.lstrip("!") in commands or " " in command)

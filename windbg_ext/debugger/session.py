@@ -50,3 +50,8 @@ def dump_path() -> str | None:
     systems = re.search(r"^\.[ \d]+.*?: (.+)$", command("||"), re.MULTILINE)
     path = systems[1].rstrip() if systems else ""
     return path if pykd.isDumpAnalyzing() and Path(path).is_file() else None
+
+
+def has_kernel_types() -> bool:
+    """Tell whether the kernel's symbols are loaded. To ask for one that is not makes the engine look for it, aloud."""
+    return "pdb symbols)" in command("lm m nt")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pykd
 
-from windbg_ext.debugger.session import command
+from windbg_ext.debugger.session import command, has_kernel_types
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import BugCheck, Machine, SessionFacts, SessionTarget
 
@@ -105,9 +105,10 @@ def _bug_check() -> BugCheck:
 
 
 def _symbol_address() -> int | None:
+    """Give the address of the debugger data block by its symbol; None without it, then it is searched for."""
     try:
-        return int(pykd.getOffset(SYMBOL))
-    except pykd.DbgException:  # without symbols, it is searched for
+        return int(pykd.getOffset(SYMBOL)) if has_kernel_types() else None
+    except pykd.DbgException:
         return None
 
 

@@ -1,0 +1,142 @@
+"""The paging files of the session by type, with a stand-in for pykd's types; sizes in them are pages."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import StandIn
+
+GB = 1 << 30
+PAGES_OF_GB = GB >> 12
+
+
+class PagingFile:
+    """nt!_MMPAGING_FILE as pykd shows it."""
+
+    def __init__(self, path: str, size: int, maximum: int, **flags: int) -> None:
+        self.path = path
+        self.Size, self.MaximumSize = size, maximum
+        self.PageFileName = SimpleNamespace(getAddress=lambda: id(self))
+        vars(self).update(flags)
+
+    def hasField(self, name: str) -> bool:  # noqa: N802 - the name is pykd's
+        return hasattr(self, name)
+
+
+FILES = {
+    0xFFFF800000001000: PagingFile(r"\??\C:\pagefile.sys", 16 * PAGES_OF_GB, 48 * PAGES_OF_GB, WsSwapPagefile=0),
+    0xFFFF800000002000: PagingFile(r"\??\C:\swapfile.sys", 100, 200, WsSwapPagefile=1),
+    0xFFFF800000003000: PagingFile("", 300, 300, VirtualStorePagefile=1),
+    0xFFFF800000004000: PagingFile(r"\??\D:\pagefile.sys", PAGES_OF_GB, 2 * PAGES_OF_GB),
+}
+MM_PAGING_FILE = 0xFFFF800000000800
+POINTERS = [*FILES, *(0 for _ in range(12))]
+
+
+@pytest.fixture
+def symbols(pykd: StandIn) -> StandIn:
+    """A session with the kernel's symbols, of a Windows whose array of paging files lies in the system partition."""
+    api: Any = pykd
+    api.SymbolException = type("SymbolException", (pykd.DbgException,), {})
+    api.MemoryException = type("MemoryException", (pykd.DbgException,), {})
+
+    def offset(name: str) -> int:
+        if name != "nt!MiSystemPartition":
+            raise api.SymbolException(name)
+        return 0xFFFF800000000000
+
+    def typed(kind: str, address: int) -> object:
+        if kind == "nt!_MI_PARTITION":
+            assert address == 0xFFFF800000000000
+            return SimpleNamespace(Vp=SimpleNamespace(PagingFile=POINTERS))
+        assert kind == "nt!_MMPAGING_FILE"
+        return FILES[address]
+
+    api.getOffset, api.typedVar = offset, typed
+    api.loadUnicodeString = lambda address: next(file.path for file in FILES.values() if id(file) == address)
+    api.loadPtrs = lambda address, count: POINTERS[:count] if address == MM_PAGING_FILE else []
+    pykd.answers["lm m nt"] = (
+        "fffff800`5e200000 fffff800`5f246000   nt         (pdb symbols)  c:\\symbols\\ntkrnlmp.pdb\n"
+    )
+    return pykd
+
+
+def options(**given: object) -> Namespace:
+    nothing = dict.fromkeys(("source", "ram", "pagefile", "system_hive", "this_machine", "system_managed", "dedicated"))
+    return Namespace(**{**nothing, **given})
+
+
+def test_paging_files_on_disk_are_found_with_their_drives_and_sizes(symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import paging_files
+
+    found = [(file.path, file.drive, file.size, file.maximum) for file in paging_files()]
+    assert found == [
+        (r"\??\C:\pagefile.sys", "C:", 16 * GB, 48 * GB),
+        (r"\??\D:\pagefile.sys", "D:", GB, 2 * GB),
+    ]
+
+
+def test_windows_7_has_the_array_in_a_variable(symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import paging_files
+
+    api: Any = symbols
+    api.getOffset = {"nt!MmPagingFile": MM_PAGING_FILE}.__getitem__
+    assert [file.drive for file in paging_files()] == ["C:", "D:"]
+
+
+def test_without_symbols_nothing_is_asked_for(symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import paging_files
+
+    def never(*_: object) -> None:
+        pytest.fail("the engine would look for symbols")
+
+    api: Any = symbols
+    api.getOffset = api.typedVar = never
+    symbols.answers["lm m nt"] = "fffff800`5e200000 fffff800`5f246000   nt         (deferred)\n"
+    assert paging_files() == []
+
+
+def test_a_build_that_names_it_otherwise_gives_nothing(symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import paging_files
+
+    def fail(*_: object) -> None:
+        raise api.SymbolException("no such type")
+
+    api: Any = symbols
+    api.typedVar = fail
+    assert paging_files() == []
+
+
+def test_the_session_fills_in_what_the_user_did_not_say(symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import add_session_facts
+
+    asked = options(source="open.dmp")
+    add_session_facts(asked, "open.dmp")
+    assert asked.pagefile == [("C:", 16 * GB, 48 * GB), ("D:", GB, 2 * GB)]
+
+
+@pytest.mark.parametrize(
+    "said", [{"pagefile": [("C:", 1, 1)]}, {"system_hive": "SYSTEM"}, {"system_managed": True}, {"source": "other.dmp"}]
+)
+def test_what_the_user_said_stays(said: dict[str, object], symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import add_session_facts
+
+    asked = options(**{"source": "open.dmp", **said})
+    before = asked.pagefile
+    add_session_facts(asked, "open.dmp")
+    assert asked.pagefile == before
+
+
+def test_a_live_machine_tells_its_ram(symbols: StandIn) -> None:
+    from windbg_ext.debugger.paging_files import add_session_facts
+
+    api: Any = symbols
+    api.loadDWords = lambda address, count: [4 * PAGES_OF_GB][:count] if address == 0xFFFFF780000002E8 else []
+    asked = options(source=object())
+    add_session_facts(asked, None)
+    assert (asked.source, asked.ram) == (None, 4 * GB)
