@@ -146,7 +146,7 @@ class BitmapPages:
         for start in range(0, _bytes_of(bits), CHUNK_BYTES):
             chunk = self._read(start, CHUNK_BYTES)
             for at in range(0, len(chunk), BLOCK_BYTES):
-                rank += popcount(chunk[at : at + BLOCK_BYTES])
+                rank += _count(chunk[at : at + BLOCK_BYTES])
                 self._ranks.append(rank)
         self.counted_pages = rank
         self.end = first_page_offset + rank * PAGE_SIZE
@@ -190,6 +190,16 @@ class BitmapPages:
 
 def _bytes_of(bits: int) -> int:
     return (bits + 7) // 8
+
+
+ALL, NONE = b"\xff" * BLOCK_BYTES, bytes(BLOCK_BYTES)
+
+
+def _count(block: bytes) -> int:
+    """Count the set bits of a block; in most blocks of most dumps all are set or none."""
+    if block == ALL:
+        return 8 * BLOCK_BYTES
+    return 0 if block == NONE else popcount(block)
 
 
 if sys.version_info >= (3, 10):
