@@ -8,6 +8,8 @@ from typing import Callable
 
 import pytest
 
+LARGEST_OUTPUT = 16 << 10
+
 
 class StandIn(ModuleType):
     """answers: what the debugger prints for a command; an exception fails it. shown: (text, whether it was DML)."""
@@ -31,7 +33,8 @@ class StandIn(ModuleType):
     def isDumpAnalyzing(self) -> bool:  # noqa: N802 - the name is pykd's
         return self.is_dump
 
-    def dprintln(self, text: str, dml: bool = False) -> None:
+    def dprint(self, text: str, dml: bool = False) -> None:
+        assert len(text) < LARGEST_OUTPUT, "the engine drops the rest"
         self.shown.append((text, dml))
 
     def setStatusMessage(self, text: str) -> None:  # noqa: N802 - the name is pykd's

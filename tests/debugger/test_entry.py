@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING, Callable
 
@@ -13,7 +14,7 @@ from windbg_ext.errors import DumpError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import StandIn
+    from debugger.conftest import StandIn
 
 
 def run(pykd: StandIn, *words: str) -> str:
@@ -23,7 +24,7 @@ def run(pykd: StandIn, *words: str) -> str:
     pykd.answers["al"] = "".join(f" {f'$arg{n}':<16} {word} \n" for n, word in enumerate(("run.wds", *words)))
     main()
     assert all(dml for _, dml in pykd.shown)
-    return "\n".join(text for text, _ in pykd.shown)
+    return "".join(text for text, _ in pykd.shown).rstrip("\n")
 
 
 @pytest.fixture
@@ -107,3 +108,20 @@ def test_progress_comes_to_the_status_bar_at_most_five_times_a_second(
     assert 5 < len(pykd.status) < 15
     assert re.fullmatch(r"counting: \d+ of 200", pykd.status[0])
     assert pykd.status[-1] == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"line {number} of many, at 0xfffff80512991010\n" for number in range(3000)),
+        '"<&>' * 20_000,
+        "0xfffff80512991010 " * 5000,
+        "",
+    ],
+)
+def test_a_report_of_any_length_is_shown_to_its_end(text: str, pykd: StandIn) -> None:
+    from windbg_ext.debugger.console import DebuggerConsole
+
+    DebuggerConsole().write(text)
+    markup = "".join(shown for shown, _ in pykd.shown)
+    assert html.unescape(re.sub(r"<[^>]*>", "", markup)) == text + "\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import StandIn
+    from debugger.conftest import StandIn
 
 GB = 1 << 30
 PAGES_OF_GB = GB >> 12

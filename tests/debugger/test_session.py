@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import StandIn
+    from debugger.conftest import StandIn
 
 ALIASES = r"""  Alias            Value  
  -------          ------- 

@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import pytest
 from agreement import measure_agreement
-from dumps import SAMPLES, read_dump_header
+from dumps import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 from engine import MissingEngineError, windows_path
 from kd import REPOSITORY, Kd
 
@@ -116,6 +116,16 @@ def test_every_command_says_of_the_open_dump_what_the_command_line_says_of_its_f
     expected = [command_line(engine, tmp_path, name, windows_path(dump), *arguments[name]) for name in names]
     assert all(expected)
     assert list(map(without_suggestions, answers)) == expected
+
+
+@pytest.mark.parametrize("dump", given_dumps(*LARGE, SMALL), ids=lambda path: path.name)
+@pytest.mark.parametrize("options", ["-v", "--json"])
+def test_a_long_report_comes_to_its_end(
+    options: str, dump: Path, engine: Engine, kd: Kd, written: Scripts, unpacked: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    dump = unpacked(dump)
+    answer = kd.run(dump, [written.load, f"!dumpkind {options}"])[1]
+    assert without_suggestions(answer) == command_line(engine, tmp_path, "dumpkind", options, windows_path(dump))
 
 
 @pytest.mark.parametrize("kind", ["complete.dmp", "active.dmp", "kernel.dmp"])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from windbg_ext.commands.progress import Progress
 
 SECONDS_BETWEEN_MESSAGES = 0.2
+LONGEST_PIECE = 2000
+"""Characters of text that are shown at once: the engine drops what lies behind 16 K of markup."""
 
 
 class DebuggerConsole:
@@ -24,21 +26,18 @@ class DebuggerConsole:
 
     def write(self, text: str) -> None:
         """Show a report."""
-        self.show(dml_text(text))
+        for piece in _pieces(text + "\n"):
+            pykd.dprint(dml_text(piece), True)
 
     def complain(self, line: str) -> None:
         """Show an error, one line."""
-        self.show(dml_text(f"windbg-ext: {plain(line)}"))
+        self.write(f"windbg-ext: {plain(line)}")
 
     def suggest(self, commands: Iterable[str]) -> None:
         """Show what to try next."""
         links = "  ".join(link(command, command) for command in commands)
         if links:
-            self.show(f"\nNext: {links}")
-
-    def show(self, markup: str) -> None:
-        """Show DML."""
-        pykd.dprintln(markup, True)
+            pykd.dprint(f"\nNext: {links}\n", True)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -55,3 +54,17 @@ class DebuggerConsole:
             yield follow
         finally:
             pykd.setStatusMessage("")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Split text, between lines where they are not too long themselves."""
+    piece = ""
+    for line in text.splitlines(keepends=True):
+        if len(piece) + len(line) > LONGEST_PIECE:
+            yield piece
+            piece = ""
+        while len(line) > LONGEST_PIECE:
+            yield line[:LONGEST_PIECE]
+            line = line[LONGEST_PIECE:]
+        piece += line
+    yield piece
