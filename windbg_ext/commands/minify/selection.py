@@ -45,7 +45,7 @@ BUILD_LAB = 0x100
 VERIFIER_DATA = 0xA0
 MAX_LIST_ENTRIES = 256
 MAX_REGISTERED_BLOCKS = 4096
-LARGEST_REGISTERED_BLOCK = 1 << 20
+MOST_REGISTERED_BYTES = 64 << 20
 
 IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP = 3, 4, 6
 """The first u16 of an I/O object; its size in bytes is the second (wdm.h)."""
@@ -165,8 +165,12 @@ def registered_blocks(memory: VirtualMemory, kernel: Kernel) -> Iterator[Wanted]
         return
     yield Wanted(block["IopNumTriageDumpDataBlocks"], 4)
     yield Wanted(block["IopTriageDumpDataBlocks"], len(table))
+    total = 0
     for start, end in struct.iter_unpack("<QQ", table):
-        if 0 < end - start <= LARGEST_REGISTERED_BLOCK:
+        total += max(end - start, 0)
+        if total > MOST_REGISTERED_BYTES:  # nobody registers that much: the list is damaged from here on
+            return
+        if start < end:
             yield Wanted(start, end - start)
 
 
