@@ -1,6 +1,7 @@
-"""Windows kernel crash dumps: small memory dumps out of large ones, and whether the next crash will leave one.
+"""Windows kernel crash dumps: what they are, small ones out of large ones, and whether the next crash will leave one.
 
-from windbg_ext import HandFigures, minify, pagefilefit
+from windbg_ext import HandFigures, dumpkind, minify, pagefilefit
+print(dumpkind("MEMORY.DMP").kind)
 report = minify("MEMORY.DMP", "small.dmp")
 print(report.bytes, report.left_out)
 print(pagefilefit("MEMORY.DMP", by_hand=HandFigures(system_managed=True)).kinds)
@@ -15,6 +16,7 @@ from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
+    from windbg_ext.commands.dumpkind import BugCheckFound, DumpReport, Evidence, Suspect, Whole, dumpkind, find_dumps
     from windbg_ext.commands.minify import LeftOut, MinifyReport, Part, minify
     from windbg_ext.commands.pagefilefit import (
         HandFigures,
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BugCheckFound",
     "DestinationError",
     "DumpError",
+    "DumpReport",
+    "Evidence",
     "HandFigures",
     "Kind",
     "KindReport",
@@ -37,14 +42,21 @@ __all__ = [
     "PagefileFitReport",
     "PagingFile",
     "Part",
+    "Suspect",
     "UsageError",
     "Verdict",
+    "Whole",
     "__version__",
+    "dumpkind",
+    "find_dumps",
     "minify",
     "pagefilefit",
 ]
 
 _HOMES = {
+    **dict.fromkeys(
+        ("BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"), "dumpkind"
+    ),
     **dict.fromkeys(("LeftOut", "MinifyReport", "Part", "minify"), "minify"),
     **dict.fromkeys(
         ("HandFigures", "Kind", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
