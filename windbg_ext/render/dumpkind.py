@@ -154,7 +154,7 @@ def _map_lines(memory: MemoryMap) -> Iterator[str]:
     yield ""
     yield f"Physical memory: {memory.present:,} pages in the file{missing}; a character is {scale}"
     yield f"{INDENT}[{memory.strip}]  # all, + some, . left out, blank no RAM"
-    yield from _table("", [(f"0x{base:x}", f"{pages:,} pages") for base, pages in memory.runs])
+    yield from _table("", [(f"page frame 0x{base:x}", f"{pages:,} of RAM") for base, pages in memory.runs])
 
 
 def dumpkind_json(reports: Sequence[DumpReport]) -> str:

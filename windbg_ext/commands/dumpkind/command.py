@@ -97,6 +97,10 @@ class _Reader:
             self.pages = read_page_source(self.file, self.header)
             if self.header.dump_type is DumpType.TRIAGE:
                 self._read_small()
+            elif self.pages is None and self.header.dump_type is DumpType.SUMMARY:
+                self.notes.append(
+                    "where the pages of a 64-bit summary dump lie is documented nowhere: open it in WinDbg"
+                )
             end = self.pages.end if self.pages is not None else self.triage.number("SizeOfDump") if self.triage else 0
             self._find_size(end)
             self.secondary = read_secondary_data(self.file, end) if end else None

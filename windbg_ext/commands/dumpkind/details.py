@@ -41,7 +41,7 @@ def header_fields(record: Record) -> Iterator[tuple[str, str]]:
             shown = "unset" if known is None else f"0x{value:0{2 * record.layout.length(name)}x}"
         elif isinstance(value, list):
             shown = " ".join(f"0x{item:x}" for item in value)
-        elif value == FILL * (len(value) // 4):
+        elif value == FILL * (len(value) // 4) and name != "Signature":  # which is "PAGE" itself
             shown = "unset"
         elif len(value) > SHOWN_BYTES:
             shown = f"{len(value)} bytes" if any(value) else f"{len(value)} zeros"
