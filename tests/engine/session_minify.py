@@ -32,7 +32,9 @@ def main(dump: str, destination: str, answer: str, *options: str) -> None:
     pykd.loadDump(dump)
     with contextlib.ExitStack() as stack:
         file: Target | None = None
-        if "--without-file" not in options:
+        if "--without-file" in options:
+            pykd.isDumpAnalyzing = lambda: False  # as on a live machine: nothing that only a dump tells is asked for
+        else:
             file = DumpTarget(stack.enter_context(open_dump(dump)))
         try:
             text = minify_json(minify_target(session_target(file), Path(destination), source=Path(dump)))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("session_minify.py")
 HEADER = 0x2000
-SESSION_COMMANDS = (".enumtag", ".lastevent", "vertarget")
-"""What only a file can answer: secondary data, the exception in the header, the machine's clock."""
+SESSION_COMMANDS = (".enumtag", "vertarget")
+"""What only a file can answer: secondary data, and the clock where the page that all processes share is missing."""
 
 LARGE_SAMPLES = [SAMPLES / sample.file_name for sample in OPENED if sample.format.dump_type in LARGE]
 GIVEN = [pytest.param(path, id=path.name) for path in given_dumps(*LARGE)]

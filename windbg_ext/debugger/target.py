@@ -10,7 +10,7 @@ import pykd
 
 from windbg_ext.debugger.session import command, has_kernel_types
 from windbg_ext.errors import DumpError
-from windbg_ext.kernel import BugCheck, Machine, SessionFacts, SessionTarget
+from windbg_ext.kernel import BugCheck, LastException, Machine, SessionFacts, SessionTarget
 
 if TYPE_CHECKING:
     from windbg_ext.kernel import Target
@@ -30,6 +30,9 @@ REGISTERS = {
 """The debugger's name of a register: that in CONTEXT."""
 
 BASES = re.compile(r"Kernel base = 0x(?P<base>[0-9a-f`]+) PsLoadedModuleList = 0x(?P<list>[0-9a-f`]+)")
+EXCEPTION = re.compile(r"^ *(Exception\w+): ([0-9a-f`]+)", re.MULTILINE)
+SECONDS_1601_TO_1970 = 11_644_473_600
+TICKS_PER_SECOND = 10_000_000
 SYMBOL = "nt!KdDebuggerDataBlock"
 MACHINES = {"AMD64": Machine.AMD64, "I386": Machine.I386, "ARM64": Machine.ARM64}
 
@@ -79,6 +82,9 @@ def _facts() -> SessionFacts:
         number_processors=pykd.getNumberThreads(),  # in a kernel session each processor is a thread
         bug_check=_bug_check(),
         registers={context: pykd.reg(name) for name, context in REGISTERS.items()},
+        exception=_last_exception(),
+        system_time=(pykd.currentTime() + SECONDS_1601_TO_1970) * TICKS_PER_SECOND,
+        system_up_time=pykd.systemUptime() * TICKS_PER_SECOND,
     )
 
 
@@ -102,6 +108,12 @@ def _bug_check() -> BugCheck:
     except pykd.DbgException:  # a live machine that has not crashed
         return BugCheck(0, (0, 0, 0, 0))
     return BugCheck(code, tuple(parameters))
+
+
+def _last_exception() -> LastException:
+    record = dict(EXCEPTION.findall(command(".exr -1")))
+    address = _number(record.get("ExceptionAddress", "0"))
+    return LastException(_number(record.get("ExceptionCode", "0")), _number(record.get("ExceptionFlags", "0")), address)
 
 
 def _symbol_address() -> int | None:

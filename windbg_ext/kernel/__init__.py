@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import BugCheck
-    from windbg_ext.kernel.session import SessionFacts, SessionTarget
+    from windbg_ext.kernel.session import LastException, SessionFacts, SessionTarget
     from windbg_ext.kernel.target import DumpTarget, Kernel, Target, read_kernel
     from windbg_ext.structs.header import Machine
 
-__all__ = ["BugCheck", "DumpTarget", "Kernel", "Machine", "SessionFacts", "SessionTarget", "Target", "read_kernel"]
+__all__ = [
+    "BugCheck",
+    "DumpTarget",
+    "Kernel",
+    "LastException",
+    "Machine",
+    "SessionFacts",
+    "SessionTarget",
+    "Target",
+    "read_kernel",
+]
 
 _HOMES = {
     "BugCheck": "windbg_ext.dump.header",
+    "LastException": "windbg_ext.kernel.session",
     "Machine": "windbg_ext.structs.header",
     "SessionFacts": "windbg_ext.kernel.session",
     "SessionTarget": "windbg_ext.kernel.session",

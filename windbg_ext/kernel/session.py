@@ -11,7 +11,15 @@ from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.memory.x64 import X64Memory
 from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_WITHOUT_FLOATS
-from windbg_ext.structs.header import DUMP_HEADER64, FILL, SIGNATURE, VALID_DUMP_64, DumpType, Machine
+from windbg_ext.structs.header import (
+    DUMP_HEADER64,
+    EXCEPTION_RECORD64,
+    FILL,
+    SIGNATURE,
+    VALID_DUMP_64,
+    DumpType,
+    Machine,
+)
 from windbg_ext.structs.kernel import KUSER_SHARED_DATA, SHARED_USER_DATA
 
 if TYPE_CHECKING:
@@ -35,11 +43,21 @@ Measured: the header of a dump has these registers, while the debugger shows tho
 
 
 @dataclass(frozen=True)
+class LastException:
+    """An exception: its code, its flags, and the address of the instruction."""
+
+    code: int
+    flags: int
+    address: int
+
+
+@dataclass(frozen=True)
 class SessionFacts:
     """What a debugger knows of the machine that it has stopped.
 
     kd_debugger_data_block: None where it has to be searched; registers: those of the current processor by their names
-    in CONTEXT (Rax, SegCs, EFlags, Dr7 ...).
+    in CONTEXT (Rax, SegCs, EFlags, Dr7 ...); exception: what made the debugger stop; system_time: 100 ns since 1601,
+    UTC; system_up_time: 100 ns.
     """
 
     machine: Machine
@@ -51,6 +69,9 @@ class SessionFacts:
     number_processors: int
     bug_check: BugCheck
     registers: Mapping[str, int]
+    exception: LastException
+    system_time: int
+    system_up_time: int
 
 
 class SessionTarget:
@@ -103,10 +124,11 @@ def _header(facts: SessionFacts, memory: VirtualMemory | None) -> DumpHeader:
         KdDebuggerDataBlock=facts.kd_debugger_data_block or 0,
         DumpType=int(DumpType.FULL),
         ContextRecord=_context(facts, memory).ljust(len(blank.raw("ContextRecord")), b"\0"),
-        Exception=bytes(len(blank.raw("Exception"))),
+        Exception=_exception(facts.exception),
         Comment=bytes(len(blank.raw("Comment"))),
-        **_shared_data(memory),
-    )
+        SystemTime=facts.system_time,
+        SystemUpTime=facts.system_up_time,
+    ).replace(**_shared_data(memory))
     return parse_header(record)
 
 
@@ -119,8 +141,15 @@ def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
     return CONTEXT64.blank(ContextFlags=CONTEXT_WITHOUT_FLOATS, **facts.registers).build()
 
 
+def _exception(exception: LastException) -> bytes:
+    record = EXCEPTION_RECORD64.blank(
+        ExceptionCode=exception.code, ExceptionFlags=exception.flags, ExceptionAddress=exception.address
+    )
+    return record.build()
+
+
 def _shared_data(memory: VirtualMemory | None) -> dict[str, int]:
-    """Give the times and what edition of Windows this is, as the kernel shows them to every process."""
+    """Give the exact times and what edition of Windows this is, as the kernel shows them to every process."""
     if memory is None:
         return {}
     try:

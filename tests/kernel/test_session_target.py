@@ -1,0 +1,124 @@
+"""The machine behind a session against the machine behind its file: facts from the builder, pages from the dump."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from samples.builder import SAMPLES, Sample
+from windbg_ext.cli import minify as minify_command
+from windbg_ext.cli.console import Terminal
+from windbg_ext.commands.minify import minify, minify_target
+from windbg_ext.dump import open_dump
+from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.kernel import BugCheck, LastException, Machine, SessionFacts, SessionTarget
+from windbg_ext.memory import PhysicalMemory
+from windbg_ext.structs.amd64 import CONTEXT64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.dump import Dump
+
+FOLDER = Path(__file__).parents[2] / "samples"
+LARGE = [sample for sample in SAMPLES if sample.file_name != "small.dmp"]
+HEADER = 0x2000
+SECONDS_2024 = 13_350_000_000
+BREAKPOINT_EXCEPTION = LastException(0x80000003, 1, 0xFFFFF80512401100)
+
+
+@pytest.fixture(params=LARGE, ids=lambda sample: sample.name)
+def sample(request: pytest.FixtureRequest) -> Sample:
+    chosen: Sample = request.param
+    return chosen
+
+
+@pytest.fixture
+def dump(sample: Sample) -> Iterator[Dump]:
+    with open_dump(FOLDER / sample.file_name) as opened:
+        yield opened
+
+
+def facts_of(dump: Dump) -> SessionFacts:
+    """What a debugger tells of the machine; its registers are those of the processor, as the header has them."""
+    header = dump.header
+    context = CONTEXT64.parse(header.record.raw("ContextRecord"))
+    names = ("Rax", "Rcx", "Rdx", "Rbx", "Rsp", "Rbp", "Rsi", "Rdi", *(f"R{n}" for n in range(8, 16)), "Rip", "SegCs")
+    assert header.ps_loaded_module_list is not None
+    return SessionFacts(
+        machine=Machine.AMD64,
+        build=header.minor_version,
+        free_build=True,
+        directory_table_base=header.directory_table_base,
+        ps_loaded_module_list=header.ps_loaded_module_list,
+        kd_debugger_data_block=header.kd_debugger_data_block,
+        number_processors=header.number_processors,
+        bug_check=header.bug_check,
+        registers={name: context.number(name) for name in names},
+        exception=BREAKPOINT_EXCEPTION,
+        system_time=SECONDS_2024 * 10_000_000,
+        system_up_time=3600 * 10_000_000,
+    )
+
+
+def pages_of(dump: Dump) -> PhysicalMemory:
+    assert dump.pages is not None
+    return PhysicalMemory(dump.file, dump.pages)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["KDBG known", "KDBG searched"])
+def test_a_session_gives_the_memory_and_the_parts_that_the_file_gives_but_for_secondary_data(
+    known: bool, sample: Sample, dump: Dump, tmp_path: Path
+) -> None:
+    facts = facts_of(dump)
+    facts = facts if known else replace(facts, kd_debugger_data_block=None)
+    made = minify_target(SessionTarget(facts, pages_of(dump)), tmp_path / "session.dmp", source=None)
+    expected = minify(FOLDER / sample.file_name, tmp_path / "file.dmp")
+    assert made.source is None
+    assert made.parts == tuple(part for part in expected.parts if part.part != "secondary data")
+    assert (made.left_out, made.processors, made.modules) == (expected.left_out, expected.processors, expected.modules)
+    written = (tmp_path / "session.dmp").read_bytes()
+    assert written[HEADER:] == (tmp_path / "file.dmp").read_bytes()[HEADER : len(written)]
+
+
+def test_the_header_says_what_the_debugger_said(dump: Dump, tmp_path: Path) -> None:
+    facts = replace(facts_of(dump), bug_check=BugCheck(0xE2, (1, 2, 3, 4)))
+    minify_target(SessionTarget(facts, pages_of(dump)), tmp_path / "session.dmp", source=None)
+    with open_dump(tmp_path / "session.dmp") as made:
+        header = made.header
+    assert (header.machine, header.minor_version) == (Machine.AMD64, facts.build)
+    assert header.bug_check == BugCheck(0xE2, (1, 2, 3, 4))
+    assert header.number_processors == facts.number_processors
+    assert header.directory_table_base == facts.directory_table_base
+    assert header.comment is None
+    exception = header.record.raw("Exception")
+    assert int.from_bytes(exception[:4], "little") == BREAKPOINT_EXCEPTION.code
+    assert int.from_bytes(exception[0x10:0x18], "little") == BREAKPOINT_EXCEPTION.address
+
+
+def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump) -> None:
+    target = SessionTarget(facts_of(dump), pages_of(dump))
+    try:
+        shared = target.memory.read(0xFFFFF78000000000, 0x20)
+    except Exception:
+        assert target.header.system_time == SECONDS_2024 * 10_000_000
+    else:
+        assert target.header.system_time == (int.from_bytes(shared[0x14:0x1C], "little") or None)
+
+
+def test_machines_other_than_x64_are_refused(dump: Dump) -> None:
+    with pytest.raises(DumpError, match="MachineImageType"):
+        SessionTarget(replace(facts_of(dump), machine=Machine.ARM64), pages_of(dump))
+
+
+def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump) -> None:
+    target = SessionTarget(facts_of(dump), pages_of(dump))
+    options = Namespace(
+        source=target, destination=None, unique=False, overwrite=False, size=None, comment=None, salvage=False
+    )
+    with pytest.raises(UsageError, match="name the file to write"):
+        minify_command.run(options, Terminal())
