@@ -114,7 +114,9 @@ def test_a_file_that_may_not_be_read_is_refused_with_the_reason(tmp_path: Path) 
         if not os.geteuid():
             os.seteuid(65534)
 
-    assert "denied" in refusal_of(run_changed(with_less_rights, "dumpkind", path))
+    line = refusal_of(run_changed(with_less_rights, "dumpkind", path))
+    assert "denied" in line
+    assert line.endswith("; run as administrator, or get the right to read it")
 
 
 def test_a_cut_file_has_status_1_and_says_what_is_missing(tmp_path: Path) -> None:

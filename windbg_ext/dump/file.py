@@ -46,7 +46,8 @@ class PlainFile:
         except IsADirectoryError:
             raise DumpError("file", "is a folder", "name the dump in it", str(path)) from None
         except OSError as error:
-            raise DumpError("file", f"cannot be opened ({error.strerror})", path=str(path)) from None
+            advice = "run as administrator, or get the right to read it" if isinstance(error, PermissionError) else ""
+            raise DumpError("file", f"cannot be opened ({error.strerror})", advice, str(path)) from None
         self.seek, self.read, self.close = file.seek, file.read, file.close
 
 

@@ -1,0 +1,103 @@
+"""Packed files: what is read of them, where their content ends, and the bound on unpacking."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import zlib
+from random import Random
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+
+from windbg_ext.dump.file import DumpFile
+from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, open_packed
+from windbg_ext.errors import DumpError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTENT = Random(1).randbytes(3 << 20)
+both_kinds = pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
+
+
+@both_kinds
+def test_any_part_can_be_read_in_any_order(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(pack(CONTENT))
+    with DumpFile(path) as file:
+        packed = open_packed(file)
+        assert packed is not None
+        content = DumpFile(path, packed)
+        for offset, length in ((0, 8), (2 << 20, 100), (5, 3000), (len(CONTENT) - 3, 10), (len(CONTENT), 1)):
+            assert content.read(offset, length) == CONTENT[offset : offset + length]
+
+
+@both_kinds
+def test_no_more_is_unpacked_than_is_asked_for(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(pack(CONTENT))
+    with DumpFile(path) as file:
+        packed = open_packed(file)
+        assert packed is not None
+        assert len(DumpFile(path, packed).read(0, 0x2000)) == 0x2000
+        assert file.bytes_read < 100_000
+
+
+def test_the_index_of_an_xz_file_tells_the_length_and_a_gzip_file_only_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    for packed, known in (
+        (lzma.compress(CONTENT), len(CONTENT)),
+        (lzma.compress(CONTENT) + bytes(8) + lzma.compress(b"more"), len(CONTENT) + 4),
+        (lzma.compress(CONTENT) + b"????", UNKNOWN_SIZE),
+        (gzip.compress(CONTENT), UNKNOWN_SIZE),
+    ):
+        path.write_bytes(packed)
+        with DumpFile(path) as file:
+            content = open_packed(file)
+            assert content is not None
+            assert content.size == known
+
+
+def test_the_end_of_a_gzip_file_is_found_by_unpacking(tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:]))
+    with DumpFile(path) as file:
+        content = open_packed(file)
+        assert content is not None
+        content.find_end()
+        assert content.size == len(CONTENT)
+
+
+def test_what_lies_behind_the_bound_is_refused_and_not_unpacked(tmp_path: Path) -> None:
+    packer = zlib.compressobj(wbits=31)
+    path = tmp_path / "bomb.gz"
+    with path.open("wb") as out:
+        for _ in range(MOST_UNPACKED * 4 >> 20):
+            out.write(packer.compress(bytes(1 << 20)))
+        out.write(packer.flush())
+    with DumpFile(path) as file:
+        content = open_packed(file)
+        assert content is not None
+        with pytest.raises(DumpError, match="unpack the file first"):
+            DumpFile(path, content).read(MOST_UNPACKED, 1)
+        content.find_end()
+        assert content.size == UNKNOWN_SIZE
+
+
+@both_kinds
+def test_a_packed_file_that_ends_too_early_is_a_dump_error(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(pack(CONTENT)[:-500])
+    with DumpFile(path) as file:
+        content = open_packed(file)
+        assert content is not None
+        with pytest.raises(DumpError, match="it ends too early"):
+            content.find_end()
+
+
+def test_any_other_file_is_not_packed(tmp_path: Path) -> None:
+    path = tmp_path / "plain"
+    path.write_bytes(b"PAGEDU64")
+    with DumpFile(path) as file:
+        assert open_packed(file) is None
