@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
@@ -12,8 +14,6 @@ from samples.builder import SAMPLES, build
 from windbg_ext.errors import DumpError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from debugger.conftest import StandIn
 
 
@@ -125,3 +125,20 @@ def test_a_report_of_any_length_is_shown_to_its_end(text: str, pykd: StandIn) ->
     DebuggerConsole().write(text)
     markup = "".join(shown for shown, _ in pykd.shown)
     assert html.unescape(re.sub(r"<[^>]*>", "", markup)) == text + "\n"
+
+
+def test_the_script_leaves_the_path_of_a_shared_interpreter_without_its_own_folder(
+    pykd: StandIn, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import windbg_ext.debugger
+
+    folder = Path(windbg_ext.debugger.__file__).parent
+    others = ["", "site-packages", *(entry for entry in sys.path if entry != str(folder.parents[1]))]
+    for path in ([str(folder), *others], others):  # pykd puts the script's folder in front
+        monkeypatch.setattr(sys, "path", list(path))
+        monkeypatch.setattr(sys, "argv", [str(folder / "bang.py")])
+        exec(compile((folder / "bang.py").read_text(), "bang.py", "exec"), {"__name__": "__main__"})
+        assert str(folder) not in sys.path
+        assert sys.path.count(str(folder.parents[1])) == 1
+        assert set(others) <= set(sys.path)
+    assert "is not one of" in pykd.shown[0][0]  # it ran, without arguments

@@ -121,3 +121,13 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     error = capsys.readouterr().err
     assert error.startswith("windbg-ext: ")
     assert len(error.splitlines()) == 1
+
+
+def test_a_folder_with_blanks_is_quoted_within_the_quotes_of_a_command_line(
+    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "with blanks"
+    assert main(["windbg-setup", "--folder", str(folder)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "-z MEMORY.DMP" in line]
+    assert line.count('\\"') == 2
+    assert line.endswith('batch.wds\\" minify small.dmp"')

@@ -65,6 +65,9 @@ def _advice(folder: str, bits: int) -> Iterator[str]:
         return str(PureWindowsPath(folder, name))
 
     load = f"$$><{path('load.wds')}"
+    batch = path("batch.wds")
+    if " " in batch:  # within the quotes of -c
+        batch = f'\\"{batch}\\"'
     yield f"The scripts are in {folder}. This Python is {bits}-bit: so must be the debugger."
     yield ""
     yield "In WinDbg, kd or cdb:"
@@ -72,7 +75,7 @@ def _advice(folder: str, bits: int) -> Iterator[str]:
     yield "At every start, in the shortcut:"
     yield f'  windbg -c "{load}"'
     yield "Convert a dump and quit:"
-    yield f'  kd -z MEMORY.DMP -c "$$>a<{path("batch.wds")} minify small.dmp"'
+    yield f'  kd -z MEMORY.DMP -c "$$>a<{batch} minify small.dmp"'
     yield "As a menu:"
     yield f"  .cmdtree {path('menu.txt')}"
     yield "Where WinDbg has a JavaScript provider, as extension commands, or a whole triage at once:"

@@ -6,7 +6,12 @@ windbg-setup writes the aliases that lead here; see `windbg_ext.debugger.entry`.
 import sys
 from pathlib import Path
 
-sys.path[:1] = [str(Path(sys.argv[0]).parents[2])]  # instead of the script's own folder; __file__ is not set here
+HERE = Path(sys.argv[0]).parent  # __file__ is not set here
+
+# The interpreter may be shared with other scripts (`!py -g`): our modules should not stand in the way of theirs.
+sys.path[:] = [folder for folder in sys.path if Path(folder) != HERE]
+if str(HERE.parents[1]) not in sys.path:
+    sys.path.insert(0, str(HERE.parents[1]))
 
 from windbg_ext.debugger.entry import main  # noqa: E402 - only now can it be found
 
