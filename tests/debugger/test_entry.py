@@ -84,6 +84,33 @@ def test_a_fault_of_ours_leaves_its_traceback_in_the_log(
     assert "ZeroDivisionError: division by zero" in log.read_text()
 
 
+def test_a_log_that_cannot_be_written_is_told_in_the_same_line(
+    pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from windbg_ext.cli import minify
+
+    monkeypatch.setattr(minify, "run", lambda *_: 1 / 0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    shown = run(pykd, "minify")
+    assert "internal error (ZeroDivisionError)" in shown
+    assert "cannot be written" in shown
+    assert "\n" not in shown
+
+
+def test_an_installation_that_is_not_whole_is_one_line(
+    pykd: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import windbg_ext.debugger
+
+    script = Path(windbg_ext.debugger.__file__).with_name("bang.py")
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setitem(sys.modules, "windbg_ext.debugger.entry", None)  # as if it could not be imported
+    exec(compile(script.read_text(), "bang.py", "exec"), {"__name__": "__main__"})
+    said = capsys.readouterr().out
+    assert said.startswith("windbg-ext: ")
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize("words", [(), ("nonsense",)])
 def test_a_command_that_there_is_not_is_told(words: tuple[str, ...], pykd: StandIn, dump: Path) -> None:
     assert re.fullmatch(r"windbg-ext: '(nonsense)?' is not one of [a-z, ]+: load the aliases .*", run(pykd, *words))

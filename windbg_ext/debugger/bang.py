@@ -13,6 +13,9 @@ sys.path[:] = [folder for folder in sys.path if Path(folder) != HERE]
 if str(HERE.parents[1]) not in sys.path:
     sys.path.insert(0, str(HERE.parents[1]))
 
-from windbg_ext.debugger.entry import main  # noqa: E402 - only now can it be found
-
-main()
+try:
+    from windbg_ext.debugger.entry import main
+except ImportError as error:
+    print(f"windbg-ext: {str(error)!a}: the installation is not whole, run pip install windbg-ext again")
+else:
+    main()

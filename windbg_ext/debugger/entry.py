@@ -83,9 +83,12 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
     return status
 
 
-def _log(error: Exception) -> Path:
+def _log(error: Exception) -> str:
     """Write down where an error came from; gives the file."""
     path = Path(tempfile.gettempdir(), LOG)
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
-        log.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    return path
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    except OSError as refused:
+        return f"what you did: {path} cannot be written ({refused.strerror})"
+    return str(path)
