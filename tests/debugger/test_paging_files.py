@@ -116,8 +116,9 @@ def test_the_session_fills_in_what_the_user_did_not_say(symbols: StandIn) -> Non
     from windbg_ext.debugger.paging_files import add_session_facts
 
     asked = options(source="open.dmp")
-    add_session_facts(asked, "open.dmp")
+    typed = add_session_facts(asked, "open.dmp")
     assert asked.pagefile == [("C:", 16 * GB, 48 * GB), ("D:", GB, 2 * GB)]
+    assert typed == [f"/pagefile C:={16 * GB}..{48 * GB}", f"/pagefile D:={GB}..{2 * GB}"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_what_the_user_said_stays(said: dict[str, object], symbols: StandIn) -> 
 
     asked = options(**{"source": "open.dmp", **said})
     before = asked.pagefile
-    add_session_facts(asked, "open.dmp")
+    assert add_session_facts(asked, "open.dmp") == []
     assert asked.pagefile == before
 
 
@@ -138,5 +139,6 @@ def test_a_live_machine_tells_its_ram(symbols: StandIn) -> None:
     api: Any = symbols
     api.loadDWords = lambda address, count: [4 * PAGES_OF_GB][:count] if address == 0xFFFFF780000002E8 else []
     asked = options(source=object())
-    add_session_facts(asked, None)
+    typed = add_session_facts(asked, None)
     assert (asked.source, asked.ram) == (None, 4 * GB)
+    assert typed[0] == f"/ram {4 * GB}"

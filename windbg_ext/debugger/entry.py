@@ -75,10 +75,12 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
         return DONE
     open_dump = dump_path()
     options = parser.parse(given, open_dump, session_target)
-    if commands[name] is pagefilefit:
-        add_session_facts(options, open_dump)
+    as_json = getattr(options, "json", False)
+    typed = add_session_facts(options, open_dump) if commands[name] is pagefilefit else []
+    if typed and not as_json:
+        console.write(f"Taken from this session: {' '.join(typed)}\n")
     status = int(commands[name].run(options, console))
-    if not getattr(options, "json", False):
+    if not as_json:
         console.suggest(command for command in NEXT.get(name, ()) if command.lstrip("!") in commands or " " in command)
     return status
 

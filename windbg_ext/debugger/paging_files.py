@@ -52,16 +52,26 @@ class Options(Protocol):
     dedicated: int | None
 
 
-def add_session_facts(options: Options, open_dump: str | None) -> None:
-    """Put what the session knows of RAM and paging files where the user named neither a machine nor a figure of it."""
+def add_session_facts(options: Options, open_dump: str | None) -> list[str]:
+    """Put what the session knows of RAM and paging files where the user named neither a machine nor a figure of it.
+
+    Gives the options that the user could have typed instead.
+    """
     if options.source != open_dump and isinstance(options.source, str):
-        return  # another dump than the one that is open
+        return []  # another dump than the one that is open
+    typed = []
     if not isinstance(options.source, str):
         options.source = None
-        options.ram = options.ram or _physical_memory()
+        if options.ram is None:
+            options.ram = _physical_memory()
+            typed += [] if options.ram is None else [f"/ram {options.ram}"]
     settings = (options.pagefile, options.system_hive, options.this_machine, options.system_managed, options.dedicated)
     if not any(settings):
-        options.pagefile = [(file.drive, file.size, file.maximum) for file in paging_files()] or None
+        files = paging_files()
+        options.pagefile = [(file.drive, file.size, file.maximum) for file in files] or None
+        drives = [f"{file.drive}=" if file.drive else "" for file in files]
+        typed += [f"/pagefile {drive}{file.size}..{file.maximum}" for drive, file in zip(drives, files)]
+    return typed
 
 
 def paging_files() -> list[SessionPagingFile]:
