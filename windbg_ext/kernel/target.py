@@ -25,6 +25,7 @@ from windbg_ext.memory.blocks import BlockMemory
 from windbg_ext.memory.kernel_pages import KernelPages, count_kernel_pages
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.x64 import X64Memory
+from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,9 @@ class DumpTarget:
         if dump.small is not None:
             return _block_memory(dump, dump.small)
         if self._physical is None:
+            if header.dump_type is DumpType.SUMMARY:
+                why = "2, an old kernel summary dump: where its pages lie in 64-bit dumps is documented nowhere"
+                raise DumpError("DumpType", why, "open it in WinDbg and write a small dump with .dump /m")
             raise DumpError("DumpType", f"{header.dump_type:d} holds no memory", "name a dump that does")
         memory = crash_memory(self._physical, header)
         self._levels = memory.levels

@@ -97,15 +97,19 @@ def minify_target(
         path = "" if source is None else str(source)
         raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is", path)
     follow = progress or no_progress
-    made = assemble(
-        target,
-        read_kernel(target),
-        secondary_size=target.secondary_size,
-        size=size,
-        comment=comment,
-        salvage=salvage,
-        progress=follow,
-    )
+    try:
+        made = assemble(
+            target,
+            read_kernel(target),
+            secondary_size=target.secondary_size,
+            size=size,
+            comment=comment,
+            salvage=salvage,
+            progress=follow,
+        )
+    except DumpError as error:  # perhaps because the source itself is not whole
+        error.why = "; ".join((error.why, *(why for _, why in target.losses())))
+        raise
     with replace_file(destination, source, overwrite=overwrite) as out:
         pieces = target.secondary_data() if made.with_secondary else ()
         length = write_small_dump(made.dump, _followed(pieces, target.secondary_size, follow), out)
