@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from command_line import contents, run
+from command_line import contents, refusal, run
 from limits import limited
 from small_dump_file import SmallDumpFile
 
@@ -142,3 +142,16 @@ def test_what_never_ends_is_left_out_in_bounded_time_memory_and_disk(
     assert small.bytes_at(small.u32(0x2008), 4) == b"TRGD"
     assert len(small.data) <= (4 * MIB if "--size" in options else 96 * MIB)
     assert set(contents(tmp_path)) == {"MEMORY.DMP", "small.dmp"}
+
+
+def test_the_search_for_the_debugger_data_block_ends_whatever_size_the_kernel_claims(tmp_path: Path) -> None:
+    def lie(crashed: CrashedMachine) -> None:
+        map_region(crashed, b"no debugger data block")
+        entry = crashed.loaded_modules[crashed.machine.kernel.name]
+        crashed.write_u64(entry + 0x30, REGION)
+        crashed.write(entry + 0x40, struct.pack("<I", 0xFFFFFFFF))
+
+    (tmp_path / "MEMORY.DMP").write_bytes(build(KERNEL, lie, {"KdDebuggerDataBlock": 0}))
+    with limited():
+        line = refusal(tmp_path, tmp_path / "MEMORY.DMP", tmp_path / "small.dmp")
+    assert "KdDebuggerDataBlock" in line
