@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 SIGNATURES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz"}
 MOST_UNPACKED = 64 << 20
 """Bytes: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
+MOST_PACKED = 2 * MOST_UNPACKED
+"""Bytes that are read for them: a file may hold any number of packed streams with nothing in them."""
+MOST_STREAMS = 100_000
+"""One behind the other in a file; bgzip makes one for each 64 KB."""
 MOST_MEMORY = 256 << 20
 """Bytes that xz may take for itself; its highest preset takes 65 MiB."""
 PIECE = 1 << 20
@@ -59,6 +63,7 @@ class PackedStream:
         self._rest = b""
         self._unpacked = bytearray()
         self._ended = False
+        self._streams = 0
         self._unpacker = self._new_unpacker()
 
     def seek(self, offset: int) -> None:
@@ -111,27 +116,35 @@ class PackedStream:
         self._rest = getattr(self._unpacker, "unconsumed_tail", b"")  # lzma keeps what it was given
 
     def _refill(self) -> bool:
+        if self._packed_at > MOST_PACKED:
+            raise OSError("it unpacks to less than half of its length")
         self._rest = self._file.read(self._packed_at, PIECE // 16)
         self._packed_at += len(self._rest)
         return bool(self._rest)
 
     def _new_unpacker(self) -> Unpacker:
+        self._streams += 1
+        if self._streams > MOST_STREAMS:
+            raise OSError(f"it has more than {MOST_STREAMS:,} packed streams")
         if self.kind == "xz":
             return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY)
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
 
 XZ_FOOTER = 12
-MOST_RECORDS = 1 << 20
+LARGEST_PADDING = 1 << 16
+MOST_XZ_STREAMS = 1000
+"""Whose indexes are added up."""
 
 
 def _xz_size(file: DumpFile) -> int | None:
     """Add up what the indexes at the ends of the xz streams say; None where they do not fit together."""
     end, total = file.size, 0
-    while end:
-        if file.read(max(0, end - 4), 4) == bytes(4):  # padding between streams
-            end -= 4
-            continue
+    for _ in range(MOST_XZ_STREAMS):
+        if not end:
+            return total
+        padded = file.read(max(0, end - LARGEST_PADDING), min(end, LARGEST_PADDING))  # zeros between streams
+        end -= len(padded) - len(padded.rstrip(b"\0"))
         footer = file.read(max(0, end - XZ_FOOTER), XZ_FOOTER)
         if len(footer) < XZ_FOOTER or not footer.endswith(b"YZ"):
             return None
@@ -143,8 +156,8 @@ def _xz_size(file: DumpFile) -> int | None:
         total += sizes[1]
         end = index_at - sizes[0] - XZ_FOOTER  # the stream's header is as long as its footer
         if end < 0:
-            return None
-    return total
+            break
+    return None
 
 
 def _xz_index(index: bytes) -> tuple[int, int] | None:

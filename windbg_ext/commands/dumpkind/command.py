@@ -76,6 +76,7 @@ class _Reader:
         self.layout = header_layout(file)
         self.record = _read_header(file, self.layout)
         self.header_cut = file.size < self.layout.size
+        self._end_sought = False
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.header: DumpHeader | None = None
@@ -114,6 +115,7 @@ class _Reader:
 
         layout = TRIAGE_DUMP64 if self.layout is DUMP_HEADER64 else TRIAGE_DUMP32
         self.triage = layout.parse(self.file.read_field(layout.name, self.layout.size, layout.size))
+        self._find_size(self.triage.number("SizeOfDump"))
         if layout is TRIAGE_DUMP32 or self.header is None:
             self.notes.append("a small dump of 32-bit Windows: its modules and its stack are not looked at")
             return
@@ -123,9 +125,14 @@ class _Reader:
             self._complain(error)
 
     def _find_size(self, end: int) -> None:
-        """Unpack to the end to learn its length, where that is within bounds."""
-        if self.packed is not None and end <= MOST_UNPACKED:
+        """Unpack to the end to learn its length, where that is within bounds. Damage on the way is told once."""
+        if self.packed is None or end > MOST_UNPACKED or self._end_sought:
+            return
+        self._end_sought = True
+        try:
             self.packed.find_end()
+        except DumpError as error:
+            self._complain(error)
 
     @property
     def _size_known(self) -> bool:
