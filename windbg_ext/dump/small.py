@@ -218,7 +218,14 @@ def read_drivers(file: DumpFile, parts: SmallDumpParts) -> tuple[Driver, ...]:
     entries = [DUMP_DRIVER_ENTRY64.parse(data[at : at + size]) for at in range(0, len(data), size)]
     start, length = parts.triage.number("StringPoolOffset"), parts.triage.number("StringPoolSize")
     pool = file.read_field("StringPool", start, length) if start + length <= file.size and length <= MAX_POOL else b""
-    return tuple(Driver(_name(file, start, pool, entry.number("DriverNameOffset")), entry) for entry in entries)
+    drivers, room = [], file.size
+    for entry in entries:
+        name = _name(file, start, pool, entry.number("DriverNameOffset"))
+        room -= 2 * len(name)
+        if room < 0:
+            raise DumpError("DUMP_STRING", "the names are together longer than the file", DAMAGED)
+        drivers.append(Driver(name, entry))
+    return tuple(drivers)
 
 
 def _name(file: DumpFile, start: int, pool: bytes, offset: int) -> str:
