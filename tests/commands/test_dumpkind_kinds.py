@@ -79,6 +79,13 @@ def test_a_report_says_what_the_machine_was_built_with(sample: Sample) -> None:
     )
 
 
+def test_a_dump_type_that_was_never_set_is_told_as_that() -> None:
+    report = look_at(KERNEL, DumpType=FILL)
+    assert (report.kind, report.dump_type) == ("none", None)
+    assert report.problems == ("DumpType: was never set, so what follows the header cannot be told",)
+    assert report.bug_check is not None
+
+
 def test_kernel_and_automatic_are_the_same_file_and_said_to_be() -> None:
     assert any(item.field == "kernel or automatic" and "7 automatic" in item.means for item in look_at(KERNEL).evidence)
 

@@ -91,10 +91,13 @@ class _Reader:
 
     def _read_body(self) -> None:
         """Find the pages or the parts behind the header, and the secondary data behind those."""
+        if self.header_cut:
+            return
+        if number_of(self.record, "DumpType") is None:
+            self.problems.append("DumpType: was never set, so what follows the header cannot be told")
+            return
         try:
             self.header = parse_header(self.record)
-            if self.header_cut:
-                return
             self.pages = read_page_source(self.file, self.header)
             if self.header.dump_type is DumpType.TRIAGE:
                 self._read_small()
@@ -106,8 +109,7 @@ class _Reader:
             self._find_size(end)
             self.secondary = read_secondary_data(self.file, end) if end else None
         except DumpError as error:
-            if not self.header_cut:
-                self._complain(error)
+            self._complain(error)
 
     def _read_small(self) -> None:
         from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
@@ -200,10 +202,7 @@ class _Reader:
 
     def _cut(self, whole: Whole) -> tuple[list[str], str]:
         if kind_of(self.record) == NONE and not self.header_cut:
-            value = number_of(self.record, "DumpType")
-            if value is None:
-                self.problems.append("DumpType: was never set, so what follows the header cannot be told")
-            return [], "the header is damaged" if value is not None else "the writer did not finish: get the dump again"
+            return [], "the header is damaged, or the writer did not finish it: get the dump again"
         if not whole.missing:
             if has(self.record, Attributes.INSUFFICIENT_DUMPFILE_SIZE):
                 return [], "enlarge the paging file: windbg-ext pagefilefit tells how large it has to be"
