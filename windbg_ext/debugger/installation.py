@@ -24,7 +24,9 @@ from windbg_ext.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+PACKAGE = Path(__file__).parents[1]
+SCRIPTS = next(path for path in (PACKAGE / "scripts", PACKAGE.with_name("scripts")) if path.is_dir())
+"""The templates: inside the package where it is installed, beside it in a checkout."""
 BANG = Path(__file__).with_name("bang.py")
 FILES = (
     *("load.wds", "run.wds", "unload.wds", "batch.wds", "menu.txt", "windbg-ext.js", "triage.js"),
