@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -24,17 +25,38 @@ COMMANDS = (dumpkind, minify, pagefilefit)
 """What the command line and the debugger both have."""
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Finds the width of the terminal as argparse does, but without shutil, which it would import for every option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_terminal_width() - 2)
+
+
+def _terminal_width() -> int:
+    try:
+        return int(os.environ["COLUMNS"]) or 80
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]  # None: see below
+    except (AttributeError, ValueError, OSError):  # no standard output, a closed one, no terminal
+        return 80
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="windbg-ext",
+        formatter_class=HelpFormatter,
         description="Small memory dumps out of large Windows kernel crash dumps.",
         epilog="Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 a file cannot be read or written.",
     )
     parser.add_argument("--version", action="version", version=f"windbg-ext {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (*COMMANDS, windbg_setup):
-        sub = commands.add_parser(command.NAME, help=command.SUMMARY, description=command.DESCRIPTION)
+        sub = commands.add_parser(
+            command.NAME, help=command.SUMMARY, description=command.DESCRIPTION, formatter_class=HelpFormatter
+        )
         command.add_options(sub)
         sub.set_defaults(run=command.run)
     return parser

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from windbg_ext.commands.dumpkind import DumpReport, Suspect
-    from windbg_ext.commands.dumpkind.report import Details, MemoryMap
+    from windbg_ext.commands.dumpkind.details import Details, MemoryMap
 
 KINDS = {
     "complete": "complete memory dump",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.dumpkind import details as more
 from windbg_ext.commands.dumpkind.crash import Crash, read_crash, suspects_of
 from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, kind_of, small_marks
-from windbg_ext.commands.dumpkind.report import NONE, BugCheckFound, Details, DumpReport, Evidence, Whole
+from windbg_ext.commands.dumpkind.report import NONE, BugCheckFound, DumpReport, Evidence, Whole
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
 from windbg_ext.dump.dump import Dump
 from windbg_ext.dump.file import DumpFile
@@ -24,6 +23,7 @@ from windbg_ext.structs.windows_versions import windows_name
 if TYPE_CHECKING:
     import os
 
+    from windbg_ext.commands.dumpkind.details import Details
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.packed import PackedStream
     from windbg_ext.dump.pages import RunPages
@@ -252,9 +252,11 @@ class _Reader:
         return found
 
     def _details(self, crash: Crash | None) -> Details:
+        from windbg_ext.commands.dumpkind import details as more  # not for those to wait for who do not ask for it
+
         blocks = self.small.data_blocks if self.small else ()
         runs = self.header.physical_memory if self.header else None
-        return Details(
+        return more.Details(
             header_fields=tuple(more.header_fields(self.record)),
             memory_map=more.memory_map(self.pages, runs) if self.pages is not None else None,
             secondary=tuple(more.secondary_blobs(self.secondary)),

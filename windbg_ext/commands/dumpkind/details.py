@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.commands.dumpkind.report import MemoryMap
 from windbg_ext.dump.header import number_of
 from windbg_ext.structs.header import FILL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from windbg_ext.commands.dumpkind.report import LoadedModule
     from windbg_ext.dump.header import PhysicalMemoryRun
     from windbg_ext.dump.pages import BitmapPages, RunPages
     from windbg_ext.dump.secondary import SecondaryData
@@ -30,6 +30,30 @@ SECONDARY_NAMES = {
     "f57308df-cc45-4e01-ad76-29a4ebb010ec": "black box BSD",
 }
 """Names of blobs of secondary data by their GUIDs; source: ntoseye `tagged.rs`."""
+
+
+class MemoryMap(NamedTuple):
+    """Physical memory. strip: a character for each equal part of it; pages_per_character: how much that is.
+
+    runs: (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
+    """
+
+    strip: str
+    pages_per_character: int
+    runs: tuple[tuple[int, int], ...]
+    present: int
+    missing: int | None
+
+
+class Details(NamedTuple):
+    """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size)."""
+
+    header_fields: tuple[tuple[str, str], ...] = ()
+    memory_map: MemoryMap | None = None
+    secondary: tuple[tuple[str, str, int, int], ...] = ()
+    parts: tuple[tuple[str, int, int], ...] = ()
+    data_blocks: tuple[tuple[int, int, int], ...] = ()
+    modules: tuple[LoadedModule, ...] = ()
 
 
 def header_fields(record: Record) -> Iterator[tuple[str, str]]:

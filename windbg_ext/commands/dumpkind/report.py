@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from windbg_ext.commands.dumpkind.details import Details
+
 COMPLETE, ACTIVE, KERNEL, SMALL = "complete", "active", "kernel", "small"
 LIVE, HEADER_ONLY, NONE = "live", "header-only", "none"
 
@@ -66,30 +68,6 @@ class LoadedModule(NamedTuple):
     name: str
     base: int
     size: int
-
-
-class MemoryMap(NamedTuple):
-    """Physical memory. strip: a character for each equal part of it; pages_per_character: how much that is.
-
-    runs: (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
-    """
-
-    strip: str
-    pages_per_character: int
-    runs: tuple[tuple[int, int], ...]
-    present: int
-    missing: int | None
-
-
-class Details(NamedTuple):
-    """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size)."""
-
-    header_fields: tuple[tuple[str, str], ...] = ()
-    memory_map: MemoryMap | None = None
-    secondary: tuple[tuple[str, str, int, int], ...] = ()
-    parts: tuple[tuple[str, int, int], ...] = ()
-    data_blocks: tuple[tuple[int, int, int], ...] = ()
-    modules: tuple[LoadedModule, ...] = ()
 
 
 class DumpReport(NamedTuple):
