@@ -60,7 +60,7 @@ def original(name: str) -> Original:
         tuple(
             offsets[pfn] + at % PAGE
             for at in range(address, address + size, 8)
-            if (pfn := crashed.system.frame(at)) is not None and pfn in offsets
+            if (pfn := memory.crash_space.frame(at)) is not None and pfn in offsets
         )
         for address, size in _structures(memory)
     ]
@@ -101,6 +101,8 @@ def _structures(memory: SourceMemory) -> Iterator[tuple[int, int]]:
         yield thread.kernel_stack, 0x80
     for process in machine.processes:
         yield process.address, 0x40
+        if process.peb:
+            yield process.peb, PAGE
 
 
 def _page_tables(crashed: CrashedMachine) -> Iterator[tuple[int, int, int]]:

@@ -15,7 +15,10 @@ PAGE = 0x1000
 
 
 class SourceMemory:
-    """The virtual memory that a sample's file holds: pages that are mapped and whose page frame is in it."""
+    """The virtual memory that a sample's file holds: pages that are mapped and whose page frame is in it.
+
+    frames: the page frames in the file; crash_space: the address space that the crashing processor was in.
+    """
 
     def __init__(self, sample: Sample, tweak: Tweak | None = None) -> None:
         self.crashed = crash(sample.machine)
@@ -25,11 +28,11 @@ class SourceMemory:
         bitmap = select(self.crashed)
         self.frames = {pfn for pfn in range(len(bitmap) * 8) if bitmap[pfn // 8] >> pfn % 8 & 1}
         machine = sample.machine
-        self._crash_space = self.crashed.space_of(machine.processors[machine.crashed].current_thread)
+        self.crash_space = self.crashed.space_of(machine.processors[machine.crashed].current_thread)
 
     def read(self, address: int, size: int, process: str | None = None) -> bytes:
         """Read memory as the crashing processor, or a process, saw it; a KeyError where the file does not hold it."""
-        space = self._crash_space if process is None else self.crashed.spaces[process]
+        space = self.crash_space if process is None else self.crashed.spaces[process]
         data = b""
         while len(data) < size:
             at = address + len(data)
