@@ -133,7 +133,9 @@ def test_a_folder_is_one_table_newest_first(tmp_path: Path) -> None:
         dump(tmp_path / "sub" / f"{name}.dmp", SystemTime=FILETIME_2024 + year * 315_360_000_000_000)
     outcome = run("dumpkind", tmp_path)
     assert outcome.status == 0
-    assert [line.split()[0] for line in outcome.out.splitlines()[2:]] == ["new.dmp", "middle.dmp", "old.dmp"]
+    table, _, below = outcome.out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[2:]] == ["new.dmp", "middle.dmp", "old.dmp"]
+    assert below.startswith("Caused by: a hint")
     assert "Crash time" in outcome.out.splitlines()[0]
     assert "DRIVER_IRQL_NOT_LESS_OR_EQUAL" in outcome.out
 

@@ -104,15 +104,20 @@ def _suspect_row(suspect: Suspect) -> tuple[str, str, str]:
 
 
 def _table(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give rows with their columns in line. Not by tabulate, whose import takes longer than a dump does."""
+    """Give a title and rows; nothing without rows."""
     if not rows:
         return
     if title:
         yield ""
         yield title
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    yield from (INDENT + line for line in _in_columns(rows))
+
+
+def _in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Give rows with their columns in line. Not by tabulate, whose import takes longer than most dumps do."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
-        yield (INDENT + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
 
 
 def time_text(filetime: int) -> str:
@@ -321,11 +326,13 @@ def _cell(column: str, value: int | str | None) -> str:
 
 def dumpkind_table(reports: Sequence[DumpReport], *, details: bool = False) -> str:
     """Give a row for each file; details: all columns."""
-    from tabulate import tabulate  # see _table
-
     columns = COLUMNS if details else SHOWN
     rows = [_cells(report, columns) for report in reports]
-    return tabulate(rows, headers=columns, disable_numparse=True)
+    widths = [max(map(len, column)) for column in zip(columns, *rows)]
+    lines = [*_in_columns([columns, ["-" * width for width in widths], *rows])]
+    if any(report.suspects for report in reports):
+        lines += ["", "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."]
+    return "\n".join(lines)
 
 
 def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
