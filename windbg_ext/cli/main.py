@@ -97,17 +97,19 @@ def _run(arguments: Sequence[str] | None, console: Terminal) -> int:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Let a request to end (SIGTERM) unwind like Ctrl+C, so that no temporary file stays behind."""
+    """Let a request to end (SIGTERM, a closed terminal) unwind like Ctrl+C, so that no temporary file stays behind."""
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
-        return
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it for us
+            with contextlib.suppress(ValueError):  # not the main thread: whoever runs us there handles signals
+                before[number] = signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

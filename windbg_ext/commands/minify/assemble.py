@@ -190,6 +190,8 @@ def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
 
     The engine reads no list of user-mode images from a small dump; in this one it shows them like any other.
     """
+    if kernel.user_modules.modules and kernel.user_modules.problem is not None:
+        account.lose("user-mode modules", kernel.user_modules.problem, essential=False)
     drivers: list[Driver] = []
     for part, modules in (("driver list", kernel.modules), ("user-mode modules", kernel.user_modules)):
         for module in modules.modules:
