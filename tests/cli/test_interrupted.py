@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from command_line import ROOT, Outcome, command, contents, environment
+from dump_file import copy_with_blob
 from small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ OLD = b"an older file"
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A dump with 4 GiB of secondary data, all holes: copying it takes its time."""
-    path = tmp_path / "MEMORY.DMP"
-    shutil.copy(SAMPLE, path)
-    with path.open("ab") as file:
-        file.write(struct.pack("<I16sIII", 0x20, b"sixteen bytes id", LARGEST_BLOB, 0, 0))
-        file.truncate(file.tell() + LARGEST_BLOB)
-    return path
+    return copy_with_blob(SAMPLE, tmp_path, LARGEST_BLOB)
 
 
 def temporary_files(folder: Path) -> list[Path]:

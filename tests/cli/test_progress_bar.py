@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import struct
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from command_line import ROOT, command, environment, run, run_process
+from dump_file import copy_with_blob
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +22,7 @@ BLOB = 64 << 20
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A dump with 64 MiB of secondary data, which is copied in many steps."""
-    path = tmp_path / "MEMORY.DMP"
-    shutil.copy(SAMPLE, path)
-    with path.open("ab") as file:
-        file.write(struct.pack("<I16sIII", 0x20, b"sixteen bytes id", BLOB, 0, 0))
-        file.truncate(file.tell() + BLOB)
-    return path
+    return copy_with_blob(SAMPLE, tmp_path, BLOB)
 
 
 def run_on_terminal(*arguments: object) -> tuple[int, str, str]:

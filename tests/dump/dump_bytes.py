@@ -6,12 +6,11 @@ Offsets: windows-rs DUMP_HEADER64 and PHYSICAL_MEMORY_DESCRIPTOR64, kdmp-parser 
 from __future__ import annotations
 
 import struct
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import DumpFile
+from dump_file import file_of as file_of
+
 from windbg_ext.dump.header import read_header
 from windbg_ext.dump.pages import read_page_source
 
@@ -24,16 +23,6 @@ if TYPE_CHECKING:
 PAGE_SIZE = 0x1000
 AMD64 = 0x8664
 Runs = list[tuple[int, int]]
-
-
-@contextmanager
-def file_of(data: bytes) -> Iterator[DumpFile]:
-    """An open file with these bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "test.dmp"
-        path.write_bytes(data)
-        with DumpFile(path) as file:
-            yield file
 
 
 @contextmanager

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import struct
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import DumpFile
+from dump_file import file_of as file_of
+
 from windbg_ext.memory import PhysicalMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PAGE_SIZE = 0x1000
-
-
-@contextmanager
-def file_of(data: bytes) -> Iterator[DumpFile]:
-    """An open file with these bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "test.bin"
-        path.write_bytes(data)
-        with DumpFile(path) as file:
-            yield file
 
 
 class ListedPages:
