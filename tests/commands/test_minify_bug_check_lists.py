@@ -1,0 +1,94 @@
+"""The lists that bug check 0x9F hands over, laid by hand in memory (offsets as measured on a dump of Windows 10)."""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from windbg_ext.commands.minify.selection import bug_check_lists
+from windbg_ext.dump.header import BugCheck
+from windbg_ext.errors import NotMappedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.kernel import Kernel
+    from windbg_ext.memory.virtual import Piece
+
+BASE = 0xFFFFF800_00000000
+TRIAGE, IRP_HEAD, IRP_1, IRP_2, THREAD_HEAD, THREAD_1, QUEUE = (BASE + 0x1000 * n for n in range(7))
+KTHREAD = BASE + 0x8000
+STACK_LIMIT, STACK_BASE = BASE + 0x10000, BASE + 0x16000
+QUEUE_LIST_HEAD, QUEUE_ENTRY, ETHREAD_SIZE = 0x18, 0x208, 0x898
+OFFSETS = {
+    "OffsetKPriQueueThreadListHead": QUEUE_LIST_HEAD,
+    "OffsetKThreadQueueListEntry": QUEUE_ENTRY,
+    "OffsetKThreadInitialStack": 0x28,
+    "OffsetKThreadStackLimit": 0x30,
+    "OffsetKThreadStackBase": 0x38,
+    "OffsetKThreadKernelStack": 0x58,
+    "OffsetKThreadApcProcess": 0x98,
+    "SizeEThread": ETHREAD_SIZE,
+}
+KERNEL = cast("Kernel", SimpleNamespace(debugger_data=OFFSETS))
+FAILURE = BugCheck(0x9F, (3, 0, TRIAGE, 0))
+
+
+class Flat:
+    """Memory from BASE up, zeros where nothing was written."""
+
+    def __init__(self) -> None:
+        self.data = bytearray(0x20000)
+
+    def write(self, address: int, *values: int) -> None:
+        struct.pack_into(f"<{len(values)}Q", self.data, address - BASE, *values)
+
+    def read(self, address: int, length: int) -> bytes:
+        if not BASE <= address <= BASE + len(self.data) - length:
+            raise NotMappedError(address)
+        return bytes(self.data[address - BASE : address - BASE + length])
+
+    def present(self, address: int, length: int) -> Iterator[Piece]:
+        raise AssertionError("the lists are read entry by entry")
+
+
+@pytest.fixture
+def memory() -> Flat:
+    memory = Flat()
+    memory.write(TRIAGE, 0x0002_8000, IRP_HEAD, THREAD_HEAD, QUEUE)
+    for here, following in ((IRP_HEAD, IRP_1), (IRP_1, IRP_2), (IRP_2, IRP_HEAD)):
+        memory.write(here, following)
+    memory.write(THREAD_HEAD, THREAD_1)
+    memory.write(THREAD_1, THREAD_HEAD)
+    memory.write(QUEUE + QUEUE_LIST_HEAD, KTHREAD + QUEUE_ENTRY)
+    memory.write(KTHREAD + QUEUE_ENTRY, QUEUE + QUEUE_LIST_HEAD)
+    memory.write(KTHREAD, 6)
+    memory.write(KTHREAD + 0x28, STACK_BASE - 0x70, STACK_LIMIT, STACK_BASE)
+    memory.write(KTHREAD + 0x58, STACK_BASE - 0x900)
+    return memory
+
+
+def test_every_entry_is_followed_and_the_queues_thread_is_saved_with_its_whole_stack(memory: Flat) -> None:
+    ranges = [(wanted.address, wanted.length) for wanted in bug_check_lists(memory, KERNEL, FAILURE)]
+    windows = [(address, 0x100) for address in (TRIAGE, IRP_1, IRP_2, THREAD_1)]
+    stack = (STACK_LIMIT, STACK_BASE - STACK_LIMIT)
+    assert ranges == [*windows, (QUEUE, 0x1000), (KTHREAD, ETHREAD_SIZE), stack]
+
+
+@pytest.mark.parametrize("bug_check", [BugCheck(0xD1, (3, 0, TRIAGE, 0)), BugCheck(0x9F, (4, 0, TRIAGE, 0))])
+def test_no_other_bug_check_hands_over_lists(memory: Flat, bug_check: BugCheck) -> None:
+    assert list(bug_check_lists(memory, KERNEL, bug_check)) == []
+
+
+def test_a_structure_without_its_signature_is_not_followed(memory: Flat) -> None:
+    memory.write(TRIAGE, 0)
+    assert list(bug_check_lists(memory, KERNEL, FAILURE)) == []
+
+
+def test_a_list_that_never_comes_back_to_its_head_ends(memory: Flat) -> None:
+    memory.write(IRP_2, IRP_1)
+    entries = [wanted.address for wanted in bug_check_lists(memory, KERNEL, FAILURE)]
+    assert entries.count(IRP_1) + entries.count(IRP_2) == 256
