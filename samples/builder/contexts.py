@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_FLAG_XSTATE
+from windbg_ext.structs.amd64 import CONTEXT64
+from windbg_ext.structs.context_ex import CONTEXT_FLAG_XSTATE
 from windbg_ext.structs.header import EXCEPTION_RECORD64
 
 if TYPE_CHECKING:

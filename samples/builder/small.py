@@ -59,7 +59,8 @@ def _unloaded_drivers(crashed: CrashedMachine) -> Iterator[Record]:
     for driver in crashed.machine.unloaded_drivers:
         name = driver.name.encode("utf-16-le")[:NAME_BYTES]
         yield DUMP_UNLOADED_DRIVERS64.blank(
-            NameLength=[len(name) << 16 | len(name), 0],
+            NameLength=len(name),
+            NameMaximumLength=len(name),
             DriverName=name.ljust(NAME_BYTES, b"\0"),
             StartAddress=driver.start,
             EndAddress=driver.end,

@@ -12,7 +12,7 @@ from samples.builder import SAMPLES, Sample, build
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DumpError, MemoryReadError, NotInDumpError
 from windbg_ext.kernel import DumpTarget, read_kernel
-from windbg_ext.memory import BlockMemory, X64Memory
+from windbg_ext.memory import BlockMemory, PagedMemory
 
 FOLDER = Path(samples.__file__).parent
 BY_NAME = {sample.name: sample for sample in SAMPLES}
@@ -60,8 +60,8 @@ def test_the_number_of_levels_is_found_without_being_told(sample: Sample) -> Non
         if sample.name == "small":
             assert isinstance(memory, BlockMemory)
         else:
-            assert isinstance(memory, X64Memory)
-            assert memory.levels == sample.machine.paging_levels
+            assert isinstance(memory, PagedMemory)
+            assert len(memory.paging.levels) == sample.machine.paging_levels
 
 
 def test_page_tables_that_lead_nowhere_leave_a_target_whose_memory_says_so(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from windbg_ext.kernel import DumpTarget, Kernel, read_kernel
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.modules import UnloadedDriver
 from windbg_ext.kernel.processors import context_length
+from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,7 +68,8 @@ def test_every_processor_has_its_registers_thread_and_special_registers(sample: 
         assert found.number == number
         assert found.prcb == made.pcr + machine.version.number("OffsetPcrContainedPrcb")
         assert found.context_address == made.context
-        assert found.context == parse_context(context_buffer(made.registers, made.extended_state)[:0x4D0])
+        context = context_buffer(made.registers, made.extended_state)[:0x4D0]
+        assert found.context == parse_context(context, ARCHITECTURES[Machine.AMD64])
         assert found.thread is not None
         assert found.thread.address == made.current_thread
         assert found.special_registers is not None
@@ -166,7 +169,7 @@ def test_extended_state_makes_contexts_longer(sample: Sample) -> None:
         memory = DumpTarget(dump).memory
         for processor in sample.machine.processors:
             expected = 0x640 if processor.extended_state else 0x4D0
-            assert context_length(memory, processor.context) == expected
+            assert context_length(memory, processor.context, ARCHITECTURES[Machine.AMD64].context) == expected
 
 
 def test_some_sample_has_extended_state() -> None:

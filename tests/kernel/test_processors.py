@@ -15,7 +15,10 @@ from windbg_ext.errors import DumpError
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.processors import Processor, context_length, crashing_processor, read_processors
 from windbg_ext.kernel.threads import Thread
+from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.header import Machine
 
+X64 = ARCHITECTURES[Machine.AMD64]
 LIST = 0xFFFFF801_00000100
 PRCB, CONTEXT, THREAD = 0xFFFFF801_10000180, 0xFFFFE000_00001000, 0xFFFFE000_00100000
 STEP = 0x2000
@@ -62,12 +65,12 @@ def special_registers(number: int) -> bytes:
 
 
 def test_every_processor_of_the_list_is_read() -> None:
-    processors = read_processors(machine(3), BLOCK, 3)
+    processors = read_processors(machine(3), BLOCK, 3, X64)
     assert [processor.number for processor in processors] == [0, 1, 2]
     for number, processor in enumerate(processors):
         assert processor.prcb == PRCB + STEP * 8 * number
         assert processor.context_address == CONTEXT + STEP * number
-        assert processor.context == parse_context(context_bytes(number))
+        assert processor.context == parse_context(context_bytes(number), X64)
         assert processor.thread is not None
         assert processor.thread.address == THREAD + STEP * number
         assert processor.special_registers is not None
@@ -77,7 +80,7 @@ def test_every_processor_of_the_list_is_read() -> None:
 
 def test_registers_are_those_of_the_context() -> None:
     data = context_bytes(7)
-    context = parse_context(data)
+    context = parse_context(data, X64)
     assert context.data == data
     assert context.registers == struct.unpack_from("<17Q", data, 0x78)
     assert context.stack_pointer == struct.unpack_from("<Q", data, 0x98)[0]
@@ -87,7 +90,7 @@ def test_registers_are_those_of_the_context() -> None:
 def test_a_context_buffer_that_is_not_in_the_dump_leaves_its_address() -> None:
     memory = machine(2)
     memory.forget(CONTEXT + STEP + 0x4CF, 1)
-    first, second = read_processors(memory, BLOCK, 2)
+    first, second = read_processors(memory, BLOCK, 2, X64)
     assert first.context is not None
     assert (second.context, second.context_address) == (None, CONTEXT + STEP)
 
@@ -95,31 +98,31 @@ def test_a_context_buffer_that_is_not_in_the_dump_leaves_its_address() -> None:
 def test_a_control_block_that_is_not_in_the_dump_leaves_its_address() -> None:
     memory = machine(1)
     memory.forget(PRCB, STEP * 8)
-    assert read_processors(memory, BLOCK, 1) == (Processor(0, PRCB, None, None, None, None),)
+    assert read_processors(memory, BLOCK, 1, X64) == (Processor(0, PRCB, None, None, None, None),)
 
 
 def test_a_version_that_does_not_tell_where_things_are_has_none() -> None:
     block = debugger_data(KiProcessorBlock=LIST)
-    assert read_processors(machine(1), block, 1) == (Processor(0, PRCB, None, None, None, None),)
+    assert read_processors(machine(1), block, 1, X64) == (Processor(0, PRCB, None, None, None, None),)
 
 
 def test_a_context_pointer_of_zero_is_no_context() -> None:
     memory = machine(1)
     memory.write_u64(PRCB + CONTEXT_POINTER, 0)
     memory.write(0, context_bytes(0))
-    (processor,) = read_processors(memory, BLOCK, 1)
+    (processor,) = read_processors(memory, BLOCK, 1, X64)
     assert processor.context is None
 
 
 @pytest.mark.parametrize("count", [0, 2049, 0x45474150, 0xFFFFFFFF])
 def test_an_absurd_count_of_processors_is_refused(count: int) -> None:
     with pytest.raises(DumpError) as raised:
-        read_processors(machine(1), BLOCK, count)
+        read_processors(machine(1), BLOCK, count, X64)
     assert (raised.value.field, raised.value.why) == ("NumberProcessors", f"{count} is not between 1 and 2048")
 
 
 def test_more_processors_than_the_list_has_are_read_as_nothing() -> None:
-    processors = read_processors(machine(1), BLOCK, 3)
+    processors = read_processors(machine(1), BLOCK, 3, X64)
     assert [processor.context is not None for processor in processors] == [True, False, False]
 
 
@@ -128,14 +131,14 @@ def test_a_list_that_is_not_in_the_dump_is_refused(count: int) -> None:
     memory = machine(2)
     memory.forget(LIST + 8 * (count - 1), 0x100)
     with pytest.raises(DumpError) as raised:
-        read_processors(memory, BLOCK, count)
+        read_processors(memory, BLOCK, count, X64)
     assert raised.value.field == "KiProcessorBlock"
     assert raised.value.why == f"0x{LIST + 8 * (count - 1):x} is not mapped"
 
 
 def processor(number: int, registers: int, stack_base: int | None = None) -> Processor:
     thread = None if stack_base is None else Thread(THREAD, 0, stack_base, stack_base - 0x6000, stack_base, stack_base)
-    return Processor(number, PRCB, CONTEXT, parse_context(context_bytes(registers)), thread, None)
+    return Processor(number, PRCB, CONTEXT, parse_context(context_bytes(registers), X64), thread, None)
 
 
 def context_with_stack(stack_pointer: int) -> bytes:
@@ -146,25 +149,25 @@ def context_with_stack(stack_pointer: int) -> bytes:
 
 def test_the_processor_with_the_registers_of_the_header_crashed() -> None:
     processors = (processor(0, 10), processor(1, 11), processor(2, 12))
-    assert crashing_processor(processors, parse_context(context_bytes(11))) is processors[1]
+    assert crashing_processor(processors, parse_context(context_bytes(11), X64)) is processors[1]
 
 
 def test_registers_count_and_not_what_else_is_in_a_context() -> None:
     data = bytearray(context_bytes(11))
     data[0x30:0x34] = b"\x1f\0\x10\0"  # ContextFlags
     processors = (processor(0, 10), processor(1, 11))
-    assert crashing_processor(processors, parse_context(bytes(data))) is processors[1]
+    assert crashing_processor(processors, parse_context(bytes(data), X64)) is processors[1]
 
 
 def test_the_processor_whose_thread_owns_the_stack_of_the_exception_crashed() -> None:
     """Bug check 0x1000007E: the header has the context of the exception, not that of KeBugCheckEx."""
     processors = (processor(0, 10, 0x10000), processor(1, 11, 0x30000), processor(2, 12, 0x50000))
-    context = parse_context(context_with_stack(0x30000 - 0x1234))
+    context = parse_context(context_with_stack(0x30000 - 0x1234), X64)
     assert crashing_processor(processors, context) is processors[1]
 
 
 def test_registers_that_fit_are_better_than_a_stack_that_fits() -> None:
-    in_both = parse_context(context_with_stack(0x10000 - 0x100))
+    in_both = parse_context(context_with_stack(0x10000 - 0x100), X64)
     processors = (
         processor(0, 10, 0x10000),
         Processor(1, PRCB, CONTEXT, in_both, None, None),
@@ -174,8 +177,8 @@ def test_registers_that_fit_are_better_than_a_stack_that_fits() -> None:
 
 def test_when_no_processor_fits_none_is_taken() -> None:
     processors = (processor(0, 10, 0x10000), Processor(1, PRCB, None, None, None, None))
-    assert crashing_processor(processors, parse_context(context_with_stack(0x10000))) is None
-    assert crashing_processor((), parse_context(context_bytes(0))) is None
+    assert crashing_processor(processors, parse_context(context_with_stack(0x10000), X64)) is None
+    assert crashing_processor((), parse_context(context_bytes(0), X64)) is None
 
 
 ALL, WITH_XSTATE = 0x10001F, 0x10005F
@@ -192,7 +195,7 @@ def buffer(flags: int, all_length: int, behind: int = 0x18) -> WrittenMemory:
 
 @pytest.mark.parametrize("length", [0x4D0, 0x640, 0x4000])
 def test_a_context_with_extended_state_is_as_long_as_it_says(length: int) -> None:
-    assert context_length(buffer(WITH_XSTATE, length), CONTEXT) == length
+    assert context_length(buffer(WITH_XSTATE, length), CONTEXT, X64.context) == length
 
 
 @pytest.mark.parametrize(
@@ -200,13 +203,13 @@ def test_a_context_with_extended_state_is_as_long_as_it_says(length: int) -> Non
     [(ALL, 0x640), (WITH_XSTATE, 0), (WITH_XSTATE, 0x4CF), (WITH_XSTATE, 0x4001), (WITH_XSTATE, 0xFFFFFFFF)],
 )
 def test_a_context_without_it_or_with_an_absurd_length_is_a_plain_one(flags: int, length: int) -> None:
-    assert context_length(buffer(flags, length), CONTEXT) == 0x4D0
+    assert context_length(buffer(flags, length), CONTEXT, X64.context) == 0x4D0
 
 
 @pytest.mark.parametrize("behind", [0, 0x17])
 def test_a_context_with_nothing_behind_it_is_a_plain_one(behind: int) -> None:
-    assert context_length(buffer(WITH_XSTATE, 0x640, behind), CONTEXT) == 0x4D0
+    assert context_length(buffer(WITH_XSTATE, 0x640, behind), CONTEXT, X64.context) == 0x4D0
 
 
 def test_a_context_that_is_not_there_is_a_plain_one() -> None:
-    assert context_length(WrittenMemory(), CONTEXT) == 0x4D0
+    assert context_length(WrittenMemory(), CONTEXT, X64.context) == 0x4D0

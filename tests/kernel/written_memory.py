@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class WrittenMemory:
     """What was written is there, nothing else is mapped."""
 
-    def __init__(self) -> None:
+    def __init__(self, pointer_size: int = 8) -> None:
+        self.pointer_size = pointer_size
         self._bytes: dict[int, int] = {}
 
     def write(self, address: int, data: bytes) -> None:
@@ -49,5 +50,4 @@ class WrittenMemory:
 
 def debugger_data(**fields: int) -> DebuggerData:
     """A block of which only these fields are set."""
-    record = KDDEBUGGER_DATA64.blank(**fields)
-    return DebuggerData(0xFFFFF801_00001000, record.build(), record)
+    return DebuggerData(0xFFFFF801_00001000, KDDEBUGGER_DATA64.blank(**fields).build(), 8)

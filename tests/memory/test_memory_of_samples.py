@@ -19,7 +19,7 @@ from samples.builder.writers import Complete
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.memory import X64Memory
+from windbg_ext.memory import PagedMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,7 +204,7 @@ def test_kdmp_parser_translates_and_reads_the_same(sample: Sample) -> None:
         for space in machine.spaces.values():
             root = machine.directory_table_base(space)
             memory = target.memory_of(root)
-            assert isinstance(memory, X64Memory)
+            assert isinstance(memory, PagedMemory)
             for address, _ in mapped_pages(space):
                 if address in in_transition:
                     continue

@@ -64,6 +64,9 @@ PHYSICAL_MEMORY_RUN64 10
 EXCEPTION_RECORD64 98
    0  4 ExceptionCode  4 4 ExceptionFlags  8 8 ExceptionRecord  10 8 ExceptionAddress  18 4 NumberParameters
   20 78 ExceptionInformation
+EXCEPTION_RECORD32 50
+   0  4 ExceptionCode  4 4 ExceptionFlags  8 4 ExceptionRecord  C 4 ExceptionAddress  10 4 NumberParameters
+  14 3C ExceptionInformation
 # kdmp-parser BMP_HEADER64
 BITMAP_HEADER64 38
   0 4 Signature  4 4 ValidDump  8 4 DumpOptions  20 8 HeaderSize  28 8 TotalPresentPages  30 8 Pages
@@ -119,7 +122,13 @@ DUMP_DRIVER_ENTRY64 90
    0  4 DriverNameOffset  38 8 DllBase  40 8 EntryPoint  48 4 SizeOfImage  50 10 FullDllName  60 10 BaseDllName
   70  4 Flags  80 4 CheckSum  88 4 TimeDateStamp
 DUMP_UNLOADED_DRIVERS64 38
-   0  8 NameLength  8 8 NameBuffer  10 18 DriverName  28 8 StartAddress  30 8 EndAddress
+   0  2 NameLength  2 2 NameMaximumLength  8 8 NameBuffer  10 18 DriverName  28 8 StartAddress  30 8 EndAddress
+# the same with pointers of 4 bytes, as the debugger engine reads them
+DUMP_DRIVER_ENTRY32 4C
+   0  4 DriverNameOffset  1C 4 DllBase  20 4 EntryPoint  24 4 SizeOfImage  28 8 FullDllName  30 8 BaseDllName
+  38  4 Flags  44 4 CheckSum  48 4 TimeDateStamp
+DUMP_UNLOADED_DRIVERS32 28
+   0  2 NameLength  2 2 NameMaximumLength  4 4 NameBuffer  8 18 DriverName  20 4 StartAddress  24 4 EndAddress
 # asked of the debugger engine: what its .dump /m writes when one of the variables changes
 MM_TRIAGE 50
    0  4 Version  4 4 Size  8 4 MmSpecialPoolTag  C 4 MmTriageActionTaken  14 4 KernelVerifier
@@ -135,6 +144,16 @@ CONTEXT 4D0
   48 8 Dr0  50 8 Dr1  58 8 Dr2  60 8 Dr3  68 8 Dr6  70 8 Dr7
   78 8 Rax  80 8 Rcx  88 8 Rdx  90 8 Rbx  98 8 Rsp  A0 8 Rbp  A8 8 Rsi  B0 8 Rdi
   B8 8 R8   C0 8 R9   C8 8 R10  D0 8 R11  D8 8 R12  E0 8 R13  E8 8 R14  F0 8 R15  F8 8 Rip
+CONTEXT32 2CC
+   0 4 ContextFlags  4 4 Dr0  8 4 Dr1  C 4 Dr2  10 4 Dr3  14 4 Dr6  18 4 Dr7
+  8C 4 SegGs  90 4 SegFs  94 4 SegEs  98 4 SegDs  9C 4 Edi  A0 4 Esi  A4 4 Ebx  A8 4 Edx  AC 4 Ecx  B0 4 Eax
+  B4 4 Ebp  B8 4 Eip  BC 4 SegCs  C0 4 EFlags  C4 4 Esp  C8 4 SegSs
+ARM64_NT_CONTEXT 390
+   0 4 ContextFlags  4 4 Cpsr
+   8 8 X0  10 8 X1  18 8 X2  20 8 X3  28 8 X4  30 8 X5  38 8 X6  40 8 X7  48 8 X8  50 8 X9  58 8 X10  60 8 X11
+  68 8 X12  70 8 X13  78 8 X14  80 8 X15  88 8 X16  90 8 X17  98 8 X18  A0 8 X19  A8 8 X20  B0 8 X21  B8 8 X22
+  C0 8 X23  C8 8 X24  D0 8 X25  D8 8 X26  E0 8 X27  E8 8 X28  F0 8 Fp  F8 8 Lr  100 8 Sp  108 8 Pc
+  310 4 Fpcr  314 4 Fpsr
 CONTEXT_EX 18
   0 4 AllOffset  4 4 AllLength
 # ntddk.h; a KSYSTEM_TIME is LowPart and High1Time, then High2Time
@@ -143,17 +162,27 @@ KUSER_SHARED_DATA 2D4
 # dt nt!_KSPECIAL_REGISTERS: Gdtr and Idtr are KDESCRIPTORs, a limit at 6 and a base at 8
 KSPECIAL_REGISTERS 70
    0 8 Cr0  8 8 Cr2  10 8 Cr3  18 8 Cr4  56 2 GdtrLimit  58 8 GdtrBase  66 2 IdtrLimit  68 8 IdtrBase
-# dt nt!_UNICODE_STRING, nt!_KLDR_DATA_TABLE_ENTRY, nt!_UNLOADED_DRIVERS
-UNICODE_STRING64 10
-  0 2 Length  2 2 MaximumLength  8 8 Buffer
+KSPECIAL_REGISTERS32 54
+   0 4 Cr0  4 4 Cr2  8 4 Cr3  C 4 Cr4  2A 2 GdtrLimit  2C 4 GdtrBase  32 2 IdtrLimit  34 4 IdtrBase  38 2 Tr  3A 2 Ldtr
+# found by their values in a real dump of build 22000, in the order of dt nt!_KARM64_ARCH_STATE
+KSPECIAL_REGISTERS_ARM64 E8
+  A0 8 MidrEl1  A8 8 SctlrEl1  C0 8 TcrEl1  C8 8 Ttbr0El1  D0 8 Ttbr1El1  D8 8 EsrEl1  E0 8 FarEl1
+# dt nt!_KLDR_DATA_TABLE_ENTRY, nt!_UNLOADED_DRIVERS
 KLDR_DATA_TABLE_ENTRY64 80
    0 8 Flink  8 8 Blink  30 8 DllBase  38 8 EntryPoint  40 4 SizeOfImage
   48 2 FullNameLength  50 8 FullNameBuffer  58 2 BaseNameLength  60 8 BaseNameBuffer  68 4 Flags  78 4 CheckSum
+KLDR_DATA_TABLE_ENTRY32 44
+   0 4 Flink  4 4 Blink  18 4 DllBase  1C 4 EntryPoint  20 4 SizeOfImage
+  24 2 FullNameLength  28 4 FullNameBuffer  2C 2 BaseNameLength  30 4 BaseNameBuffer  34 4 Flags  40 4 CheckSum
+UNLOADED_DRIVERS32 18
+   0 2 NameLength  2 2 NameMaximumLength  4 4 NameBuffer  8 4 StartAddress  C 4 EndAddress  10 8 CurrentTime
 UNLOADED_DRIVERS64 28
    0 2 NameLength  2 2 NameMaximumLength  8 8 NameBuffer  10 8 StartAddress  18 8 EndAddress  20 8 CurrentTime
 # learn.microsoft.com, bug check 0x9F
-TRIAGE_9F_POWER 20
+TRIAGE_9F_POWER64 20
    0 2 Signature  2 2 Revision  8 8 IrpList  10 8 ThreadList  18 8 DelayedWorkQueue
+TRIAGE_9F_POWER32 10
+   0 2 Signature  2 2 Revision  4 4 IrpList  8 4 ThreadList  C 4 DelayedWorkQueue
 # PE/COFF specification
 IMAGE_DOS_HEADER 40
    0 2 e_magic  3C 4 e_lfanew

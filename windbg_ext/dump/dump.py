@@ -10,7 +10,7 @@ from windbg_ext.dump.header import DumpHeader, read_header
 from windbg_ext.dump.pages import PageSource, read_page_source
 from windbg_ext.dump.secondary import SecondaryData, read_secondary_data
 from windbg_ext.errors import DumpError
-from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     import os
@@ -64,7 +64,7 @@ def _read(file: DumpFile) -> Dump:
     elif small is not None:
         end = small.size_of_dump
     else:
-        end = DUMP_HEADER64.size
+        end = header.size
     return Dump(file, header, pages, small, read_secondary_data(file, end), end)
 
 

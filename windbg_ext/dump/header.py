@@ -80,10 +80,8 @@ class DumpHeader(NamedTuple):
 
 
 def read_header(file: DumpFile) -> DumpHeader:
-    """Read and check the header; a file that is no 64-bit kernel dump is a DumpError that says what it is."""
+    """Read and check the header; a file that is no kernel dump is a DumpError that says what it is."""
     layout = header_layout(file)
-    if layout is DUMP_HEADER32:
-        raise DumpError("ValidDump", "a dump of 32-bit Windows", "only 64-bit dumps can be read so far")
     return parse_header(layout.parse(file.read_field(layout.name, 0, layout.size)))
 
 

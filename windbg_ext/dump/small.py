@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from windbg_ext.errors import DumpError
 from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
-from windbg_ext.structs.header import DUMP_HEADER64, EXCEPTION_RECORD64, DumpType, Machine
+from windbg_ext.structs.header import DumpType, Machine
 from windbg_ext.structs.triage import (
-    DUMP_DRIVER_ENTRY64,
-    DUMP_UNLOADED_DRIVERS64,
     MM_TRIAGE,
+    SMALL_DUMP_LAYOUTS,
     TRIAGE_DATA_BLOCK,
     TRIAGE_DUMP64,
     TRIAGE_OPTIONS_ALL,
     TRIAGE_SIGNATURE,
     MiniDumpFields,
+    SmallDumpLayouts,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ MAX_NAME_UNITS = 0x8000
 MAX_POOL = 1 << 20
 """Bytes of the names of all drivers that are read at once; those of 250 drivers with their paths take 28 KB."""
 DAMAGED = "the dump is damaged"
-CONTEXT_SIZES = {Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
+CONTEXT_SIZES = {Machine.I386: 0x2CC, Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
 
 
 class Extent(NamedTuple):
@@ -67,7 +67,7 @@ class Driver(NamedTuple):
 
 @dataclass(frozen=True)
 class SmallDumpParts:
-    """Where the parts of a small dump lie. triage: the TRIAGE_DUMP64 that says so."""
+    """Where the parts of a small dump lie. triage: the TRIAGE_DUMP64 or TRIAGE_DUMP32 that says so."""
 
     triage: Record
     mm: Extent
@@ -99,8 +99,8 @@ class DataBlock:
 class SmallDump:
     """The parts of a small dump as bytes; empty: not there.
 
-    header: DUMP_HEADER64 with context and exception in their places; unloaded_drivers: DUMP_UNLOADED_DRIVERS64, newest
-    first; call_stack: memory from top_of_stack, its lowest address, up; secondary: the chain of tagged blobs.
+    header: with context and exception in their places; unloaded_drivers: DUMP_UNLOADED_DRIVERS64 or 32, newest first;
+    call_stack: memory from top_of_stack, its lowest address, up; secondary: the chain of tagged blobs.
     """
 
     header: Record
@@ -118,13 +118,13 @@ class SmallDump:
     data_blocks: tuple[DataBlock, ...] = ()
     service_pack_build: int = 0
     triage_options: int = TRIAGE_OPTIONS_ALL
-    architecture_specific: bytes = bytes(16)
+    architecture_specific: bytes = b""
 
 
 def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
     """Find the parts of a small dump; an offset or a count that lies is a DumpError."""
-    at = DUMP_HEADER64.size
-    triage = TRIAGE_DUMP64.parse(file.read_field("TRIAGE_DUMP64", at, TRIAGE_DUMP64.size))
+    layouts = SMALL_DUMP_LAYOUTS[header.record.layout.name]
+    triage = layouts.triage.parse(file.read_field(layouts.triage.name, header.size, layouts.triage.size))
     starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), file.size})
     debugger_data = _extent(
         file, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
@@ -141,15 +141,15 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
     return SmallDumpParts(
         triage=triage,
         mm=up_to_next("MmOffset", MM_TRIAGE.size),
-        unloaded_drivers=_unloaded_extent(file, triage.number("UnloadedDriversOffset")),
+        unloaded_drivers=_unloaded_extent(file, triage.number("UnloadedDriversOffset"), layouts),
         prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
         process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),
         thread=up_to_next("ThreadOffset", sizes.get("SizeEThread")),
         call_stack=_extent(file, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")),
         debugger_data=debugger_data,
-        driver_list=_driver_extent(file, triage),
+        driver_list=_driver_extent(file, triage, layouts),
         data_page=_extent(file, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")),
-        data_blocks=_block_extents(file, triage),
+        data_blocks=_block_extents(file, triage, header.size),
     )
 
 
@@ -164,7 +164,7 @@ def _extent(file: DumpFile, field: str, offset: int, size: int) -> Extent:
         return Extent()
     if offset + size > file.size:
         raise DumpError(
-            f"TRIAGE_DUMP64.{field}",
+            f"TRIAGE_DUMP.{field}",
             f"0x{offset:x} to 0x{offset + size:x} is beyond the end of the file at 0x{file.size:x}",
             "the file is cut short or damaged: copy it again",
         )
@@ -180,42 +180,49 @@ def _structure_sizes(file: DumpFile, debugger_data: Extent) -> dict[str, int]:
     return {name: block.number(name) for name in ("SizePrcb", "SizeEProcess", "SizeEThread") if block.number(name)}
 
 
-def _unloaded_extent(file: DumpFile, offset: int) -> Extent:
+def _unloaded_extent(file: DumpFile, offset: int, layouts: SmallDumpLayouts) -> Extent:
     if not offset:
         return Extent()
     count = struct.unpack("<I", file.read_field("UnloadedDrivers", offset, 4))[0]
     if count > MAX_UNLOADED:
         raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", DAMAGED)
-    return _extent(file, "UnloadedDriversOffset", offset, unloaded_size(count))
+    return _extent(file, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
 
 
-def _driver_extent(file: DumpFile, triage: Record) -> Extent:
+def _driver_extent(file: DumpFile, triage: Record, layouts: SmallDumpLayouts) -> Extent:
     count = triage.number("DriverCount")
     if count > MAX_DRIVERS:
-        raise DumpError("TRIAGE_DUMP64.DriverCount", f"{count} is absurd", DAMAGED)
-    return _extent(file, "DriverListOffset", triage.number("DriverListOffset"), count * DUMP_DRIVER_ENTRY64.size)
+        raise DumpError("TRIAGE_DUMP.DriverCount", f"{count} is absurd", DAMAGED)
+    return _extent(file, "DriverListOffset", triage.number("DriverListOffset"), count * layouts.driver.size)
 
 
-def _block_extents(file: DumpFile, triage: Record) -> tuple[BlockExtent, ...]:
+def _block_extents(file: DumpFile, triage: Record, header_size: int) -> tuple[BlockExtent, ...]:
     table = _extent(file, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16)
     if not table.size:
         return ()
     data = file.read_field("DataBlocks", table.offset, table.size)
-    blocks = tuple(BlockExtent(address, offset, size) for address, offset, size in struct.iter_unpack("<QII", data))
+    mask = _address_mask(triage)
+    blocks = tuple(BlockExtent(at & mask, offset, size) for at, offset, size in struct.iter_unpack("<QII", data))
     for index, block in enumerate(blocks):
-        if block.size and block.offset < DUMP_HEADER64.size:
-            raise DumpError(f"TRIAGE_DUMP64.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED)
+        if block.size and block.offset < header_size:
+            raise DumpError(f"TRIAGE_DUMP.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED)
         _extent(file, f"DataBlocks[{index}]", block.offset, block.size)
     if sum(block.size for block in blocks) > file.size:
-        raise DumpError("TRIAGE_DUMP64.DataBlocks", "together longer than the file", DAMAGED)
+        raise DumpError("TRIAGE_DUMP.DataBlocks", "together longer than the file", DAMAGED)
     return blocks
+
+
+def _address_mask(triage: Record) -> int:
+    """Give the bits of an address: data blocks have 64-bit addresses, in 32-bit dumps sign-extended ones."""
+    return (1 << 8 * triage.layout.length("TopOfStack")) - 1
 
 
 def read_drivers(file: DumpFile, parts: SmallDumpParts) -> tuple[Driver, ...]:
     """Read the list of loaded modules with their names."""
     data = file.read_field("DriverList", parts.driver_list.offset, parts.driver_list.size)
-    size = DUMP_DRIVER_ENTRY64.size
-    entries = [DUMP_DRIVER_ENTRY64.parse(data[at : at + size]) for at in range(0, len(data), size)]
+    layout = next(known.driver for known in SMALL_DUMP_LAYOUTS.values() if known.triage is parts.triage.layout)
+    size = layout.size
+    entries = [layout.parse(data[at : at + size]) for at in range(0, len(data), size)]
     start, length = parts.triage.number("StringPoolOffset"), parts.triage.number("StringPoolSize")
     pool = file.read_field("StringPool", start, length) if start + length <= file.size and length <= MAX_POOL else b""
     drivers, room = [], file.size
@@ -246,15 +253,15 @@ def _name(file: DumpFile, start: int, pool: bytes, offset: int) -> str:
 
 def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:
     """Read every part but the secondary data."""
-    triage = parts.triage
+    triage, layouts = parts.triage, SMALL_DUMP_LAYOUTS[header.record.layout.name]
 
     def load(extent: Extent) -> bytes:
         return file.read_field("small dump", extent.offset, extent.size) if extent.size else b""
 
     return SmallDump(
-        header=_header_with_context(file, header, triage),
+        header=_header_with_context(file, header, triage, layouts),
         mm=load(parts.mm),
-        unloaded_drivers=_unloaded_drivers(load(parts.unloaded_drivers)),
+        unloaded_drivers=_unloaded_drivers(load(parts.unloaded_drivers), layouts),
         prcb=load(parts.prcb),
         process=load(parts.process),
         thread=load(parts.thread),
@@ -269,27 +276,28 @@ def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -
         ),
         service_pack_build=triage.number("ServicePackBuild"),
         triage_options=triage.number("TriageOptions"),
-        architecture_specific=triage.raw("ArchitectureSpecific"),
+        architecture_specific=triage.raw("ArchitectureSpecific") if layouts.triage is TRIAGE_DUMP64 else b"",
     )
 
 
-def _header_with_context(file: DumpFile, header: DumpHeader, triage: Record) -> Record:
+def _header_with_context(file: DumpFile, header: DumpHeader, triage: Record, layouts: SmallDumpLayouts) -> Record:
     """Put context and exception into the header, wherever the dump had them."""
     record = header.record
     context, exception = triage.number("ContextOffset"), triage.number("ExceptionOffset")
-    if context not in (0, DUMP_HEADER64.offset("ContextRecord")):
+    if context not in (0, layouts.header.offset("ContextRecord")):
         data = file.read_field("ContextOffset", context, CONTEXT_SIZES.get(header.machine, 0))
         record = record.replace(ContextRecord=data.ljust(len(record.raw("ContextRecord")), b"\0"))
-    if exception not in (0, DUMP_HEADER64.offset("Exception")):
-        record = record.replace(Exception=file.read_field("ExceptionOffset", exception, EXCEPTION_RECORD64.size))
+    if exception not in (0, layouts.header.offset("Exception")):
+        record = record.replace(Exception=file.read_field("ExceptionOffset", exception, layouts.exception.size))
     return record
 
 
-def _unloaded_drivers(data: bytes) -> tuple[Record, ...] | None:
+def _unloaded_drivers(data: bytes, layouts: SmallDumpLayouts) -> tuple[Record, ...] | None:
     if not data:
         return None
-    size = DUMP_UNLOADED_DRIVERS64.size
-    return tuple(DUMP_UNLOADED_DRIVERS64.parse(data[at : at + size]) for at in range(8, len(data), size))
+    layout = layouts.unloaded_driver
+    ends = range(layouts.counter, len(data), layout.size)
+    return tuple(layout.parse(data[at : at + layout.size]) for at in ends)
 
 
 def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO) -> int:
@@ -298,8 +306,8 @@ def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO)
     out: a seekable file open for writing, empty. The sizes in the header are set to what was written.
     """
     body, triage = lay_out(dump)
-    start = DUMP_HEADER64.size + TRIAGE_DUMP64.size
-    out.seek(start)
+    layouts = SMALL_DUMP_LAYOUTS[dump.header.layout.name]
+    out.seek(layouts.header.size + layouts.triage.size)
     for part in body:
         out.write(part)
     for piece in secondary:
@@ -314,9 +322,10 @@ def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO)
 
 
 def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
-    """Place the parts one behind the other: their bytes from the end of TRIAGE_DUMP64 on, and that structure."""
+    """Place the parts one behind the other: their bytes from the end of TRIAGE_DUMP on, and that structure."""
     body: list[bytes] = []
-    end = DUMP_HEADER64.size + TRIAGE_DUMP64.size
+    layouts = SMALL_DUMP_LAYOUTS[dump.header.layout.name]
+    end = layouts.header.size + layouts.triage.size
 
     def place(data: bytes, align: int = 8) -> int:
         nonlocal end
@@ -330,7 +339,7 @@ def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
 
     triage: dict[str, int] = {
         "MmOffset": place(dump.mm),
-        "UnloadedDriversOffset": place(_build_unloaded(dump.unloaded_drivers)),
+        "UnloadedDriversOffset": place(_build_unloaded(dump.unloaded_drivers, layouts)),
         "PrcbOffset": place(dump.prcb),
         "ProcessOffset": place(dump.process),
         "ThreadOffset": place(dump.thread),
@@ -339,7 +348,7 @@ def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
     }
     end += (gap := -end % 8)
     body.append(bytes(gap))
-    pool, names = _string_pool([driver.name for driver in dump.drivers], end + len(dump.drivers) * 0x90)
+    pool, names = _string_pool([driver.name for driver in dump.drivers], end + len(dump.drivers) * layouts.driver.size)
     triage["DriverListOffset"] = place(
         b"".join(driver.entry.replace(DriverNameOffset=name).build() for driver, name in zip(dump.drivers, names))
     )
@@ -347,36 +356,44 @@ def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
     offset = end + len(dump.data_blocks) * TRIAGE_DATA_BLOCK.size
     descriptors = []
     for block in dump.data_blocks:
-        descriptors.append(struct.pack("<QII", block.address, offset, len(block.data)))
+        descriptors.append(struct.pack("<QII", _sign_extended(block.address, layouts), offset, len(block.data)))
         offset += len(block.data)
     triage["DataBlocksOffset"] = place(b"".join(descriptors))
     body.extend(block.data for block in dump.data_blocks)
     end += sum(len(block.data) for block in dump.data_blocks)
     triage["DataPageOffset"] = place(dump.data_page)
     triage["ValidOffset"] = place(TRIAGE_SIGNATURE, align=4)
-    return body, TRIAGE_DUMP64.blank(
+    record = layouts.triage.blank(
         ServicePackBuild=dump.service_pack_build,
         SizeOfDump=end,
-        ContextOffset=DUMP_HEADER64.offset("ContextRecord"),
-        ExceptionOffset=DUMP_HEADER64.offset("Exception"),
+        ContextOffset=layouts.header.offset("ContextRecord"),
+        ExceptionOffset=layouts.header.offset("Exception"),
         SizeOfCallStack=len(dump.call_stack),
         DriverCount=len(dump.drivers),
         StringPoolSize=len(pool),
         TriageOptions=dump.triage_options,
         TopOfStack=dump.top_of_stack,
-        ArchitectureSpecific=dump.architecture_specific,
         DataPageAddress=dump.data_page_address,
         DataPageSize=len(dump.data_page),
         DebuggerDataSize=len(dump.debugger_data),
         DataBlocksCount=len(dump.data_blocks),
         **triage,
     )
+    if dump.architecture_specific:
+        record = record.replace(ArchitectureSpecific=dump.architecture_specific)
+    return body, record
 
 
-def _build_unloaded(drivers: tuple[Record, ...] | None) -> bytes:
+def _sign_extended(address: int, layouts: SmallDumpLayouts) -> int:
+    """Give the 64-bit address of a data block."""
+    bits = 8 * layouts.triage.length("TopOfStack")
+    return address | (1 << 64) - (1 << bits) if address >> bits - 1 else address
+
+
+def _build_unloaded(drivers: tuple[Record, ...] | None, layouts: SmallDumpLayouts) -> bytes:
     if drivers is None:
         return b""
-    return struct.pack("<Q", len(drivers)) + b"".join(driver.build() for driver in drivers)
+    return len(drivers).to_bytes(layouts.counter, "little") + b"".join(driver.build() for driver in drivers)
 
 
 def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
@@ -393,12 +410,12 @@ def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
 
 def driver_size(driver: Driver) -> int:
     """Give the bytes that a driver takes in a file at most: its entry and its name."""
-    return DUMP_DRIVER_ENTRY64.size + len(_string_pool([driver.name], 0)[0])
+    return driver.entry.layout.size + len(_string_pool([driver.name], 0)[0])
 
 
-def unloaded_size(count: int) -> int:
+def unloaded_size(count: int, layouts: SmallDumpLayouts) -> int:
     """Give the bytes that a list of unloaded drivers takes in a file."""
-    return 8 + count * DUMP_UNLOADED_DRIVERS64.size
+    return layouts.counter + count * layouts.unloaded_driver.size
 
 
 def _mini_dump_fields(dump: SmallDump) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.debugger_data import TAG_OFFSET
+from windbg_ext.memory.paging import ARM64, X64, X64_LA57, X86, X86_PAE, PagedMemory
 from windbg_ext.memory.virtual import read_pointer
-from windbg_ext.memory.x64 import X64Memory
 from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from windbg_ext.memory.virtual import VirtualMemory
 
 
-def crash_memory(physical: PhysicalPages, header: DumpHeader) -> X64Memory:
-    """Give virtual memory behind the page tables that the header names. DumpError for other machines than x64."""
-    if header.machine is not Machine.AMD64:
-        raise DumpError("MachineImageType", f"{header.machine.name}: page tables of x64 only can be read so far")
-    memories = [X64Memory(physical, header.directory_table_base, levels) for levels in (4, 5)]
+PAGINGS = {Machine.I386: (X86_PAE, X86), Machine.AMD64: (X64, X64_LA57), Machine.ARM64: (ARM64,)}
+"""Those of a machine, the usual one first. A header tells neither LA57 nor, where a debugger wrote it, PAE."""
+
+
+def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
+    """Give virtual memory behind the page tables that the header names."""
+    memories = [PagedMemory(physical, header.directory_table_base, paging) for paging in PAGINGS[header.machine]]
     return next((memory for memory in memories if _fits(memory, header)), memories[0])
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64, LARGEST_SIZE, OWNER_TAG, SMALLEST_SIZE
-from windbg_ext.structs.kernel import KLDR_DATA_TABLE_ENTRY64
+from windbg_ext.structs.kernel import KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.layout import Record
 
 TAG_OFFSET = KDDEBUGGER_DATA64.offset("OwnerTag")
 FIELD = "KdDebuggerDataBlock"
@@ -25,10 +26,15 @@ LARGEST_KERNEL = 64 << 20
 
 
 class DebuggerData:
-    """The decoded block: where it was, all of its bytes, and the fields that public headers describe."""
+    """The decoded block: where it was, all of its bytes, and the fields that public headers describe.
 
-    def __init__(self, address: int, data: bytes, record: Record) -> None:
-        self.address, self.data, self.record = address, data, record
+    decoded: it was encoded where it was, as in the memory of a running machine.
+    """
+
+    def __init__(self, address: int, data: bytes, pointer_size: int, *, decoded: bool = False) -> None:
+        self.address, self.data, self.decoded = address, data, decoded
+        self.record = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
+        self._mask = (1 << 8 * pointer_size) - 1
 
     def __eq__(self, other: object) -> bool:
         """Equal when address and bytes are."""
@@ -37,14 +43,15 @@ class DebuggerData:
     __hash__ = None  # type: ignore[assignment]  # as that of its record
 
     def __getitem__(self, field: str) -> int:
-        """Give a field, 0 if the block of this Windows version ends before it."""
-        return self.record.number(field)
+        """Give a field, 0 if the block of this Windows version ends before it. Pointers of x86 are sign-extended."""
+        return self.record.number(field) & self._mask
 
 
 def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_head: int | None) -> DebuggerData:
     """Read the block at the address that the header gives, or find it inside the kernel's image.
 
-    DumpError if it cannot be read, is garbage, or is still encoded as in the memory of a running machine.
+    One that is still encoded, as in the memory of a running machine, is decoded. DumpError if it cannot be read or
+    decoded, or is garbage.
     """
     if address is None:
         address = _find_in_kernel(memory, module_list_head)
@@ -52,47 +59,74 @@ def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_h
         head = memory.read(address, TAG_OFFSET + 8)
     except MemoryReadError as error:
         raise DumpError(FIELD, str(error), "without it no kernel structure can be found") from None
-    size = int.from_bytes(head[TAG_OFFSET + 4 :], "little")
     if head[TAG_OFFSET : TAG_OFFSET + 4] != OWNER_TAG:
-        if _is_encoded(memory, address):
-            raise DumpError(
-                FIELD,
-                f"the block at 0x{address:x} is still encoded, as in the memory of a running machine",
-                "this is a snapshot, not a crash dump: make the dump with a tool that decodes the block",
-            )
-        tag = ascii(head[TAG_OFFSET : TAG_OFFSET + 4].decode("latin-1"))
-        raise DumpError(FIELD, f"0x{address:x} holds no debugger data block (its tag is {tag}, not 'KDBG')", DAMAGED)
-    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        raise DumpError(
-            f"{FIELD}.Size", f"0x{size:x} is not between 0x{SMALLEST_SIZE:x} and 0x{LARGEST_SIZE:x}", DAMAGED
-        )
+        return _decoded(memory, address, module_list_head, head)
+    size = int.from_bytes(head[TAG_OFFSET + 4 :], "little")
+    _check_size(size)
     data = b""
     for piece in memory.present(address, size):  # an engine that knows less of it saves less
         if piece.address != address + len(data):
             break
         data += piece.data
-    return DebuggerData(address, data, KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0")))
+    return DebuggerData(address, data, memory.pointer_size)
 
 
 DAMAGED = "the dump is damaged or not one that Windows wrote"
 
 
-def _is_encoded(memory: VirtualMemory, address: int) -> bool:
-    """Tell whether decoding leads to the tag of the block, whatever the keys are.
+def _check_size(size: int) -> None:
+    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        why = f"0x{size:x} is not between 0x{SMALLEST_SIZE:x} and 0x{LARGEST_SIZE:x}"
+        raise DumpError(f"{FIELD}.Size", why, DAMAGED)
+
+
+def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, head: bytes) -> DebuggerData:
+    """Decode the block that a running kernel keeps encoded; DumpError if that is not what is there."""
+    data = b""
+    for piece in memory.present(address, LARGEST_SIZE):
+        if piece.address != address + len(data):
+            break
+        data += piece.data
+    block = next(_decodings(data), None)
+    if block is None:
+        tag = ascii(head[TAG_OFFSET : TAG_OFFSET + 4].decode("latin-1"))
+        raise DumpError(FIELD, f"0x{address:x} holds no debugger data block (its tag is {tag}, not 'KDBG')", DAMAGED)
+    found = DebuggerData(address, block, memory.pointer_size, decoded=True)
+    if module_list_head not in (None, found["PsLoadedModuleList"]):
+        raise DumpError(
+            FIELD,
+            f"the block at 0x{address:x} is encoded, as in the memory of a running machine, and what it decodes to has "
+            f"another module list (0x{found['PsLoadedModuleList']:x}) than the header (0x{module_list_head:x})",
+            "the keys in the dump do not fit its header: make the snapshot again, with the machine paused",
+        )
+    return found
+
+
+def _decodings(data: bytes) -> Iterator[bytes]:
+    """Give what bytes decode to, where that is a debugger data block.
 
     Every quadword is encoded by itself with the same keys: exclusive or, bytes reversed, exclusive or, rotated,
     exclusive or (Volatility and Rekall describe it). So the exclusive or of two encoded quadwords is that of the plain
-    ones, reversed and rotated. Every block has fields that are zero: their encoded value is the most common one.
+    ones, reversed and rotated: with the encoding of 0 at hand, all that is left of the keys is by how many bits. A
+    block has many fields that are 0, their encoding is the most common one, and the tag tells the right rotation.
     """
-    try:
-        block = memory.read(address, SMALLEST_SIZE & ~7)
-    except MemoryReadError:
-        return False
-    quadwords = [value for (value,) in struct.iter_unpack("<Q", block)]
-    zero = Counter(quadwords).most_common(1)[0][0]
-    mixed = quadwords[TAG_OFFSET // 8] ^ zero
-    turned = (mixed << turn | mixed >> 64 - turn for turn in range(64))
-    return any((value & (1 << 64) - 1).to_bytes(8, "big")[:4] == OWNER_TAG for value in turned)
+    values = [value for (value,) in struct.iter_unpack("<Q", data[: len(data) & -8])]
+    at_least = SMALLEST_SIZE // 8
+    if len(values) < at_least:
+        return
+    zero = Counter(values[:at_least]).most_common(1)[0][0]
+    tag_at = TAG_OFFSET // 8
+    for turn in range(64):
+        tag = _turned(values[tag_at] ^ zero, turn)
+        size = int.from_bytes(tag[4:], "little")
+        if tag[:4] == OWNER_TAG and SMALLEST_SIZE <= size <= min(LARGEST_SIZE, len(data)):
+            whole = values[: -(-size // 8)]
+            yield b"".join(_turned(value ^ zero, turn) for value in whole)[:size]
+
+
+def _turned(mixed: int, turn: int) -> bytes:
+    """Rotate to the left and reverse the bytes, which the bytes of a little-endian number then are already."""
+    return ((mixed << turn | mixed >> 64 - turn) & (1 << 64) - 1).to_bytes(8, "big")
 
 
 def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
@@ -100,10 +134,9 @@ def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
     unknown = "the header gives no address for it"
     if module_list_head is None:
         raise DumpError(FIELD, f"{unknown}, nor a module list to find the kernel by", DAMAGED)
+    layout = KERNEL_LAYOUTS[memory.pointer_size].module
     try:
-        entry = KLDR_DATA_TABLE_ENTRY64.parse(
-            memory.read(read_pointer(memory, module_list_head), KLDR_DATA_TABLE_ENTRY64.size)
-        )
+        entry = layout.parse(memory.read(read_pointer(memory, module_list_head), layout.size))
     except MemoryReadError as error:
         raise DumpError(FIELD, f"{unknown}, and the module list cannot be read: {error}", DAMAGED) from None
     base, size = entry.number("DllBase"), min(entry.number("SizeOfImage"), LARGEST_KERNEL)
@@ -119,7 +152,7 @@ def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
 
 def _leads_to(memory: VirtualMemory, address: int, kernel_base: int, module_list_head: int) -> bool:
     try:
-        block = KDDEBUGGER_DATA64.parse(memory.read(address, SMALLEST_SIZE).ljust(KDDEBUGGER_DATA64.size, b"\0"))
+        block = DebuggerData(address, memory.read(address, SMALLEST_SIZE), memory.pointer_size)
     except MemoryReadError:
         return False
-    return block.number("KernBase") == kernel_base and block.number("PsLoadedModuleList") == module_list_head
+    return (block["KernBase"], block["PsLoadedModuleList"]) == (kernel_base, module_list_head)

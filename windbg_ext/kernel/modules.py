@@ -14,11 +14,8 @@ from windbg_ext.structs.kernel import (
     IMAGE_DOS_SIGNATURE,
     IMAGE_NT_HEADERS,
     IMAGE_NT_SIGNATURE,
-    IN_LOAD_ORDER_OFFSET,
-    KLDR_DATA_TABLE_ENTRY64,
+    KERNEL_LAYOUTS,
     MAX_UNLOADED_DRIVERS,
-    PEB_LDR_OFFSET,
-    UNLOADED_DRIVERS64,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +65,7 @@ def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> Mo
     images: look into each image's header too, a page for each module; without it no time_date_stamp is known.
     """
     modules: list[Module] = []
+    layout = KERNEL_LAYOUTS[memory.pointer_size].module
     seen = {head}
     problem = None
     try:
@@ -80,7 +78,7 @@ def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> Mo
                 problem = f"the list goes on after {MAX_MODULES} entries"
                 break
             seen.add(address)
-            entry = KLDR_DATA_TABLE_ENTRY64.parse(memory.read(address, KLDR_DATA_TABLE_ENTRY64.size))
+            entry = layout.parse(memory.read(address, layout.size))
             modules.append(_read_module(memory, address, entry, images=images))
             address = entry.number("Flink")
     except MemoryReadError as error:
@@ -123,12 +121,13 @@ def _read_image_header(memory: VirtualMemory, base: int) -> Record | None:
 
 def read_user_modules(memory: VirtualMemory, block: DebuggerData, process: int) -> ModuleList:
     """Walk the list of images that a process has loaded; empty where its environment block is not in memory."""
+    layouts = KERNEL_LAYOUTS[memory.pointer_size]
     try:
         peb = read_pointer(memory, process + block["OffsetEprocessPeb"])
-        loader = read_pointer(memory, peb + PEB_LDR_OFFSET) if peb else 0
+        loader = read_pointer(memory, peb + layouts.peb_ldr) if peb else 0
     except MemoryReadError as error:
         return ModuleList((), str(error))
-    return read_modules(memory, loader + IN_LOAD_ORDER_OFFSET) if loader else ModuleList(())
+    return read_modules(memory, loader + layouts.in_load_order) if loader else ModuleList(())
 
 
 def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[UnloadedDriver, ...] | None:
@@ -143,13 +142,12 @@ def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[U
         return None
     if not ring:  # nothing was ever unloaded
         return ()
+    layout = KERNEL_LAYOUTS[memory.pointer_size].unloaded_driver
     drivers: list[UnloadedDriver] = []
     for back in range(1, MAX_UNLOADED_DRIVERS + 1):
         index = (last - back) % MAX_UNLOADED_DRIVERS
         try:
-            entry = UNLOADED_DRIVERS64.parse(
-                memory.read(ring + index * UNLOADED_DRIVERS64.size, UNLOADED_DRIVERS64.size)
-            )
+            entry = layout.parse(memory.read(ring + index * layout.size, layout.size))
         except MemoryReadError:
             return tuple(drivers) or None
         if not entry.number("NameBuffer"):

@@ -8,12 +8,13 @@ from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.threads import Thread, read_thread
 from windbg_ext.memory.virtual import read_pointer, read_u32
-from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_EX, CONTEXT_FLAG_XSTATE, KSPECIAL_REGISTERS64
+from windbg_ext.structs.context_ex import CONTEXT_EX, CONTEXT_FLAG_XSTATE
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.architectures import Architecture
+    from windbg_ext.structs.layout import Layout, Record
 
 MAX_PROCESSORS = 2048
 """Windows supports 2048 logical processors."""
@@ -34,28 +35,42 @@ class Processor(NamedTuple):
     special_registers: Record | None
 
 
-def read_processors(memory: VirtualMemory, block: DebuggerData, count: int) -> tuple[Processor, ...]:
+def read_processors(
+    memory: VirtualMemory, block: DebuggerData, count: int, architecture: Architecture
+) -> tuple[Processor, ...]:
     """Read the processors that KiProcessorBlock lists; DumpError for an absurd count or a list that is not there."""
     if not 1 <= count <= MAX_PROCESSORS:
         raise DumpError("NumberProcessors", f"{count} is not between 1 and {MAX_PROCESSORS}", "the header is damaged")
     try:
-        addresses = [read_pointer(memory, block["KiProcessorBlock"] + 8 * number) for number in range(count)]
+        array, size = block["KiProcessorBlock"], memory.pointer_size
+        addresses = [read_pointer(memory, array + size * number) for number in range(count)]
     except MemoryReadError as error:
         raise DumpError("KiProcessorBlock", str(error), "without it no processor can be found") from None
-    return tuple(_read_processor(memory, block, number, prcb) for number, prcb in enumerate(addresses))
+    return tuple(_read_processor(memory, block, number, prcb, architecture) for number, prcb in enumerate(addresses))
 
 
-def _read_processor(memory: VirtualMemory, block: DebuggerData, number: int, prcb: int) -> Processor:
-    context_address = _pointer(memory, prcb, block["OffsetPrcbContext"])
+def _read_processor(
+    memory: VirtualMemory, block: DebuggerData, number: int, prcb: int, architecture: Architecture
+) -> Processor:
+    context_address = _context_address(memory, prcb, block)
     thread_address = _pointer(memory, prcb, block["OffsetPrcbCurrentThread"])
     return Processor(
         number=number,
         prcb=prcb,
         context_address=context_address,
-        context=_read_context(memory, context_address) if context_address else None,
+        context=_read_context(memory, context_address, architecture) if context_address else None,
         thread=read_thread(memory, block, thread_address) if thread_address else None,
-        special_registers=_read_special_registers(memory, prcb, block["OffsetPrcbProcStateSpecialReg"]),
+        special_registers=_read_special_registers(
+            memory, prcb, block["OffsetPrcbProcStateSpecialReg"], architecture.special_registers
+        ),
     )
+
+
+def _context_address(memory: VirtualMemory, prcb: int, block: DebuggerData) -> int | None:
+    """Give where the registers are: behind KPRCB.Context, or in the KPRCB itself before there was that pointer."""
+    if block["OffsetPrcbContext"]:
+        return _pointer(memory, prcb, block["OffsetPrcbContext"])
+    return prcb + block["OffsetPrcbProcStateContext"] if block["OffsetPrcbProcStateContext"] else None
 
 
 def _pointer(memory: VirtualMemory, base: int, offset: int) -> int | None:
@@ -67,30 +82,30 @@ def _pointer(memory: VirtualMemory, base: int, offset: int) -> int | None:
         return None
 
 
-def _read_context(memory: VirtualMemory, address: int) -> Context | None:
+def _read_context(memory: VirtualMemory, address: int, architecture: Architecture) -> Context | None:
     try:
-        data = memory.read(address, CONTEXT64.size)
+        data = memory.read(address, architecture.context.size)
     except MemoryReadError:
         return None
-    return parse_context(data)
+    return parse_context(data, architecture)
 
 
-def context_length(memory: VirtualMemory, address: int) -> int:
+def context_length(memory: VirtualMemory, address: int, context: Layout) -> int:
     """Give the bytes of the context at an address, with the extended processor state behind it where it has one."""
     try:
-        flags = read_u32(memory, address + CONTEXT64.offset("ContextFlags"))
-        extended = CONTEXT_EX.parse(memory.read(address + CONTEXT64.size, CONTEXT_EX.size))
+        flags = read_u32(memory, address + context.offset("ContextFlags"))
+        extended = CONTEXT_EX.parse(memory.read(address + context.size, CONTEXT_EX.size))
     except MemoryReadError:
-        return CONTEXT64.size
+        return context.size
     length = extended.number("AllLength")
-    return length if flags & CONTEXT_FLAG_XSTATE and CONTEXT64.size <= length <= LARGEST_CONTEXT else CONTEXT64.size
+    return length if flags & CONTEXT_FLAG_XSTATE and context.size <= length <= LARGEST_CONTEXT else context.size
 
 
-def _read_special_registers(memory: VirtualMemory, prcb: int, offset: int) -> Record | None:
+def _read_special_registers(memory: VirtualMemory, prcb: int, offset: int, layout: Layout) -> Record | None:
     if not offset:
         return None
     try:
-        return KSPECIAL_REGISTERS64.parse(memory.read(prcb + offset, KSPECIAL_REGISTERS64.size))
+        return layout.parse(memory.read(prcb + offset, layout.size))
     except MemoryReadError:
         return None
 

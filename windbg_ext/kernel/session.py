@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 from windbg_ext.dump.header import BugCheck, DumpHeader, parse_header
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.crash_memory import crash_memory
-from windbg_ext.memory.x64 import X64Memory
-from windbg_ext.structs.amd64 import CONTEXT64, CONTEXT_WITHOUT_FLOATS
+from windbg_ext.memory.paging import X86_PAE, PagedMemory
+from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import (
+    DUMP_HEADER32,
     DUMP_HEADER64,
+    EXCEPTION_RECORD32,
     EXCEPTION_RECORD64,
     FILL,
     SIGNATURE,
+    VALID_DUMP_32,
     VALID_DUMP_64,
     DumpType,
     Machine,
 )
-from windbg_ext.structs.kernel import KUSER_SHARED_DATA, SHARED_USER_DATA
+from windbg_ext.structs.kernel import KUSER_SHARED_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.target import Target
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.layout import Layout
 
 FREE_BUILD, CHECKED_BUILD = 0xF, 0xC
 """DUMP_HEADER64.MajorVersion."""
@@ -56,8 +60,8 @@ class SessionFacts:
     """What a debugger knows of the machine that it has stopped.
 
     kd_debugger_data_block: None where it has to be searched; registers: those of the current processor by their names
-    in CONTEXT (Rax, SegCs, EFlags, Dr7 ...); exception: what made the debugger stop; system_time: 100 ns since 1601,
-    UTC; system_up_time: 100 ns.
+    in CONTEXT (Rax, SegCs, EFlags, Dr7, Esp, X0, Pc ...); exception: what made the debugger stop; system_time: 100 ns
+    since 1601, UTC; system_up_time: 100 ns.
     """
 
     machine: Machine
@@ -75,23 +79,20 @@ class SessionFacts:
 
 
 class SessionTarget:
-    """The machine of a session. file: the dump that is open in it, for what only a file has; None for a live target.
-
-    DumpError for other machines than x64.
-    """
+    """The machine of a session. file: the dump that is open in it, for what only a file has; None for a live target."""
 
     def __init__(self, facts: SessionFacts, physical: PhysicalPages, file: Target | None = None) -> None:
         self._physical = physical
         self._file = file
         self.header = _header(facts, None)
         memory = crash_memory(physical, self.header)
-        self._levels = memory.levels
+        self.paging = memory.paging
         self.memory: VirtualMemory = memory
         self.header = _header(facts, memory)
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
         """Give virtual memory as a process sees it."""
-        return X64Memory(self._physical, directory_table_base, self._levels)
+        return PagedMemory(self._physical, directory_table_base, self.paging)
 
     @property
     def secondary_size(self) -> int:
@@ -107,53 +108,63 @@ class SessionTarget:
         return iter(()) if self._file is None else self._file.losses()
 
 
-def _header(facts: SessionFacts, memory: VirtualMemory | None) -> DumpHeader:
+def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:
     """Give the header that a dump of this machine would have; fields that nobody knows hold the writer's fill."""
-    blank = DUMP_HEADER64.parse(FILL * (DUMP_HEADER64.size // len(FILL)))
+    architecture = ARCHITECTURES[facts.machine]
+    wide, mask = architecture.pointer_size == 8, architecture.address_mask  # a debugger sign-extends pointers of x86
+    layout, valid = (DUMP_HEADER64, VALID_DUMP_64) if wide else (DUMP_HEADER32, VALID_DUMP_32)
+    blank = layout.parse(FILL * (layout.size // len(FILL)))
     record = blank.replace(
         Signature=SIGNATURE,
-        ValidDump=VALID_DUMP_64,
+        ValidDump=valid,
         MajorVersion=FREE_BUILD if facts.free_build else CHECKED_BUILD,
         MinorVersion=facts.build,
-        DirectoryTableBase=facts.directory_table_base,
-        PsLoadedModuleList=facts.ps_loaded_module_list,
+        DirectoryTableBase=facts.directory_table_base & mask,
+        PsLoadedModuleList=facts.ps_loaded_module_list & mask,
         MachineImageType=int(facts.machine),
         NumberProcessors=facts.number_processors,
         BugCheckCode=facts.bug_check.code,
-        BugCheckParameter=list(facts.bug_check.parameters),
-        KdDebuggerDataBlock=facts.kd_debugger_data_block or 0,
+        BugCheckParameter=[parameter & mask for parameter in facts.bug_check.parameters],
+        KdDebuggerDataBlock=(facts.kd_debugger_data_block or 0) & mask,
         DumpType=int(DumpType.FULL),
         ContextRecord=_context(facts, memory).ljust(len(blank.raw("ContextRecord")), b"\0"),
-        Exception=_exception(facts.exception),
+        Exception=_exception(facts.exception, EXCEPTION_RECORD64 if wide else EXCEPTION_RECORD32),
         Comment=bytes(len(blank.raw("Comment"))),
         SystemTime=facts.system_time,
         SystemUpTime=facts.system_up_time,
-    ).replace(**_shared_data(memory))
+    ).replace(**_shared_data(memory, architecture.shared_user_data))
+    if not wide and memory is not None:
+        record = record.replace(PaeEnabled=int(memory.paging is X86_PAE))
     return parse_header(record)
 
 
 def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
     """Give the registers of the exception that a bug check hands over, as Windows does, else the session's."""
+    architecture = ARCHITECTURES[facts.machine]
     where = CONTEXT_PARAMETER.get(facts.bug_check.code & ~RAISED_BY_KERNEL)
     if memory is not None and where is not None:
         with contextlib.suppress(MemoryReadError):
-            return memory.read(facts.bug_check.parameters[where], CONTEXT64.size)
-    return CONTEXT64.blank(ContextFlags=CONTEXT_WITHOUT_FLOATS, **facts.registers).build()
+            return memory.read(facts.bug_check.parameters[where], architecture.context.size)
+    fields = ((name, value, architecture.context.length(name)) for name, value in facts.registers.items())
+    registers = {name: value & (1 << 8 * length) - 1 for name, value, length in fields}
+    return architecture.context.blank(ContextFlags=architecture.plain_context, **registers).build()
 
 
-def _exception(exception: LastException) -> bytes:
-    record = EXCEPTION_RECORD64.blank(
-        ExceptionCode=exception.code, ExceptionFlags=exception.flags, ExceptionAddress=exception.address
+def _exception(exception: LastException, layout: Layout) -> bytes:
+    record = layout.blank(
+        ExceptionCode=exception.code,
+        ExceptionFlags=exception.flags,
+        ExceptionAddress=exception.address & (1 << 8 * layout.length("ExceptionAddress")) - 1,
     )
     return record.build()
 
 
-def _shared_data(memory: VirtualMemory | None) -> dict[str, int]:
+def _shared_data(memory: VirtualMemory | None, address: int) -> dict[str, int]:
     """Give the exact times and what edition of Windows this is, as the kernel shows them to every process."""
     if memory is None:
         return {}
     try:
-        shared = KUSER_SHARED_DATA.parse(memory.read(SHARED_USER_DATA, KUSER_SHARED_DATA.size))
+        shared = KUSER_SHARED_DATA.parse(memory.read(address, KUSER_SHARED_DATA.size))
     except MemoryReadError:
         return {}
     return {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Protocol
 
 from windbg_ext.dump.small import BlockExtent
-from windbg_ext.errors import DumpError
+from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.kernel.debugger_data import DebuggerData, read_debugger_data
@@ -23,8 +23,10 @@ from windbg_ext.kernel.modules import (
 from windbg_ext.kernel.processors import Processor, crashing_processor, read_processors
 from windbg_ext.memory.blocks import BlockMemory
 from windbg_ext.memory.kernel_pages import KernelPages, count_kernel_pages
+from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.physical import PhysicalMemory
-from windbg_ext.memory.x64 import X64Memory
+from windbg_ext.memory.virtual import read_pointer
+from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.architectures import Architecture
 
 CHUNK = 1 << 20
 
@@ -48,6 +52,10 @@ class Target(Protocol):
     @property
     def memory(self) -> VirtualMemory:
         """Virtual memory as the crashing processor saw it."""
+
+    @property
+    def paging(self) -> Paging | None:
+        """How its addresses are translated; None where there are no page tables."""
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
         """Give virtual memory as a process sees it."""
@@ -64,20 +72,20 @@ class Target(Protocol):
 
 
 class DumpTarget:
-    """The machine that a dump was written on. DumpError for machines and dump types that hold no such memory."""
+    """The machine that a dump was written on. DumpError for dump types that hold no memory."""
 
     def __init__(self, dump: Dump) -> None:
         self.dump = dump
         self.header = dump.header
         self._physical = None if dump.pages is None else PhysicalMemory(dump.file, dump.pages)
-        self._levels = 4
+        self.paging: Paging | None = None
         self.memory: VirtualMemory = self._crash_memory()
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
         """Give virtual memory as a process sees it; a small dump knows one address space only."""
-        if self._physical is None:
+        if self._physical is None or self.paging is None:
             return self.memory
-        return X64Memory(self._physical, directory_table_base, self._levels)
+        return PagedMemory(self._physical, directory_table_base, self.paging)
 
     @property
     def secondary_size(self) -> int:
@@ -107,10 +115,23 @@ class DumpTarget:
         known what is RAM. progress: called with how many tables of a level were read and how many there are.
         """
         header = self.header
-        if self._physical is None or header.physical_memory is None:
+        if self._physical is None or self.paging is None or header.physical_memory is None:
             return None
         ram = [(run.base_page, run.page_count) for run in header.physical_memory]
-        return count_kernel_pages(self._physical, header.directory_table_base, self._levels, ram, progress)
+        root, start = header.directory_table_base, self._kernel_start(self.paging)
+        return count_kernel_pages(self._physical, root, self.paging, start, ram, progress)
+
+    def _kernel_start(self, paging: Paging) -> int:
+        """Give the lowest address of the kernel: on x86 a boot option (/3GB, increaseuserva) moves it up."""
+        if paging.pointer_size == 8:
+            return paging.kernel_half
+        try:
+            header = self.header
+            block = read_debugger_data(self.memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+            start = read_pointer(self.memory, block["MmSystemRangeStart"])
+        except (DumpError, MemoryReadError):
+            return paging.kernel_half
+        return max(start, paging.kernel_half)
 
     def _crash_memory(self) -> VirtualMemory:
         dump, header = self.dump, self.header
@@ -122,7 +143,7 @@ class DumpTarget:
                 raise DumpError("DumpType", why, "open it in WinDbg and write a small dump with .dump /m")
             raise DumpError("DumpType", f"{header.dump_type:d} holds no memory", "name a dump that does")
         memory = crash_memory(self._physical, header)
-        self._levels = memory.levels
+        self.paging = memory.paging
         return memory
 
 
@@ -134,18 +155,19 @@ def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
     if dump.header.kd_debugger_data_block is not None:
         block = parts.debugger_data
         extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
-    return BlockMemory(dump.file, extents)
+    return BlockMemory(dump.file, extents, ARCHITECTURES[dump.header.machine].pointer_size)
 
 
 @dataclass(frozen=True)
 class Kernel:
     """What the kernel knew of itself when it stopped.
 
-    context: the registers in the header; crashed: the processor that they belong to, None if that cannot be told;
-    user_modules: images of the process that ran there, as far as its user memory is in the dump;
-    unloaded_drivers: None if the dump does not hold the list.
+    architecture: of its processors; context: the registers in the header; crashed: the processor that they belong to,
+    None if that cannot be told; user_modules: images of the process that ran there, as far as its user memory is in the
+    dump; unloaded_drivers: None if the dump does not hold the list.
     """
 
+    architecture: Architecture
     debugger_data: DebuggerData
     processors: tuple[Processor, ...]
     context: Context
@@ -158,13 +180,15 @@ class Kernel:
 def read_kernel(target: Target) -> Kernel:
     """Read the kernel structures of a target. DumpError where one without which nothing works is missing."""
     memory, header = target.memory, target.header
+    architecture = ARCHITECTURES[header.machine]
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
-    processors = read_processors(memory, block, header.number_processors)
-    context = parse_context(header.record.raw("ContextRecord"))
+    processors = read_processors(memory, block, header.number_processors, architecture)
+    context = parse_context(header.record.raw("ContextRecord"), architecture)
     head = header.ps_loaded_module_list or block["PsLoadedModuleList"]
     crashed = crashing_processor(processors, context)
     thread = crashed.thread if crashed else None
     return Kernel(
+        architecture=architecture,
         debugger_data=block,
         processors=processors,
         context=context,

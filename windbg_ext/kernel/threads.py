@@ -52,7 +52,12 @@ def read_thread(memory: VirtualMemory, block: DebuggerData, address: int) -> Thr
             base = read_pointer(memory, address + block["OffsetKThreadStackBase"])
     except MemoryReadError:
         return None
-    if kind != DISPATCHER_HEADER_THREAD or initial > base or initial % 16 or base - initial > LARGEST_STACK:
+    if (
+        kind != DISPATCHER_HEADER_THREAD
+        or initial > base
+        or initial % (2 * memory.pointer_size)
+        or base - initial > LARGEST_STACK
+    ):
         return None
     if limit is not None and not 0 < base - limit <= LARGEST_STACK:
         return None

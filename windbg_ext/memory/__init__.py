@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from windbg_ext.memory.blocks import BlockMemory
+    from windbg_ext.memory.paging import PagedMemory
     from windbg_ext.memory.physical import PhysicalMemory
     from windbg_ext.memory.virtual import Piece, VirtualMemory, read_pointer, read_text, read_u32
-    from windbg_ext.memory.x64 import X64Memory
 
 __all__ = [
     "BlockMemory",
+    "PagedMemory",
     "PhysicalMemory",
     "Piece",
     "VirtualMemory",
-    "X64Memory",
     "read_pointer",
     "read_text",
     "read_u32",
 ]
 
-_HOMES = {"BlockMemory": "blocks", "PhysicalMemory": "physical", "X64Memory": "x64"}
+_HOMES = {"BlockMemory": "blocks", "PagedMemory": "paging", "PhysicalMemory": "physical"}
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class BlockMemory:
     """Extents of virtual memory in a file; where two overlap, the one that starts last wins."""
 
-    def __init__(self, file: DumpFile, extents: Iterable[BlockExtent]) -> None:
+    def __init__(self, file: DumpFile, extents: Iterable[BlockExtent], pointer_size: int = 8) -> None:
+        self.pointer_size = pointer_size
+        self._mask = (1 << 8 * pointer_size) - 1
         self._file = file
         self._extents = list(_without_overlaps(extents))
         self._starts = [extent.address for extent in self._extents]
@@ -26,7 +28,7 @@ class BlockMemory:
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes; NotInDumpError where the first missing byte is."""
         pieces = []
-        at = address
+        at = address = address & self._mask
         for piece in self.present(address, length):
             if piece.address != at:
                 break
@@ -38,6 +40,7 @@ class BlockMemory:
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
         """Give what the blocks hold between address and address + length, addresses rising."""
+        address &= self._mask
         end = address + length
         for index in range(max(0, bisect_right(self._starts, address) - 1), len(self._extents)):
             extent = self._extents[index]

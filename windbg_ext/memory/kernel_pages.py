@@ -1,6 +1,6 @@
 """How many pages of RAM the kernel half of the page tables maps: what a kernel dump of the machine would hold.
 
-x64, four and five levels. Source: as `windbg_ext.memory.x64`.
+Source: as `windbg_ext.memory.paging`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Callable
 
 from windbg_ext.dump.pages import popcount
 from windbg_ext.errors import DumpError
-from windbg_ext.memory.x64 import FRAME_MASK, LARGE_PAGE, PAGE_SHIFT, PROTOTYPE, TRANSITION, VALID
+from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PROTOTYPE, TRANSITION, VALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.physical import PhysicalMemory
-
-ENTRIES = struct.Struct("<512Q")
-KERNEL_HALF = slice(256, 512)
-LARGE_SHIFT, HUGE_SHIFT = 9, 18
-"""Page frames in a page of 2 MB and of 1 GB, as powers of two."""
 
 
 @dataclass(frozen=True)
@@ -41,55 +37,63 @@ class KernelPages:
 def count_kernel_pages(
     physical: PhysicalMemory,
     directory_table_base: int,
-    levels: int,
+    paging: Paging,
+    kernel_start: int,
     ram: Iterable[tuple[int, int]],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> KernelPages:
     """Count the pages of RAM that the kernel half maps.
 
-    ram: (first page frame, count) of its runs, in any order; progress: called with how many page tables of a level
-    were read, and how many it has. DumpError for page tables that lead all over more RAM than any machine has.
+    kernel_start: its lowest address; ram: (first page frame, count) of its runs, in any order; progress: called with
+    how many page tables of a level were read, and how many it has. DumpError for page tables that lead all over more
+    RAM than any machine has.
 
     Level by level, with the tables of each as a set: one that is met twice is read once, and a table that leads back
     to itself (Windows has one in every root) is read once for each level at most.
     """
     frames = FrameSet()
     missing = set()
-    tables = {(directory_table_base & FRAME_MASK) >> PAGE_SHIFT}
-    for level in range(levels - 1, -1, -1):
+    root = directory_table_base & paging.root_mask
+    tables, offset = {root >> PAGE_SHIFT}, root & PAGE_MASK
+    border: int | None = root >> PAGE_SHIFT
+    for level in paging.levels:
         below: set[int] = set()
+        entries_of = struct.Struct(f"<{1 << level.bits}{paging.entry[1:]}")
+        border_below = None
         for done, table in enumerate(sorted(tables)):
             progress(done, len(tables))
             page = physical.page(table)
             if page is None:
                 missing.add(table)
                 continue
-            entries = ENTRIES.unpack(page)
-            if level == levels - 1:
-                entries = entries[KERNEL_HALF]
-            if level == 0:
-                frames.add(_frames(entries))
-            elif level > 2:
-                below.update(_frames(entries))
+            entries: Sequence[int] = entries_of.unpack_from(page, offset)
+            if table == border:  # the table in which the kernel half begins, perhaps within the reach of one entry
+                first = kernel_start >> PAGE_SHIFT + level.shift & (1 << level.bits) - 1
+                entries = entries[first:]
+                if kernel_start & (1 << PAGE_SHIFT + level.shift) - 1 and not paging.is_large(entries[0]):
+                    border_below = (entries[0] & paging.frame_mask) >> PAGE_SHIFT
+            if level.large:
+                frames.add_large(_frames([entry for entry in entries if paging.is_large(entry)], paging), level.shift)
+                entries = [entry for entry in entries if not paging.is_large(entry)]
+            if level.shift:
+                below.update(_frames(entries, paging))
             else:
-                large = [entry for entry in entries if entry & VALID and entry & LARGE_PAGE]
-                below.update(_frames([entry for entry in entries if not (entry & VALID and entry & LARGE_PAGE)]))
-                if large:
-                    frames.add_large(_frames(large), level)
+                frames.add(_frames(entries, paging, paging.last))
             if frames.places > MOST_BLOCKS:
                 why = f"they map page frames in more than {MOST_BLOCKS:,} different places"
                 raise DumpError("page tables", why, "the dump is damaged")
         progress(len(tables), len(tables))
-        tables = below
+        tables, offset, border = below, 0, border_below
     return KernelPages(frames.count_in(ram), len(missing))
 
 
-def _frames(entries: Sequence[int]) -> list[int]:
+def _frames(entries: Iterable[int], paging: Paging, valid: int = VALID) -> list[int]:
     """Give the page frames of the entries that lead to RAM: the valid ones and those in transition."""
+    mask = paging.frame_mask
     return [
-        (entry & FRAME_MASK) >> PAGE_SHIFT
+        (entry & mask) >> PAGE_SHIFT
         for entry in entries
-        if entry & VALID or entry & (TRANSITION | PROTOTYPE) == TRANSITION
+        if entry & valid == valid or entry & (TRANSITION | PROTOTYPE | VALID) == TRANSITION
     ]
 
 
@@ -99,8 +103,8 @@ BLOCK_BYTES = (1 << BLOCK_SHIFT) // 8
 MOST_BLOCKS = 1 << 19
 """8 TB of RAM with a kernel page in every 16 MB: some 300 MB of memory. Damaged page tables name any page frames."""
 BIT = [1 << bit for bit in range(8)]
-LARGE_BYTES = (1 << LARGE_SHIFT) // 8
-WHOLE_LARGE_PAGE = b"\xff" * LARGE_BYTES
+HUGE_SHIFT = 18
+"""Page frames in a page of 1 GB, as a power of two; those of 2 MB or 4 MB fit into a block."""
 
 
 class FrameSet:
@@ -121,14 +125,15 @@ class FrameSet:
         for pfn in frames:
             blocks[pfn >> BLOCK_SHIFT][pfn >> 3 & BLOCK_BYTES - 1] |= BIT[pfn & 7]
 
-    def add_large(self, frames: Iterable[int], level: int) -> None:
-        """Add pages of 2 MB (level 1) or 1 GB (level 2); low bits of the frame number have other uses there."""
-        if level == 2:
+    def add_large(self, frames: Iterable[int], shift: int) -> None:
+        """Add pages of 2 ** shift page frames; low bits of their frame numbers have other uses."""
+        if shift == HUGE_SHIFT:
             self._huge.update(pfn >> HUGE_SHIFT for pfn in frames)
             return
+        size = (1 << shift) // 8
         for pfn in frames:
-            start = pfn >> 3 & BLOCK_BYTES - LARGE_BYTES
-            self._blocks[pfn >> BLOCK_SHIFT][start : start + LARGE_BYTES] = WHOLE_LARGE_PAGE
+            start = pfn >> 3 & BLOCK_BYTES - size
+            self._blocks[pfn >> BLOCK_SHIFT][start : start + size] = b"\xff" * size
 
     def count_in(self, runs: Iterable[tuple[int, int]]) -> int:
         """Count the page frames that lie in any of the runs (first, count)."""

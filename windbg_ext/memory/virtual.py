@@ -16,7 +16,11 @@ class Piece(NamedTuple):
 
 
 class VirtualMemory(Protocol):
-    """Virtual memory that may have holes."""
+    """Virtual memory that may have holes. Bits of an address that its pointers have not are ignored."""
+
+    @property
+    def pointer_size(self) -> int:
+        """Bytes of a pointer in it: 4 or 8."""
 
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes; NotMappedError or NotInDumpError where the first missing byte is."""
@@ -26,8 +30,8 @@ class VirtualMemory(Protocol):
 
 
 def read_pointer(memory: VirtualMemory, address: int) -> int:
-    """Read a u64."""
-    return int.from_bytes(memory.read(address, 8), "little")
+    """Read a pointer."""
+    return int.from_bytes(memory.read(address, memory.pointer_size), "little")
 
 
 def read_u32(memory: VirtualMemory, address: int) -> int:

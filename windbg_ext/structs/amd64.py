@@ -28,12 +28,6 @@ CONTEXT64 = Layout(
 CONTEXT_WITHOUT_FLOATS = 0x100017
 """CONTEXT_AMD64 with CONTROL, INTEGER, SEGMENTS and DEBUG_REGISTERS, but not FLOATING_POINT."""
 
-CONTEXT_FLAG_XSTATE = 0x40
-"""CONTEXT_XSTATE: a CONTEXT_EX and the extended processor state follow the CONTEXT."""
-
-CONTEXT_EX = Layout("CONTEXT_EX", 0x18, [(0x00, "AllOffset", U32), (0x04, "AllLength", U32)])
-"""Behind the CONTEXT; AllLength: bytes of the CONTEXT, this structure and the extended state together."""
-
 KSPECIAL_REGISTERS64 = Layout(
     "KSPECIAL_REGISTERS",
     0x70,

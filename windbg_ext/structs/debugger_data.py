@@ -170,7 +170,7 @@ KDDEBUGGER_DATA64 = Layout(
 )
 """As far as WDBGEXTS.H describes it; newer kernels append fields that no public header names."""
 
-SMALLEST_SIZE = 0x2B8
-"""A block that ends before OffsetPrcbCurrentThread cannot lead to a thread: Windows XP's was larger already."""
+SMALLEST_SIZE = 0x290
+"""That of 32-bit Windows XP, which ends before the sizes and offsets of PRCB, process and thread."""
 
 LARGEST_SIZE = 0x1000

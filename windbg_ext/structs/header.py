@@ -158,3 +158,16 @@ EXCEPTION_RECORD64 = Layout(
         (0x20, "ExceptionInformation", numbers(15, U64)),
     ],
 )
+
+EXCEPTION_RECORD32 = Layout(
+    "EXCEPTION_RECORD32",
+    0x50,
+    [
+        (0x00, "ExceptionCode", U32),
+        (0x04, "ExceptionFlags", U32),
+        (0x08, "ExceptionRecord", U32),
+        (0x0C, "ExceptionAddress", U32),
+        (0x10, "NumberParameters", U32),
+        (0x14, "ExceptionInformation", numbers(15, U32)),
+    ],
+)

@@ -1,17 +1,15 @@
-"""The few 64-bit kernel structures that a dump is read by, besides those that KDDEBUGGER_DATA64 gives offsets for.
+"""The few kernel structures that a dump is read by, besides those that KDDEBUGGER_DATA64 gives offsets for.
 
 Source: public type information as printed by WinDbg's `dt` (nt!_KLDR_DATA_TABLE_ENTRY, nt!_UNLOADED_DRIVERS,
-nt!_KTHREAD's dispatcher header), unchanged from Windows XP x64 to Windows 11; checked on real dumps.
+nt!_KTHREAD's dispatcher header), unchanged from Windows XP to Windows 11. Those of 64-bit Windows were checked on real
+dumps; those of 32-bit Windows are the same structures with pointers of 4 bytes, checked on the debugger engine.
 """
 
 from __future__ import annotations
 
-from windbg_ext.structs.layout import U16, U32, U64, Layout
+from typing import NamedTuple
 
-UNICODE_STRING64 = Layout(
-    "UNICODE_STRING64", 0x10, [(0x0, "Length", U16), (0x2, "MaximumLength", U16), (0x8, "Buffer", U64)]
-)
-"""Length and MaximumLength are bytes."""
+from windbg_ext.structs.layout import U16, U32, U64, Layout
 
 KLDR_DATA_TABLE_ENTRY64 = Layout(
     "KLDR_DATA_TABLE_ENTRY64",
@@ -32,10 +30,23 @@ KLDR_DATA_TABLE_ENTRY64 = Layout(
 )
 """An entry of PsLoadedModuleList; an LDR_DATA_TABLE_ENTRY of a process begins the same way."""
 
-PEB_LDR_OFFSET = 0x18
-"""PEB64.Ldr."""
-IN_LOAD_ORDER_OFFSET = 0x10
-"""PEB_LDR_DATA64.InLoadOrderModuleList."""
+KLDR_DATA_TABLE_ENTRY32 = Layout(
+    "KLDR_DATA_TABLE_ENTRY32",
+    0x44,
+    [
+        (0x00, "Flink", U32),
+        (0x04, "Blink", U32),
+        (0x18, "DllBase", U32),
+        (0x1C, "EntryPoint", U32),
+        (0x20, "SizeOfImage", U32),
+        (0x24, "FullNameLength", U16),
+        (0x28, "FullNameBuffer", U32),
+        (0x2C, "BaseNameLength", U16),
+        (0x30, "BaseNameBuffer", U32),
+        (0x34, "Flags", U32),
+        (0x40, "CheckSum", U32),
+    ],
+)
 
 UNLOADED_DRIVERS64 = Layout(
     "UNLOADED_DRIVERS64",
@@ -50,11 +61,21 @@ UNLOADED_DRIVERS64 = Layout(
     ],
 )
 
+UNLOADED_DRIVERS32 = Layout(
+    "UNLOADED_DRIVERS32",
+    0x18,
+    [
+        (0x00, "NameLength", U16),
+        (0x02, "NameMaximumLength", U16),
+        (0x04, "NameBuffer", U32),
+        (0x08, "StartAddress", U32),
+        (0x0C, "EndAddress", U32),
+        (0x10, "CurrentTime", U64),
+    ],
+)
+
 MAX_UNLOADED_DRIVERS = 50
 """MI_UNLOADED_DRIVERS: the array that MmUnloadedDrivers points at is a ring of this many entries."""
-
-SHARED_USER_DATA = 0xFFFFF78000000000
-"""KUSER_SHARED_DATA in kernel mode, the same address in every x64 Windows (ntddk.h)."""
 
 KUSER_SHARED_DATA = Layout(
     "KUSER_SHARED_DATA",
@@ -72,8 +93,8 @@ DISPATCHER_HEADER_THREAD = 6
 """DISPATCHER_HEADER.Type of a thread: the first byte of every KTHREAD."""
 
 DRIVER_POWER_STATE_FAILURE = 0x9F
-TRIAGE_9F_POWER = Layout(
-    "TRIAGE_9F_POWER",
+TRIAGE_9F_POWER64 = Layout(
+    "TRIAGE_9F_POWER64",
     0x20,
     [
         (0x00, "Signature", U16),
@@ -84,6 +105,17 @@ TRIAGE_9F_POWER = Layout(
     ],
 )
 """What parameter 3 of bug check 0x9F points at when parameter 1 is 3; the lists are LIST_ENTRYs."""
+TRIAGE_9F_POWER32 = Layout(
+    "TRIAGE_9F_POWER32",
+    0x10,
+    [
+        (0x00, "Signature", U16),
+        (0x02, "Revision", U16),
+        (0x04, "IrpList", U32),
+        (0x08, "ThreadList", U32),
+        (0x0C, "DelayedWorkQueue", U32),
+    ],
+)
 TRIAGE_9F_SIGNATURE = 0x8000
 
 IMAGE_DOS_HEADER = Layout("IMAGE_DOS_HEADER", 0x40, [(0x00, "e_magic", U16), (0x3C, "e_lfanew", U32)])
@@ -104,3 +136,30 @@ IMAGE_NT_HEADERS = Layout(
 )
 """The part that is the same in 32-bit and 64-bit images (winnt.h)."""
 IMAGE_NT_SIGNATURE = 0x4550
+
+
+class KernelLayouts(NamedTuple):
+    """The structures of 32-bit or 64-bit Windows.
+
+    peb_ldr: offset of PEB.Ldr; in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; the
+    last four: bytes of DEVICE_OBJECT, DRIVER_OBJECT, IRP and IO_STACK_LOCATION (wdm.h).
+    """
+
+    module: Layout
+    unloaded_driver: Layout
+    triage_9f_power: Layout
+    peb_ldr: int
+    in_load_order: int
+    device_object: int
+    driver_object: int
+    irp: int
+    io_stack_location: int
+
+
+KERNEL_LAYOUTS = {
+    8: KernelLayouts(
+        KLDR_DATA_TABLE_ENTRY64, UNLOADED_DRIVERS64, TRIAGE_9F_POWER64, 0x18, 0x10, 0x150, 0x150, 0xD0, 0x48
+    ),
+    4: KernelLayouts(KLDR_DATA_TABLE_ENTRY32, UNLOADED_DRIVERS32, TRIAGE_9F_POWER32, 0xC, 0xC, 0xB8, 0xA8, 0x70, 0x24),
+}
+"""By the bytes of a pointer."""

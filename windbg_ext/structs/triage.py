@@ -7,8 +7,10 @@ All offsets are file offsets from the start of the file.
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
-from windbg_ext.structs.layout import U32, U64, Layout, numbers, raw
+from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64, EXCEPTION_RECORD32, EXCEPTION_RECORD64
+from windbg_ext.structs.layout import U16, U32, U64, Layout, raw
 
 _FIRST_OFFSETS = (
     *("ServicePackBuild", "SizeOfDump", "ValidOffset", "ContextOffset", "ExceptionOffset", "MmOffset"),
@@ -111,11 +113,28 @@ DUMP_DRIVER_ENTRY64 = Layout(
     ],
 )
 
+DUMP_DRIVER_ENTRY32 = Layout(
+    "DUMP_DRIVER_ENTRY32",
+    0x4C,
+    [
+        (0x00, "DriverNameOffset", U32),
+        (0x1C, "DllBase", U32),
+        (0x20, "EntryPoint", U32),
+        (0x24, "SizeOfImage", U32),
+        (0x28, "FullDllName", raw(8)),
+        (0x30, "BaseDllName", raw(8)),
+        (0x38, "Flags", U32),
+        (0x44, "CheckSum", U32),
+        (0x48, "TimeDateStamp", U32),
+    ],
+)
+
 DUMP_UNLOADED_DRIVERS64 = Layout(
     "DUMP_UNLOADED_DRIVERS64",
     0x38,
     [
-        (0x00, "NameLength", numbers(2, U32)),
+        (0x00, "NameLength", U16),
+        (0x02, "NameMaximumLength", U16),
         (0x08, "NameBuffer", U64),
         (0x10, "DriverName", raw(24)),
         (0x28, "StartAddress", U64),
@@ -123,3 +142,42 @@ DUMP_UNLOADED_DRIVERS64 = Layout(
     ],
 )
 """Behind a u64 whose low half is their count; newest first. DriverName: up to 12 UTF-16 units, no NUL when full."""
+
+DUMP_UNLOADED_DRIVERS32 = Layout(
+    "DUMP_UNLOADED_DRIVERS32",
+    0x28,
+    [
+        (0x00, "NameLength", U16),
+        (0x02, "NameMaximumLength", U16),
+        (0x04, "NameBuffer", U32),
+        (0x08, "DriverName", raw(24)),
+        (0x20, "StartAddress", U32),
+        (0x24, "EndAddress", U32),
+    ],
+)
+"""Behind a u32, their count."""
+
+
+class SmallDumpLayouts(NamedTuple):
+    """The structures of a small dump of 32-bit or 64-bit Windows. counter: bytes of the count of unloaded drivers."""
+
+    header: Layout
+    triage: Layout
+    driver: Layout
+    unloaded_driver: Layout
+    counter: int
+    exception: Layout
+
+
+SMALL_DUMP_LAYOUTS = {
+    layouts.header.name: layouts
+    for layouts in (
+        SmallDumpLayouts(
+            DUMP_HEADER64, TRIAGE_DUMP64, DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, 8, EXCEPTION_RECORD64
+        ),
+        SmallDumpLayouts(
+            DUMP_HEADER32, TRIAGE_DUMP32, DUMP_DRIVER_ENTRY32, DUMP_UNLOADED_DRIVERS32, 4, EXCEPTION_RECORD32
+        ),
+    )
+}
+"""By the name of the header."""

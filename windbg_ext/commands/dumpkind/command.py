@@ -16,8 +16,9 @@ from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, open_packed
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages, read_page_source
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.errors import DumpError
+from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.bug_checks import M_BIT, bug_check_name
-from windbg_ext.structs.header import DUMP_HEADER64, FILL, Attributes, DumpType, Machine
+from windbg_ext.structs.header import FILL, Attributes, DumpType
 from windbg_ext.structs.windows_versions import windows_name
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.structs.layout import Layout, Record
 
-ARCHITECTURES = {Machine.I386: "x86", Machine.AMD64: "x64", Machine.ARM64: "ARM64"}
 MOST_PROCESSORS = 2048
 COPY_AGAIN = "copy it again from where it was made"
 TOO_SMALL = (
@@ -113,14 +113,12 @@ class _Reader:
 
     def _read_small(self) -> None:
         from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
-        from windbg_ext.structs.triage import TRIAGE_DUMP32, TRIAGE_DUMP64
+        from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
-        layout = TRIAGE_DUMP64 if self.layout is DUMP_HEADER64 else TRIAGE_DUMP32
+        layout = SMALL_DUMP_LAYOUTS[self.layout.name].triage
         self.triage = layout.parse(self.file.read_field(layout.name, self.layout.size, layout.size))
         self._find_size(self.triage.number("SizeOfDump"))
-        if layout is TRIAGE_DUMP32 or self.header is None:
-            self.notes.append("a small dump of 32-bit Windows: its modules and its stack are not looked at")
-            return
+        assert self.header is not None
         try:
             self.small = read_small_dump(self.file, self.header)
         except DumpError as error:
@@ -161,7 +159,7 @@ class _Reader:
             dump_type=number_of(record, "DumpType"),
             architecture=None
             if code is None
-            else next((n for m, n in ARCHITECTURES.items() if m == code), f"0x{code:x}"),
+            else next((known.name for machine, known in ARCHITECTURES.items() if machine == code), f"0x{code:x}"),
             major_version=number_of(record, "MajorVersion"),
             build=build,
             windows=None if build is None else windows_name(build, number_of(record, "ProductType")),
@@ -230,7 +228,7 @@ class _Reader:
         return has(self.record, Attributes.ENCRYPTED_DUMP_DATA) and not has(self.record, Attributes.DECRYPTED_DUMP)
 
     def _crash(self, whole: Whole) -> Crash | None:
-        if self.header is None or self.layout is not DUMP_HEADER64 or self._encrypted or self.header_cut:
+        if self.header is None or self._encrypted or self.header_cut:
             return None
         if self.packed is not None and self.small is None:
             self.notes.append(
@@ -241,7 +239,7 @@ class _Reader:
             return None
         crash = read_crash(Dump(self.file, self.header, self.pages, self.small, self.secondary, whole.expected or 0))
         if crash.problem is not None:
-            told = self.problems if not whole.missing and self.header.machine is Machine.AMD64 else self.notes
+            told = self.problems if not whole.missing else self.notes
             told.append(f"modules and stack cannot be read: {crash.problem}")
         return crash
 

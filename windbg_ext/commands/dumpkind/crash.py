@@ -16,16 +16,17 @@ from windbg_ext.kernel.modules import read_modules
 from windbg_ext.kernel.processes import image_file_name
 from windbg_ext.kernel.processors import crashing_processor, read_processors
 from windbg_ext.memory.physical import PhysicalMemory
-from windbg_ext.structs.header import EXCEPTION_RECORD64, Machine
+from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.header import DUMP_HEADER64, EXCEPTION_RECORD32, EXCEPTION_RECORD64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.dump import Dump
+    from windbg_ext.structs.architectures import Architecture
 
 LARGEST_STACK = 0x6000
 """Bytes of stack that are searched: the whole of a usual kernel stack on x64."""
-LOWEST_KERNEL = 0xFF00_0000_0000_0000
 MOST_SUSPECTS = 8
 STATUS_BREAKPOINT = 0x80000003
 KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
@@ -50,12 +51,12 @@ class Crash(NamedTuple):
 
 
 def read_crash(dump: Dump) -> Crash:
-    """Read what a 64-bit dump tells of its crash, as far as that is in the file."""
+    """Read what a dump tells of its crash, as far as that is in the file."""
     header = dump.header
-    instruction = None
-    if header.machine is Machine.AMD64:
-        instruction = parse_context(header.record.raw("ContextRecord")).instruction_pointer
-    record = EXCEPTION_RECORD64.parse(header.record.raw("Exception"))
+    architecture = ARCHITECTURES[header.machine]
+    instruction = parse_context(header.record.raw("ContextRecord"), architecture).instruction_pointer
+    layout = EXCEPTION_RECORD64 if header.record.layout is DUMP_HEADER64 else EXCEPTION_RECORD32
+    record = layout.parse(header.record.raw("Exception"))
     # without an exception, the record is that of a breakpoint inside the bug check itself
     exception = record.number("ExceptionAddress") if record.number("ExceptionCode") != STATUS_BREAKPOINT else None
     try:
@@ -63,7 +64,7 @@ def read_crash(dump: Dump) -> Crash:
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
         return Crash(ModuleMap(()), instruction, exception, problem=why)
-    return Crash(modules, instruction, exception, _code_on(stack, modules), process, names)
+    return Crash(modules, instruction, exception, _code_on(stack, modules, architecture), process, names)
 
 
 def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
@@ -79,21 +80,21 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str,
     )
     stack = file.read_field("CallStack", parts.call_stack.offset, min(parts.call_stack.size, LARGEST_STACK))
     process = None
-    if parts.process.size and dump.header.machine is Machine.AMD64:
+    if parts.process.size:
         data = file.read_field("Process", parts.process.offset, parts.process.size)
-        process = image_file_name(data, dump.header.minor_version)
+        process = image_file_name(data, dump.header.machine, dump.header.minor_version)
     return ModuleMap(modules), stack, process, tuple(driver.name for driver in drivers)
 
 
 def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
     """Give modules, stack and process name by way of page tables and the debugger data block."""
-    header = dump.header
+    header, architecture = dump.header, ARCHITECTURES[dump.header.machine]
     assert dump.pages is not None
     memory = crash_memory(PhysicalMemory(dump.file, dump.pages), header)
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
     listed = read_modules(memory, header.ps_loaded_module_list or block["PsLoadedModuleList"], images=False).modules
-    context = parse_context(header.record.raw("ContextRecord"))
-    processors = read_processors(memory, block, header.number_processors)
+    context = parse_context(header.record.raw("ContextRecord"), architecture)
+    processors = read_processors(memory, block, header.number_processors, architecture)
     crashed = crashing_processor(processors, context)
     thread = crashed.thread if crashed else None
     end = context.stack_pointer + LARGEST_STACK
@@ -107,7 +108,7 @@ def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str,
     process = None
     if thread is not None:
         eprocess = b"".join(piece.data for piece in memory.present(thread.process, block["SizeEProcess"]))
-        process = image_file_name(eprocess, header.minor_version)
+        process = image_file_name(eprocess, header.machine, header.minor_version)
     modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed)
     return modules, stack, process, ()
 
@@ -117,10 +118,11 @@ def base_name(path: str) -> str:
     return path.rpartition("\\")[2]
 
 
-def _code_on(stack: bytes, modules: ModuleMap) -> tuple[int, ...]:
+def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tuple[int, ...]:
     """Give the addresses on a stack that lie in modules, nearest to the crash first. Some may be left from before."""
-    words = (value for (value,) in struct.iter_unpack("<Q", stack[: len(stack) & -8]))
-    return tuple(value for value in words if value >= LOWEST_KERNEL and modules.at(value) is not None)
+    words = struct.iter_unpack(f"<{architecture.pointer_code}", stack[: len(stack) & -architecture.pointer_size])
+    lowest = architecture.lowest_kernel
+    return tuple(value for (value,) in words if value >= lowest and modules.at(value) is not None)
 
 
 class ModuleMap:

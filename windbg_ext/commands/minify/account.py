@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from windbg_ext.structs.header import DUMP_HEADER64
-from windbg_ext.structs.triage import TRIAGE_DUMP64
-
 SMALLEST_SIZE = 64 << 10
 USUAL_LIMIT = 96 << 20
 """Bytes that go in, secondary data not counted, when no size is asked for. Real small dumps have up to 10 MB; a damaged
 one whose page tables show the same page everywhere would go on for terabytes.
 """
-FRAME = DUMP_HEADER64.size + TRIAGE_DUMP64.size
 PADDING = 0x80
 """Room for the end mark and for the few bytes between parts."""
 
@@ -37,17 +33,18 @@ class LeftOut:
 class Account:
     """The parts that went in, in order, and the room that is left. Once a part does not fit, nothing behind it does.
 
-    limit: bytes of the file that were asked for, None for USUAL_LIMIT. complete: nothing essential was left out so far.
+    limit: bytes of the file that were asked for, None for USUAL_LIMIT; frame: those of the headers. complete: nothing
+    essential was left out so far.
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, frame: int) -> None:
         self.limit = limit
         self.left_out: list[LeftOut] = []
         self.complete = True
         self.full = False
         self._used = PADDING
         self._parts: dict[str, Part] = {}
-        self.enter("headers, context, exception", FRAME)
+        self.enter("headers, context, exception", frame)
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from windbg_ext.commands.minify.saver import Saver
 from windbg_ext.dump.small import SmallDump, driver_size, unloaded_size
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.memory.virtual import Piece
-from windbg_ext.structs.amd64 import CR4_LA57
+from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.processors import Processor
     from windbg_ext.memory import VirtualMemory
     from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.triage import SmallDumpLayouts
 
 SALVAGE = "--salvage goes on without it"
 
@@ -60,7 +60,8 @@ def assemble(
 
     DumpError: a structure that a debugger needs is damaged or missing, and `salvage` is not asked for.
     """
-    account = Account(size)
+    layouts = SMALL_DUMP_LAYOUTS[target.header.record.layout.name]
+    account = Account(size, layouts.header.size + layouts.triage.size)
     for field, why in _damages(target, kernel):
         if not salvage:
             raise DumpError(field, why, SALVAGE)
@@ -76,8 +77,8 @@ def assemble(
     eprocess = _structure(account, memory, "EPROCESS", process, block["SizeEProcess"])
     stack = _call_stack(account, memory, kernel, crashed)
     debugger_data = _whole(account, "debugger data block", block.data)
-    drivers = _drivers(account, kernel)
-    unloaded = _unloaded_drivers(account, kernel)
+    drivers = _drivers(account, kernel, layouts)
+    unloaded = _unloaded_drivers(account, kernel, layouts)
     mm = _whole(account, "MM information", build.mm_information(memory, block))
 
     saver = Saver(account, memory, progress)
@@ -88,22 +89,23 @@ def assemble(
     saver.save("code at instruction pointers", selection.code(kernel))
     saver.save("surroundings of the crash", selection.crash_surroundings(memory, kernel, crashed))
     parameters = target.header.bug_check.parameters
-    saver.save("pages at bug check parameters", selection.pages_of_parameters(parameters))
+    saver.save("pages at bug check parameters", selection.pages_of_parameters(parameters, kernel.architecture))
     named = saver.save("lists of the bug check", selection.bug_check_lists(memory, kernel, target.header.bug_check))
     roots = [
         Piece(0, selection.registers(kernel)),
-        Piece(0, struct.pack(f"<{len(parameters)}Q", *parameters)),
+        Piece(0, selection.pointers(parameters, kernel.architecture)),
         stack,
         Piece(thread, ethread),
         Piece(process, eprocess),
         *of_processors,
         *named,
     ]
-    addresses = saver.save_windows("windows at pointers", roots)
+    addresses = saver.save_windows("windows at pointers", roots, kernel.architecture)
     threads = (selection.thread_memory(memory, kernel, address, whole_stack=bool(named)) for address in addresses)
     saver.save("other threads and their stacks", chain.from_iterable(threads))
-    levels = 5 if crashed.special_registers and crashed.special_registers.number("Cr4") & CR4_LA57 else 4
-    saver.save("page-table entries", selection.page_table_entries(kernel, saver.pages(), levels))
+    if target.paging is not None:
+        entries = selection.page_table_entries(kernel, saver.pages(), target.paging)
+        saver.save("page-table entries", entries)
 
     saver.tell_absences()
     with_secondary = secondary_size > 0 and (size is None or account.fits(secondary_size))
@@ -132,11 +134,11 @@ def _damages(target: Target, kernel: Kernel) -> Iterator[tuple[str, str]]:
     if kernel.modules.problem is not None:
         yield "PsLoadedModuleList", kernel.modules.problem
     for name, address in (
-        ("ContextRecord.Rsp", kernel.context.stack_pointer),
+        (f"ContextRecord.{kernel.architecture.stack_pointer}", kernel.context.stack_pointer),
         ("KPRCB", (kernel.crashed or kernel.processors[0]).prcb),
     ):
         try:
-            target.memory.read(address, 8)
+            target.memory.read(address, target.memory.pointer_size)
         except MemoryReadError as error:
             yield name, str(error)
 
@@ -185,7 +187,7 @@ def _call_stack(account: Account, memory: VirtualMemory, kernel: Kernel, crashed
     return Piece(wanted.address, data)
 
 
-def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
+def _drivers(account: Account, kernel: Kernel, layouts: SmallDumpLayouts) -> tuple[Driver, ...]:
     """List the loaded modules, those of the crashing process behind the kernel's.
 
     The engine reads no list of user-mode images from a small dump; in this one it shows them like any other.
@@ -195,7 +197,7 @@ def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
     drivers: list[Driver] = []
     for part, modules in (("driver list", kernel.modules), ("user-mode modules", kernel.user_modules)):
         for module in modules.modules:
-            driver = build.driver(module)
+            driver = build.driver(module, layouts)
             if not account.fits(driver_size(driver)):
                 account.lose_for_size(part)
                 break
@@ -204,12 +206,13 @@ def _drivers(account: Account, kernel: Kernel) -> tuple[Driver, ...]:
     return tuple(drivers)
 
 
-def _unloaded_drivers(account: Account, kernel: Kernel) -> tuple[Record, ...] | None:
+def _unloaded_drivers(account: Account, kernel: Kernel, layouts: SmallDumpLayouts) -> tuple[Record, ...] | None:
     if kernel.unloaded_drivers is None:
         account.lose("unloaded drivers", "the list is not in the source", essential=False)
         return None
-    if not account.fits(unloaded_size(len(kernel.unloaded_drivers))):
+    size = unloaded_size(len(kernel.unloaded_drivers), layouts)
+    if not account.fits(size):
         account.lose_for_size("unloaded drivers")
         return None
-    account.enter("unloaded drivers", unloaded_size(len(kernel.unloaded_drivers)))
-    return tuple(build.unloaded(driver) for driver in kernel.unloaded_drivers)
+    account.enter("unloaded drivers", size)
+    return tuple(build.unloaded(driver, layouts) for driver in kernel.unloaded_drivers)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from windbg_ext.dump.header import FILL_32
 from windbg_ext.dump.small import Driver
 from windbg_ext.errors import MemoryReadError, UsageError
-from windbg_ext.memory.x64 import PAGE_SHIFT
+from windbg_ext.memory.paging import PAGE_SHIFT
 from windbg_ext.structs.header import Attributes
-from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE
+from windbg_ext.structs.triage import MM_TRIAGE
 
 if TYPE_CHECKING:
     from windbg_ext.kernel import Kernel
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.modules import Module, UnloadedDriver
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.triage import SmallDumpLayouts
 
 COMMENT_LENGTH = 127
 
@@ -56,9 +57,9 @@ def encode_comment(comment: str) -> bytes:
     return data.ljust(COMMENT_LENGTH + 1, b"\0")
 
 
-def driver(module: Module) -> Driver:
+def driver(module: Module, layouts: SmallDumpLayouts) -> Driver:
     """Give the entry of a loaded module, under its full path as the debugger engine writes it."""
-    entry = DUMP_DRIVER_ENTRY64.blank(
+    entry = layouts.driver.blank(
         DllBase=module.base,
         EntryPoint=module.entry_point,
         SizeOfImage=module.size,
@@ -68,11 +69,12 @@ def driver(module: Module) -> Driver:
     return Driver(module.full_name or module.name, entry)
 
 
-def unloaded(unloaded_driver: UnloadedDriver) -> Record:
+def unloaded(unloaded_driver: UnloadedDriver, layouts: SmallDumpLayouts) -> Record:
     """Give the entry of an unloaded driver."""
     name = unloaded_driver.name.encode("utf-16-le", "surrogatepass")[:24]
-    return DUMP_UNLOADED_DRIVERS64.blank(
-        NameLength=[len(name) | len(name) << 16, 0],
+    return layouts.unloaded_driver.blank(
+        NameLength=len(name),
+        NameMaximumLength=len(name),
         DriverName=name.ljust(24, b"\0"),
         StartAddress=unloaded_driver.start,
         EndAddress=unloaded_driver.end,

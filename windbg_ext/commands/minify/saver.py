@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.progress import Progress
     from windbg_ext.dump.small import DataBlock
     from windbg_ext.memory import VirtualMemory
+    from windbg_ext.structs.architectures import Architecture
 
 WINDOWS_LIMIT = 8 << 20
 """Bytes of windows that are saved when no size is asked for: the file should still go into a mail."""
@@ -69,7 +70,7 @@ class Saver:
             why = f"{count:,} of its addresses lie in pages that are not in the source"
             self._account.lose(part, why, essential=False)
 
-    def save_windows(self, part: str, roots: list[Piece]) -> list[int]:
+    def save_windows(self, part: str, roots: list[Piece], architecture: Architecture) -> list[int]:
         """Save a window at every pointer in these pieces, then in those windows, three levels deep.
 
         Gives the addresses at which windows were, in their order.
@@ -85,7 +86,7 @@ class Saver:
             found: list[Piece] = []
             for index, piece in enumerate(pieces):
                 self._progress(f"{part}, level {level + 1} of {WINDOW_LEVELS}", index, len(pieces))
-                for window in selection.windows(self._memory, piece, seen):
+                for window in selection.windows(self._memory, piece, seen, architecture):
                     if self._account.full:
                         return addresses
                     if self._account.size_of(part) >= limit or looked_at >= WINDOWS_OVERLAP * limit:
@@ -110,8 +111,9 @@ class Saver:
             self._account.enter(part, end - start, TRIAGE_DATA_BLOCK.size)
 
     def _not_followed(self, piece: Piece) -> list[Piece]:
-        """Give the quadwords of a piece that are not on their way to be followed yet: windows overlap a lot."""
-        start, end = piece.address + 7 & -8, piece.address + len(piece.data) & -8
+        """Give the pointers of a piece that are not on their way to be followed yet: windows overlap a lot."""
+        size = self._memory.pointer_size
+        start, end = piece.address + size - 1 & -size, piece.address + len(piece.data) & -size
         gaps = self._followed.missing(start, end - start)
         fresh = [Piece(at, piece.data[at - piece.address : upto - piece.address]) for at, upto in gaps]
         for part in fresh:

@@ -14,25 +14,26 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.processors import context_length
 from windbg_ext.kernel.threads import read_thread
+from windbg_ext.memory.paging import PAGE_SHIFT
 from windbg_ext.memory.virtual import read_pointer, read_u32
-from windbg_ext.memory.x64 import FRAME_MASK
 from windbg_ext.structs.kernel import (
     DISPATCHER_HEADER_THREAD,
     DRIVER_POWER_STATE_FAILURE,
-    SHARED_USER_DATA,
-    TRIAGE_9F_POWER,
+    KERNEL_LAYOUTS,
     TRIAGE_9F_SIGNATURE,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from windbg_ext.dump.header import BugCheck
     from windbg_ext.kernel.context import Context
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.kernel.processors import Processor
     from windbg_ext.kernel.target import Kernel, Target
+    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.virtual import Piece, VirtualMemory
+    from windbg_ext.structs.architectures import Architecture
 
 PAGE = 0x1000
 STACK_OF_PROCESSOR = 0x2000
@@ -49,15 +50,6 @@ MOST_REGISTERED_BYTES = 64 << 20
 
 IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP = 3, 4, 6
 """The first u16 of an I/O object; its size in bytes is the second (wdm.h)."""
-DEVICE_OBJECT_SIZE, DRIVER_OBJECT_SIZE, IRP_SIZE, IO_STACK_LOCATION_SIZE = 0x150, 0x150, 0xD0, 0x48
-
-CLASSIC_PTE_BASE = 0xFFFFF68000000000
-"""Where page tables lay before Windows 10 1607 moved them about and put PteBase into the debugger data block."""
-
-LOWEST_USER = 0x10000
-HIGHEST_USER = 0x7FFF_FFFF_FFFF
-LOWEST_KERNEL = 0xFF00_0000_0000_0000
-"""Five-level kernels start here, four-level ones higher; what is not canonical is not mapped."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,12 @@ def contexts(kernel: Kernel) -> list[Context]:
 
 def registers(kernel: Kernel) -> bytes:
     """Give the general registers of all contexts, one behind the other."""
-    return b"".join(struct.pack(f"<{len(context.registers)}Q", *context.registers) for context in contexts(kernel))
+    return b"".join(pointers(context.registers, kernel.architecture) for context in contexts(kernel))
+
+
+def pointers(values: Sequence[int], architecture: Architecture) -> bytes:
+    """Give values as they stand in memory, one behind the other."""
+    return struct.pack(f"<{len(values)}{architecture.pointer_code}", *values)
 
 
 def _crashed_first(kernel: Kernel) -> list[Processor]:
@@ -117,22 +114,25 @@ def processors(target: Target, kernel: Kernel, crashed: Processor) -> Iterator[W
     for processor in _crashed_first(kernel):
         yield Wanted(processor.prcb, block["SizePrcb"], f"KPRCB of processor {processor.number}", essential=True)
         if processor.context_address is not None:
-            length = context_length(target.memory, processor.context_address)
+            length = context_length(target.memory, processor.context_address, kernel.architecture.context)
             name = f"context of processor {processor.number}"
             yield Wanted(processor.context_address, length, name, essential=True)
         if processor is crashed:
             yield call_stack(kernel, crashed)
         if processor.context is not None:
-            yield _stack(target, block, processor, processor.context.stack_pointer)
-    yield Wanted(block["KiProcessorBlock"], 8 * len(kernel.processors), "KiProcessorBlock", essential=True)
+            yield _stack(target, kernel, processor, processor.context.stack_pointer)
+    size = kernel.architecture.pointer_size * len(kernel.processors)
+    yield Wanted(block["KiProcessorBlock"], size, "KiProcessorBlock", essential=True)
 
 
-def _stack(target: Target, block: DebuggerData, processor: Processor, stack_pointer: int) -> Wanted:
+def _stack(target: Target, kernel: Kernel, processor: Processor, stack_pointer: int) -> Wanted:
     """Give a processor's stack from its stack pointer up; one in user mode is read in the process that runs there."""
     name = f"stack of processor {processor.number}"
-    if stack_pointer >= LOWEST_KERNEL:
+    if stack_pointer >= kernel.architecture.lowest_kernel:
         return Wanted(stack_pointer, STACK_OF_PROCESSOR, name, essential=True, holds_pointers=True)
-    memory = None if processor.thread is None else process_memory(target, block, processor.thread.process)
+    memory = (
+        None if processor.thread is None else process_memory(target, kernel.debugger_data, processor.thread.process)
+    )
     return Wanted(stack_pointer, STACK_OF_PROCESSOR, name, holds_pointers=memory is None, memory=memory)
 
 
@@ -146,27 +146,28 @@ def process_memory(target: Target, block: DebuggerData, process: int) -> Virtual
         root = read_pointer(target.memory, process + block["OffsetEprocessDirectoryTableBase"])
     except MemoryReadError:
         return None
-    same = (root ^ target.header.directory_table_base) & FRAME_MASK == 0
+    mask = 0 if target.paging is None else target.paging.root_mask
+    same = (root ^ target.header.directory_table_base) & mask == 0
     return None if same else target.memory_of(root)
 
 
 def registered_blocks(memory: VirtualMemory, kernel: Kernel) -> Iterator[Wanted]:
-    """Give what kernel and drivers registered for small dumps: IopNumTriageDumpDataBlocks times {u64 start, u64 end}.
+    """Give what kernel and drivers registered for small dumps: IopNumTriageDumpDataBlocks times {start, end}.
 
-    Measured on dumps of Windows 10 and 11: the second quadword is the end, not the length.
+    Measured on dumps of 64-bit Windows 10 and 11: the second pointer is the end, not the length.
     """
-    block = kernel.debugger_data
+    block, size = kernel.debugger_data, kernel.architecture.pointer_size
     if not block["IopNumTriageDumpDataBlocks"] or not block["IopTriageDumpDataBlocks"]:
         return
     try:
         count = min(read_u32(memory, block["IopNumTriageDumpDataBlocks"]), MAX_REGISTERED_BLOCKS)
-        table = memory.read(block["IopTriageDumpDataBlocks"], 16 * count)
+        table = memory.read(block["IopTriageDumpDataBlocks"], 2 * size * count)
     except MemoryReadError:
         return
     yield Wanted(block["IopNumTriageDumpDataBlocks"], 4)
     yield Wanted(block["IopTriageDumpDataBlocks"], len(table))
     total = 0
-    for start, end in struct.iter_unpack("<QQ", table):
+    for start, end in struct.iter_unpack(f"<2{kernel.architecture.pointer_code}", table):
         total += max(end - start, 0)
         if total > MOST_REGISTERED_BYTES:  # nobody registers that much: the list is damaged from here on
             return
@@ -179,11 +180,11 @@ def kernel_variables(kernel: Kernel) -> Iterator[Wanted]:
     block = kernel.debugger_data
     yield Wanted(block["NtBuildLab"], BUILD_LAB)
     yield Wanted(block["MmVerifierData"], VERIFIER_DATA)
-    yield Wanted(SHARED_USER_DATA, PAGE)
+    yield Wanted(kernel.architecture.shared_user_data, PAGE)
     yield Wanted(block["KernBase"], PAGE)
-    for value in block.record.all_numbers().values():
-        if value >= LOWEST_KERNEL:
-            yield Wanted(value, VARIABLE)
+    for name in block.record.all_numbers():
+        if block[name] >= kernel.architecture.lowest_kernel:
+            yield Wanted(block[name], VARIABLE)
 
 
 def code(kernel: Kernel) -> Iterator[Wanted]:
@@ -192,7 +193,7 @@ def code(kernel: Kernel) -> Iterator[Wanted]:
     for context in (kernel.context, crashed or kernel.context):
         yield Wanted(context.instruction_pointer & -PAGE, PAGE, "code at the crash")
     for context in contexts(kernel):
-        if context.instruction_pointer >= LOWEST_KERNEL:
+        if context.instruction_pointer >= kernel.architecture.lowest_kernel:
             yield Wanted(context.instruction_pointer - CODE_AROUND, 2 * CODE_AROUND)
 
 
@@ -207,27 +208,29 @@ def crash_surroundings(memory: VirtualMemory, kernel: Kernel, crashed: Processor
                 address = read_pointer(memory, base + block[field])
             except MemoryReadError:
                 continue
-            if is_pointer(address):
+            if kernel.architecture.is_pointer(address):
                 yield Wanted(address & -PAGE, PAGE)
 
 
-def pages_of_parameters(parameters: Iterable[int]) -> Iterator[Wanted]:
+def pages_of_parameters(parameters: Iterable[int], architecture: Architecture) -> Iterator[Wanted]:
     """Give the pages that bug check parameters point at."""
     for number, parameter in enumerate(parameters, 1):
-        if is_pointer(parameter):
+        if architecture.is_pointer(parameter):
             yield Wanted(parameter & -PAGE, PAGE, f"page at bug check parameter {number}")
 
 
-def windows(memory: VirtualMemory, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
+def windows(memory: VirtualMemory, piece: Piece, seen: set[int], architecture: Architecture) -> Iterator[Wanted]:
     """Give a window at every pointer that stands in a piece of memory: WINDOW bytes, or the whole I/O object there.
 
     seen: pointers that had their window already.
     """
-    aligned = piece.data[-piece.address % 8 :]
-    for (value,) in struct.iter_unpack("<Q", aligned[: len(aligned) & -8]):
-        if value not in seen and is_pointer(value):
+    size = architecture.pointer_size
+    aligned = piece.data[-piece.address % size :]
+    for (value,) in struct.iter_unpack(f"<{architecture.pointer_code}", aligned[: len(aligned) & -size]):
+        if value not in seen and architecture.is_pointer(value):
             seen.add(value)
-            yield Wanted(value, max(WINDOW, io_object_size(memory, value)), holds_pointers=True)
+            length = io_object_size(memory, value) if value >= architecture.lowest_kernel else 0
+            yield Wanted(value, max(WINDOW, length), holds_pointers=True)
 
 
 def thread_memory(memory: VirtualMemory, kernel: Kernel, address: int, *, whole_stack: bool) -> Iterator[Wanted]:
@@ -236,7 +239,7 @@ def thread_memory(memory: VirtualMemory, kernel: Kernel, address: int, *, whole_
     whole_stack: from its limit up, as the engine saves those that a bug check names; else from its stack pointer up.
     """
     try:
-        if address % 16 or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
+        if address % (2 * memory.pointer_size) or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
             return
     except MemoryReadError:
         return
@@ -258,8 +261,9 @@ def bug_check_lists(memory: VirtualMemory, kernel: Kernel, bug_check: BugCheck) 
     code, (reason, _, triage, _) = bug_check.code & 0x0FFF_FFFF, bug_check.parameters
     if (code, reason) != (DRIVER_POWER_STATE_FAILURE, 3):
         return
+    layout = KERNEL_LAYOUTS[memory.pointer_size].triage_9f_power
     try:
-        head = TRIAGE_9F_POWER.parse(memory.read(triage, TRIAGE_9F_POWER.size))
+        head = layout.parse(memory.read(triage, layout.size))
     except MemoryReadError:
         return
     if head.number("Signature") != TRIAGE_9F_SIGNATURE:
@@ -289,31 +293,33 @@ def _list_entries(memory: VirtualMemory, head: int) -> Iterator[int]:
 
 def io_object_size(memory: VirtualMemory, address: int) -> int:
     """Give the size of the device object, driver object or IRP at an address, 0 if there is none (wdm.h)."""
-    if address < LOWEST_KERNEL or address % 8:
+    if address % memory.pointer_size:
         return 0
+    layouts = KERNEL_LAYOUTS[memory.pointer_size]
     try:
         kind, size = struct.unpack("<HH", memory.read(address, 4))
     except MemoryReadError:
         return 0
-    smallest = {IO_TYPE_DEVICE: DEVICE_OBJECT_SIZE, IO_TYPE_DRIVER: DRIVER_OBJECT_SIZE, IO_TYPE_IRP: IRP_SIZE}.get(kind)
+    smallest = {
+        IO_TYPE_DEVICE: layouts.device_object,
+        IO_TYPE_DRIVER: layouts.driver_object,
+        IO_TYPE_IRP: layouts.irp,
+    }.get(kind)
     if smallest is None or size < smallest:
         return 0
-    if kind == IO_TYPE_IRP and (size - IRP_SIZE) % IO_STACK_LOCATION_SIZE:
+    if kind == IO_TYPE_IRP and (size - layouts.irp) % layouts.io_stack_location:
         return 0
     return int(size)
 
 
-def page_table_entries(kernel: Kernel, pages: Iterable[int], levels: int) -> Iterator[Wanted]:
+def page_table_entries(kernel: Kernel, pages: Iterable[int], paging: Paging) -> Iterator[Wanted]:
     """Give the page-table entries of pages, at the addresses where the kernel maps its own page tables."""
-    base = kernel.debugger_data["PteBase"] or CLASSIC_PTE_BASE
-    mask = (1 << 12 + 9 * levels) - 1
+    base, size = kernel.debugger_data["PteBase"] or kernel.architecture.pte_base, paging.entry_size
+    mask = (1 << paging.address_bits) - 1
+    if not base:
+        return
     for page in pages:
         address = page
-        for _ in range(levels):
-            address = base + ((address & mask) >> 12) * 8
-            yield Wanted(address, 8)
-
-
-def is_pointer(value: int) -> bool:
-    """Tell whether a value can be an address in user or kernel mode."""
-    return value >= LOWEST_KERNEL or LOWEST_USER <= value <= HIGHEST_USER
+        for _ in range(paging.mapped_levels):
+            address = base + ((address & mask) >> PAGE_SHIFT) * size
+            yield Wanted(address, size)

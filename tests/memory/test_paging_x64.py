@@ -21,11 +21,13 @@ from memory_files import (
 )
 
 from windbg_ext.errors import MemoryReadError, NotInDumpError, NotMappedError
-from windbg_ext.memory import Piece, X64Memory
+from windbg_ext.memory import PagedMemory, Piece
+from windbg_ext.memory.paging import X64, X64_LA57
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PAGING = {4: X64, 5: X64_LA57}
 KERNEL, USER = 0xFFFFF805_12345000, 0x7FF7_00012000
 LAST_PAGE = (1 << 64) - PAGE_SIZE
 TEXT = b"what is here"
@@ -40,12 +42,12 @@ def read(
     tables: PageTables, pages: Mapping[int, bytes], address: int, length: int, cut: int = 0, low_bits: int = 0
 ) -> bytes:
     with physical_memory_of(tables.with_pages(pages), cut) as physical:
-        return X64Memory(physical, tables.ROOT << 12 | low_bits, tables.levels).read(address, length)
+        return PagedMemory(physical, tables.ROOT << 12 | low_bits, PAGING[tables.levels]).read(address, length)
 
 
 def present(tables: PageTables, pages: Mapping[int, bytes], address: int, length: int) -> list[Piece]:
     with physical_memory_of(tables.with_pages(pages)) as physical:
-        return list(X64Memory(physical, tables.ROOT << 12, tables.levels).present(address, length))
+        return list(PagedMemory(physical, tables.ROOT << 12, PAGING[tables.levels]).present(address, length))
 
 
 def failure(
@@ -271,7 +273,7 @@ def test_a_page_that_was_cut_off_is_told_by_its_place_in_the_file() -> None:
 def test_a_page_has_a_physical_address_whether_or_not_the_dump_holds_it() -> None:
     tables = mapped(KERNEL)
     with physical_memory_of(tables.with_pages({})) as physical:
-        memory = X64Memory(physical, tables.ROOT << 12)
+        memory = PagedMemory(physical, tables.ROOT << 12)
         assert memory.translate(KERNEL + 0x123) == FRAME << 12 | 0x123
         with pytest.raises(NotMappedError):
             memory.translate(USER)
@@ -309,7 +311,7 @@ def test_page_tables_of_garbage_raise_one_of_the_two_errors_or_give_bytes(
         ]
         pages[pfn] = struct.pack("<512Q", *entries)
     with physical_memory_of(pages) as physical:
-        memory = X64Memory(physical, 0, levels)
+        memory = PagedMemory(physical, 0, PAGING[levels])
         pieces = list(memory.present(address, length))
         assert all(address <= piece.address < address + length for piece in pieces)
         found = b"".join(piece.data for piece in pieces)

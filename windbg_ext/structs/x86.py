@@ -1,0 +1,51 @@
+"""x86: CONTEXT and KSPECIAL_REGISTERS.
+
+Source: winnt.h of the public Windows SDK (CONTEXT); `dt nt!_KSPECIAL_REGISTERS`; checked on the debugger engine.
+"""
+
+from __future__ import annotations
+
+from windbg_ext.structs.layout import U16, U32, Layout
+
+GENERAL_REGISTERS = ("Edi", "Esi", "Ebx", "Edx", "Ecx", "Eax", "Ebp", "Eip", "Esp")
+
+CONTEXT32 = Layout(
+    "CONTEXT32",
+    0x2CC,
+    [
+        (0x00, "ContextFlags", U32),
+        *((0x04 + 4 * i, f"Dr{n}", U32) for i, n in enumerate((0, 1, 2, 3, 6, 7))),
+        *((0x8C + 4 * i, f"Seg{name}", U32) for i, name in enumerate(("Gs", "Fs", "Es", "Ds"))),
+        *((0x9C + 4 * i, name, U32) for i, name in enumerate(("Edi", "Esi", "Ebx", "Edx", "Ecx", "Eax"))),
+        (0xB4, "Ebp", U32),
+        (0xB8, "Eip", U32),
+        (0xBC, "SegCs", U32),
+        (0xC0, "EFlags", U32),
+        (0xC4, "Esp", U32),
+        (0xC8, "SegSs", U32),
+    ],
+)
+"""The last 512 bytes are the FXSAVE image, CONTEXT.ExtendedRegisters."""
+
+CONTEXT_WITHOUT_FLOATS = 0x10017
+"""CONTEXT_i386 with CONTROL, INTEGER, SEGMENTS and DEBUG_REGISTERS, but not FLOATING_POINT."""
+
+KSPECIAL_REGISTERS32 = Layout(
+    "KSPECIAL_REGISTERS32",
+    0x54,
+    [
+        (0x00, "Cr0", U32),
+        (0x04, "Cr2", U32),
+        (0x08, "Cr3", U32),
+        (0x0C, "Cr4", U32),
+        (0x2A, "GdtrLimit", U16),
+        (0x2C, "GdtrBase", U32),
+        (0x32, "IdtrLimit", U16),
+        (0x34, "IdtrBase", U32),
+        (0x38, "Tr", U16),
+        (0x3A, "Ldtr", U16),
+    ],
+)
+
+CR4_PAE = 1 << 5
+"""Entries of page tables are 8 bytes."""
