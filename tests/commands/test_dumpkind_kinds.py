@@ -279,7 +279,8 @@ def test_a_dump_of_32_bit_windows_answers_from_its_own_header(
         (1, 2, 3, 0xFFFFFFFF),
     )
     assert (report.system_up_time, report.system_time) == (10_000_000 * 90061, 133_500_000_000_000_000)
-    assert (report.whole.expected, report.whole.missing, report.problems) == (expected, 0, ())
+    assert (report.whole.expected, report.whole.missing) == (expected, 0)
+    assert all("no module list" in problem or "gives no address" in problem for problem in report.problems)
     assert look(data.ljust(expected, b"\0")[:-5]).whole.missing == 5
 
 

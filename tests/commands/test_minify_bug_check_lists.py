@@ -11,6 +11,8 @@ import pytest
 from windbg_ext.commands.minify.selection import bug_check_lists
 from windbg_ext.dump.header import BugCheck
 from windbg_ext.errors import NotMappedError
+from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +35,15 @@ OFFSETS = {
     "OffsetKThreadApcProcess": 0x98,
     "SizeEThread": ETHREAD_SIZE,
 }
-KERNEL = cast("Kernel", SimpleNamespace(debugger_data=OFFSETS))
+X64 = ARCHITECTURES[Machine.AMD64]
+KERNEL = cast("Kernel", SimpleNamespace(debugger_data=OFFSETS, architecture=X64))
 FAILURE = BugCheck(0x9F, (3, 0, TRIAGE, 0))
 
 
 class Flat:
     """Memory from BASE up, zeros where nothing was written."""
+
+    pointer_size = 8
 
     def __init__(self) -> None:
         self.data = bytearray(0x20000)

@@ -178,11 +178,6 @@ def test_another_file_is_told_by_what_it_is(start: bytes, name: str) -> None:
     assert raised.value.why.isprintable()
 
 
-def test_a_dump_of_32_bit_windows_is_told_as_one() -> None:
-    with pytest.raises(DumpError, match=r"^ValidDump: a dump of 32-bit Windows"):
-        header_of(b"PAGEDUMP".ljust(0x1000, b"\0"))
-
-
 def test_the_record_keeps_every_byte() -> None:
     data = bytes(struct.pack("<2048I", *range(2048)))
     data = patched(data, 0, "8s", b"PAGEDU64")

@@ -90,7 +90,7 @@ def test_another_tag_is_told(tag: bytes) -> None:
     assert error.why.isprintable()
 
 
-@pytest.mark.parametrize("size", [0, 0x2B7, 0x1001, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 0x28F, 0x1001, 0xFFFFFFFF])
 def test_an_absurd_size_is_refused(size: int) -> None:
     error = refused(memory_with(block_bytes(0x360, told=size)))
     assert error.field == "KdDebuggerDataBlock.Size"
@@ -133,12 +133,19 @@ def sparse_block() -> bytes:
 
 
 @pytest.mark.parametrize("turn", [0, 1, 31, 32, 63])
-def test_a_block_that_is_still_encoded_is_recognized(turn: int) -> None:
+def test_a_block_that_is_still_encoded_is_decoded_whatever_the_keys_are(turn: int) -> None:
     never = 0x1122334455667740 | turn
     data = encoded(sparse_block(), 0x9C6E2B5348D0F1A6, never, 0xFFFFF801_00390000)
-    error = refused(memory_with(data))
-    assert error.field == "KdDebuggerDataBlock"
-    assert error.why == f"the block at 0x{BLOCK:x} is still encoded, as in the memory of a running machine"
+    block = read_debugger_data(memory_with(data), BLOCK, None)
+    assert block.data == sparse_block()
+    assert block.decoded
+
+
+def test_a_block_that_decodes_to_another_machines_module_list_is_refused() -> None:
+    data = encoded(sparse_block(), 1, 2, 3)
+    with pytest.raises(DumpError, match="has another module list") as raised:
+        read_debugger_data(memory_with(data), BLOCK, 0xFFFFF801_12345678)
+    assert raised.value.field == "KdDebuggerDataBlock"
 
 
 @pytest.mark.parametrize(

@@ -82,14 +82,6 @@ def test_a_dump_without_memory_is_refused(tmp_path: Path) -> None:
     assert (raised.value.field, raised.value.why) == ("DumpType", "3 holds no memory")
 
 
-def test_page_tables_of_another_machine_are_refused(tmp_path: Path) -> None:
-    data = build(BY_NAME["kernel"], header={"MachineImageType": 0xAA64})
-    with open_dump(written(tmp_path, data)) as dump, pytest.raises(DumpError) as raised:
-        DumpTarget(dump)
-    assert raised.value.field == "MachineImageType"
-    assert raised.value.why.startswith("ARM64: ")
-
-
 def test_the_memory_of_a_small_dump_is_its_blocks_its_stack_and_its_debugger_data() -> None:
     machine = SMALL.machine
     thread = machine.thread(machine.processors[machine.crashed].current_thread)

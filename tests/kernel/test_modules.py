@@ -135,6 +135,8 @@ def test_a_list_whose_head_is_not_in_the_dump_is_told() -> None:
 class EndlessList:
     """Every address holds an entry that leads to the next one."""
 
+    pointer_size = 8
+
     def __init__(self) -> None:
         self.reads = 0
 

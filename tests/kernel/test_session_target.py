@@ -14,7 +14,7 @@ from windbg_ext.cli import minify as minify_command
 from windbg_ext.cli.console import Terminal
 from windbg_ext.commands.minify import minify, minify_target
 from windbg_ext.dump import open_dump
-from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.errors import UsageError
 from windbg_ext.kernel import BugCheck, LastException, Machine, SessionFacts, SessionTarget
 from windbg_ext.memory import PhysicalMemory
 from windbg_ext.structs.amd64 import CONTEXT64
@@ -108,11 +108,6 @@ def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump) -> None
         assert target.header.system_time == SECONDS_2024 * 10_000_000
     else:
         assert target.header.system_time == (int.from_bytes(shared[0x14:0x1C], "little") or None)
-
-
-def test_machines_other_than_x64_are_refused(dump: Dump) -> None:
-    with pytest.raises(DumpError, match="MachineImageType"):
-        SessionTarget(replace(facts_of(dump), machine=Machine.ARM64), pages_of(dump))
 
 
 def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump) -> None:

@@ -295,17 +295,23 @@ FRAMES = st.integers(0, 1 << 19)
 RUNS = st.lists(st.tuples(FRAMES, st.integers(0, 5000)), max_size=6)
 
 
-@given(st.lists(FRAMES, max_size=50), st.lists(FRAMES, max_size=5), st.lists(FRAMES, max_size=1), RUNS)
+@pytest.mark.parametrize("shift", [9, 10], ids=["2 MB", "4 MB"])
+@given(
+    small=st.lists(FRAMES, max_size=50),
+    large=st.lists(FRAMES, max_size=5),
+    huge=st.lists(FRAMES, max_size=1),
+    runs=RUNS,
+)
 def test_a_set_of_frames_counts_what_lies_in_runs(
-    small: list[int], large: list[int], huge: list[int], runs: list[tuple[int, int]]
+    shift: int, small: list[int], large: list[int], huge: list[int], runs: list[tuple[int, int]]
 ) -> None:
     frames = FrameSet()
-    frames.add_large(large, level=1)
+    frames.add_large(large, shift)
     frames.add(small)
-    frames.add_large(huge, level=2)
+    frames.add_large(huge, 18)
     expected = set(small)
     for pfn in large:
-        expected.update(range(pfn // 512 * 512, pfn // 512 * 512 + 512))
+        expected.update(range(pfn >> shift << shift, (pfn >> shift) + 1 << shift))
     for pfn in huge:
         expected.update(range(pfn >> 18 << 18, (pfn >> 18) + 1 << 18))
     ram = set(itertools.chain.from_iterable(range(base, base + count) for base, count in runs))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.dump.file import DumpFile
     from windbg_ext.dump.header import DumpHeader
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layout import Layout, Record
 
 MAX_DRIVERS = 10_000
 MAX_UNLOADED = 1_000
@@ -127,7 +127,7 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
     triage = layouts.triage.parse(file.read_field(layouts.triage.name, header.size, layouts.triage.size))
     starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), file.size})
     debugger_data = _extent(
-        file, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
+        file, layouts.triage, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
     )
     sizes = _structure_sizes(file, debugger_data)
 
@@ -136,7 +136,7 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
         if not offset:
             return Extent()
         room = next((start for start in starts if start > offset), offset + 1) - offset
-        return _extent(file, field, offset, room if size is None else size)
+        return _extent(file, layouts.triage, field, offset, room if size is None else size)
 
     return SmallDumpParts(
         triage=triage,
@@ -145,10 +145,14 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
         prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
         process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),
         thread=up_to_next("ThreadOffset", sizes.get("SizeEThread")),
-        call_stack=_extent(file, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")),
+        call_stack=_extent(
+            file, layouts.triage, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")
+        ),
         debugger_data=debugger_data,
         driver_list=_driver_extent(file, triage, layouts),
-        data_page=_extent(file, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")),
+        data_page=_extent(
+            file, layouts.triage, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")
+        ),
         data_blocks=_block_extents(file, triage, header.size),
     )
 
@@ -159,12 +163,12 @@ _OFFSETS = (
 )
 
 
-def _extent(file: DumpFile, field: str, offset: int, size: int) -> Extent:
+def _extent(file: DumpFile, layout: Layout, field: str, offset: int, size: int) -> Extent:
     if not offset or not size:
         return Extent()
     if offset + size > file.size:
         raise DumpError(
-            f"TRIAGE_DUMP.{field}",
+            f"{layout.name}.{field}",
             f"0x{offset:x} to 0x{offset + size:x} is beyond the end of the file at 0x{file.size:x}",
             "the file is cut short or damaged: copy it again",
         )
@@ -186,18 +190,22 @@ def _unloaded_extent(file: DumpFile, offset: int, layouts: SmallDumpLayouts) -> 
     count = struct.unpack("<I", file.read_field("UnloadedDrivers", offset, 4))[0]
     if count > MAX_UNLOADED:
         raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", DAMAGED)
-    return _extent(file, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
+    return _extent(file, layouts.triage, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
 
 
 def _driver_extent(file: DumpFile, triage: Record, layouts: SmallDumpLayouts) -> Extent:
     count = triage.number("DriverCount")
     if count > MAX_DRIVERS:
-        raise DumpError("TRIAGE_DUMP.DriverCount", f"{count} is absurd", DAMAGED)
-    return _extent(file, "DriverListOffset", triage.number("DriverListOffset"), count * layouts.driver.size)
+        raise DumpError(f"{layouts.triage.name}.DriverCount", f"{count} is absurd", DAMAGED)
+    return _extent(
+        file, layouts.triage, "DriverListOffset", triage.number("DriverListOffset"), count * layouts.driver.size
+    )
 
 
 def _block_extents(file: DumpFile, triage: Record, header_size: int) -> tuple[BlockExtent, ...]:
-    table = _extent(file, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16)
+    table = _extent(
+        file, triage.layout, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16
+    )
     if not table.size:
         return ()
     data = file.read_field("DataBlocks", table.offset, table.size)
@@ -205,10 +213,12 @@ def _block_extents(file: DumpFile, triage: Record, header_size: int) -> tuple[Bl
     blocks = tuple(BlockExtent(at & mask, offset, size) for at, offset, size in struct.iter_unpack("<QII", data))
     for index, block in enumerate(blocks):
         if block.size and block.offset < header_size:
-            raise DumpError(f"TRIAGE_DUMP.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED)
-        _extent(file, f"DataBlocks[{index}]", block.offset, block.size)
+            raise DumpError(
+                f"{triage.layout.name}.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED
+            )
+        _extent(file, triage.layout, f"DataBlocks[{index}]", block.offset, block.size)
     if sum(block.size for block in blocks) > file.size:
-        raise DumpError("TRIAGE_DUMP.DataBlocks", "together longer than the file", DAMAGED)
+        raise DumpError(f"{triage.layout.name}.DataBlocks", "together longer than the file", DAMAGED)
     return blocks
 
 

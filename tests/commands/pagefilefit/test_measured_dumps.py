@@ -242,13 +242,6 @@ def test_a_small_dump_may_take_more_than_the_pages_say(tmp_path: Path) -> None:
     assert report.kind(Kind.SMALL).verdict is Verdict.DOES_NOT_FIT
 
 
-def test_other_architectures_are_not_counted_but_answered(tmp_path: Path) -> None:
-    report = report_of(tmp_path, "complete", MachineImageType=0xAA64)
-    assert report.kernel_pages is None
-    assert any("cannot be counted" in note for note in report.notes)
-    assert report.kind(Kind.COMPLETE).measured
-
-
 def test_progress_is_told(tmp_path: Path) -> None:
     calls: list[tuple[str, int, int]] = []
     path = tmp_path / "complete.dmp"
