@@ -21,7 +21,7 @@ rules and by what a dump of the machine shows, and what to change. A dump tells 
 figures by hand go before both. Exit status 1: with --require, that kind of dump does not fit, or not for certain."""
 
 KINDS = ("small", "kernel", "automatic", "active", "complete")
-ARCHITECTURES = ("x86", "x64")
+ARCHITECTURES = ("x86", "x64", "ARM64")
 
 READS_SESSIONS = True
 """In the debugger the source may also be a session without a file: it tells RAM and paging files."""

@@ -10,7 +10,7 @@ import pykd
 
 from windbg_ext.debugger.session import command, has_kernel_types
 from windbg_ext.errors import DumpError
-from windbg_ext.kernel import BugCheck, LastException, Machine, SessionFacts, SessionTarget
+from windbg_ext.kernel import ARCHITECTURES, BugCheck, LastException, Machine, SessionFacts, SessionTarget
 
 if TYPE_CHECKING:
     from windbg_ext.kernel import Target
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 PAGE_SIZE = 0x1000
 CACHED_PAGES = 2048
 
-GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{number}" for number in range(8, 16)), "rip")
 SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
 DEBUG = ("dr0", "dr1", "dr2", "dr3", "dr6", "dr7")
-REGISTERS = {
-    **{name: name.capitalize() for name in (*GENERAL, *DEBUG)},
+INTEL = {
+    **{name: name.capitalize() for name in DEBUG},
     **{name: f"Seg{name.capitalize()}" for name in SEGMENTS},
     "efl": "EFlags",
-    "mxcsr": "MxCsr",
 }
-"""The debugger's name of a register: that in CONTEXT."""
+OTHER_REGISTERS = {
+    Machine.I386: INTEL,
+    Machine.AMD64: {**INTEL, "mxcsr": "MxCsr"},
+    Machine.ARM64: {"cpsr": "Cpsr", "fpcr": "Fpcr", "fpsr": "Fpsr"},
+}
+"""The debugger's name of a register: that in CONTEXT, where it is not the same in small letters."""
 
 BASES = re.compile(r"Kernel base = 0x(?P<base>[0-9a-f`]+) PsLoadedModuleList = 0x(?P<list>[0-9a-f`]+)")
 EXCEPTION = re.compile(r"^ *(Exception\w+): ([0-9a-f`]+)", re.MULTILINE)
@@ -72,16 +75,17 @@ def _facts() -> SessionFacts:
     if bases is None:
         raise DumpError("session", "the debugger does not tell where the kernel is", "try .reload first")
     header = _header_fields()
+    machine = _machine()
     return SessionFacts(
-        machine=_machine(),
+        machine=machine,
         build=pykd.getSystemVersion().buildNumber,
         free_build=" Checked " not in about,
-        directory_table_base=header.get("DirectoryTableBase") or pykd.reg("cr3"),
+        directory_table_base=header.get("DirectoryTableBase") or _directory_table_base(machine),
         ps_loaded_module_list=_number(bases["list"]),
         kd_debugger_data_block=header.get("KdDebuggerDataBlock") or _symbol_address(),
         number_processors=pykd.getNumberThreads(),  # in a kernel session each processor is a thread
         bug_check=_bug_check(),
-        registers={context: pykd.reg(name) for name, context in REGISTERS.items()},
+        registers=_registers(machine),
         exception=_last_exception(),
         system_time=(pykd.currentTime() + SECONDS_1601_TO_1970) * TICKS_PER_SECOND,
         system_up_time=pykd.systemUptime() * TICKS_PER_SECOND,
@@ -93,6 +97,19 @@ def _machine() -> Machine:
     if name not in MACHINES:
         raise DumpError("session", f"a machine of type {name} is not known")
     return MACHINES[name]
+
+
+def _directory_table_base(machine: Machine) -> int:
+    """Give where the page tables of a live machine begin."""
+    if machine is Machine.ARM64:  # no engine asked so far has a register for it
+        why = "the debugger does not tell where the page tables of a live ARM64 machine are"
+        raise DumpError("session", why, "write a large dump with .dump /f first, then minify that")
+    return int(pykd.reg("cr3"))
+
+
+def _registers(machine: Machine) -> dict[str, int]:
+    general = {name.lower(): name for name in ARCHITECTURES[machine].general_registers}
+    return {context: pykd.reg(name) for name, context in {**general, **OTHER_REGISTERS[machine]}.items()}
 
 
 def _header_fields() -> dict[str, int]:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from windbg_ext.dump.header import BugCheck
     from windbg_ext.kernel.session import LastException, SessionFacts, SessionTarget
     from windbg_ext.kernel.target import DumpTarget, Kernel, Target, read_kernel
+    from windbg_ext.structs.architectures import ARCHITECTURES
     from windbg_ext.structs.header import Machine
 
 __all__ = [
+    "ARCHITECTURES",
     "BugCheck",
     "DumpTarget",
     "Kernel",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ARCHITECTURES": "windbg_ext.structs.architectures",
     "BugCheck": "windbg_ext.dump.header",
     "LastException": "windbg_ext.kernel.session",
     "Machine": "windbg_ext.structs.header",

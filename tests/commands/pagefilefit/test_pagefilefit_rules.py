@@ -87,11 +87,14 @@ KERNEL_KINDS = pytest.mark.parametrize("kind", [Kind.KERNEL, Kind.AUTOMATIC], id
 THIRD_OF_RAM = by_size(357913941, 1431655765, 5726623061, 11453246122, 22906492245, 183251937962, 2199023255552)
 
 
+@pytest.mark.parametrize("architecture", [Architecture.X64, Architecture.ARM64], ids=lambda item: item.value)
 @ram_sizes
 @KERNEL_KINDS
-def test_a_kernel_dump_of_64_bit_windows_takes_ram_and_128_mb_at_worst(kind: Kind, size: str) -> None:
+def test_a_kernel_dump_of_64_bit_windows_takes_ram_and_128_mb_at_worst(
+    kind: Kind, size: str, architecture: Architecture
+) -> None:
     expected = by_size(1152, 4224, 16512, 32896, 65664, 524416, 6291584)[size]
-    report = kind_of(kind, size, Architecture.X64)
+    report = kind_of(kind, size, architecture)
     assert expected is not None
     assert report.needs == expected * MB
     assert figures_of(report, "configure-system-failure-and-recovery-options") == [("safe", expected * MB)]

@@ -216,7 +216,7 @@ def test_the_current_control_set_is_the_one_that_select_names(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("x86", Architecture.X86), ("AMD64", Architecture.X64), ("ARM64", Architecture.X64)]
+    ("name", "expected"), [("x86", Architecture.X86), ("AMD64", Architecture.X64), ("ARM64", Architecture.ARM64)]
 )
 def test_the_architecture_is_that_of_the_environment(tmp_path: Path, name: str, expected: Architecture) -> None:
     environment: dict[str, Value] = {"PROCESSOR_ARCHITECTURE": name}

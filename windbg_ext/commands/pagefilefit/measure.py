@@ -29,6 +29,11 @@ MOST_SECONDARY_DATA = 4 * GB
 
 OWN_SIZE = "the size of this dump"
 
+ARCHITECTURES = {
+    Machine.I386: Architecture.X86,
+    Machine.AMD64: Architecture.X64,
+    Machine.ARM64: Architecture.ARM64,
+}
 COMPLETE_TYPES = (DumpType.FULL, DumpType.BITMAP_FULL, DumpType.RANGES_FULL)
 KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC, DumpType.RANGES_KERNEL)
 
@@ -81,7 +86,7 @@ def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFac
             measured += [Measured(kind, size, how) for kind in (Kind.KERNEL, Kind.AUTOMATIC)]
     return DumpFacts(
         ram=ram,
-        architecture=Architecture.X86 if header.machine is Machine.I386 else Architecture.X64,
+        architecture=ARCHITECTURES[header.machine],
         kind=kind,
         measured=tuple(measured),
         kernel_pages=kernel_pages,

@@ -28,10 +28,11 @@ class Kind(enum.Enum):
 
 
 class Architecture(enum.Enum):
-    """What the pages tell apart: 32-bit and 64-bit Windows."""
+    """Of Windows. The pages tell 32-bit and 64-bit Windows apart, of which ARM64 is one."""
 
     X86 = "x86"
     X64 = "x64"
+    ARM64 = "ARM64"
 
 
 class Role(enum.Enum):
@@ -61,7 +62,7 @@ class Rule:
     formula: Callable[[int], int | None]
     page: str
     as_of: str
-    architectures: tuple[Architecture, ...] = (Architecture.X86, Architecture.X64)
+    architectures: tuple[Architecture, ...] = tuple(Architecture)
     needs_ram: bool = True
 
     def figure(self, ram: int | None) -> int | None:
@@ -72,7 +73,7 @@ class Rule:
 
 
 LEARN = "2026-11"
-X86, X64 = (Architecture.X86,), (Architecture.X64,)
+BITS_32, BITS_64 = (Architecture.X86,), (Architecture.X64, Architecture.ARM64)
 SMALL, ACTIVE, COMPLETE = (Kind.SMALL,), (Kind.ACTIVE,), (Kind.COMPLETE,)
 KERNEL_OR_AUTOMATIC = (Kind.KERNEL, Kind.AUTOMATIC)
 
@@ -101,7 +102,7 @@ RULES = (
         lambda ram: ram + 128 * MB,
         FAILURE_AND_RECOVERY,
         LEARN,
-        X64,
+        BITS_64,
     ),
     Rule(
         KERNEL_OR_AUTOMATIC,
@@ -110,7 +111,7 @@ RULES = (
         lambda ram: 2 * GB + 16 * MB,
         FAILURE_AND_RECOVERY,
         LEARN,
-        X86,
+        BITS_32,
         needs_ram=False,
     ),
     Rule(
@@ -120,7 +121,7 @@ RULES = (
         lambda ram: 150 * MB,
         MEMORY_DUMP_FILE_OPTIONS,
         LEARN,
-        X86,
+        BITS_32,
         needs_ram=False,
     ),
     Rule(
@@ -130,7 +131,7 @@ RULES = (
         lambda ram: 2 * GB,
         MEMORY_DUMP_FILE_OPTIONS,
         LEARN,
-        X86,
+        BITS_32,
         needs_ram=False,
     ),
     Rule(

@@ -225,6 +225,7 @@ def parse_paging_file(line: str) -> PagingFile | None:
 
 
 def _architecture(name: str | None) -> Architecture | None:
+    """Read PROCESSOR_ARCHITECTURE, which says AMD64 for x64."""
     if name is None:
         return None
-    return Architecture.X86 if name.lower() == "x86" else Architecture.X64
+    return {"x86": Architecture.X86, "arm64": Architecture.ARM64}.get(name.lower(), Architecture.X64)
