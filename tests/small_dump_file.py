@@ -1,7 +1,8 @@
 """A small dump read with nothing but struct and the offsets that public documents give.
 
-Offsets: mindumpdef.h and windows-rs `DUMP_HEADER64` (header); rizin `dmp_specs.h`, Ghidra `TriageDump.java` and
-ntoseye `triage.rs` (TRIAGE_DUMP64 at 0x2000, its lists, the strings); ntoseye `tagged.rs` (secondary data).
+Offsets: mindumpdef.h and windows-rs `DUMP_HEADER64` and `DUMP_HEADER32` (header); rizin `dmp_specs.h`, Ghidra
+`TriageDump.java` and ntoseye `triage.rs` (TRIAGE_DUMP64 at 0x2000, TRIAGE_DUMP32 at 0x1000, their lists, the strings);
+ntoseye `tagged.rs` (secondary data).
 """
 
 from __future__ import annotations
@@ -16,6 +17,28 @@ if TYPE_CHECKING:
 
 DESCRIPTOR = 16
 """Bytes of a TRIAGE_DATA_BLOCK."""
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Where the fields are that 32-bit and 64-bit dumps have in different places.
+
+    header: bytes of the header; of TRIAGE_DUMP: debugger_data, data_blocks; pointer: bytes of one; driver: bytes of an
+    entry, then base, size, check sum, time; unloaded: bytes of the count, of an entry, then name, start, end.
+    """
+
+    header: int
+    debugger_data: int
+    data_blocks: int
+    pointer: int
+    driver: tuple[int, int, int, int, int]
+    unloaded: tuple[int, int, int, int, int]
+
+
+OFFSETS = {
+    b"PAGEDU64": Offsets(0x2000, 0x70, 0x78, 8, (0x90, 0x38, 0x48, 0x80, 0x88), (8, 0x38, 0x10, 0x28, 0x30)),
+    b"PAGEDUMP": Offsets(0x1000, 0x58, 0x60, 4, (0x4C, 0x1C, 0x24, 0x44, 0x48), (4, 0x28, 0x08, 0x20, 0x24)),
+}
 
 
 @dataclass(frozen=True)
@@ -39,10 +62,11 @@ class UnloadedDriver:
 
 
 class SmallDumpFile:
-    """A small dump as bytes, every part found by the offset that TRIAGE_DUMP64 has for it."""
+    """A small dump as bytes, every part found by the offset that TRIAGE_DUMP64 or TRIAGE_DUMP32 has for it."""
 
     def __init__(self, path: Path) -> None:
         self.data = path.read_bytes()
+        self.offsets = OFFSETS[self.data[:8]]
 
     def u16(self, offset: int) -> int:
         return int(struct.unpack_from("<H", self.data, offset)[0])
@@ -53,38 +77,45 @@ class SmallDumpFile:
     def u64(self, offset: int) -> int:
         return int(struct.unpack_from("<Q", self.data, offset)[0])
 
+    def pointer(self, offset: int) -> int:
+        return int.from_bytes(self.data[offset : offset + self.offsets.pointer], "little")
+
+    def triage(self, field: int) -> int:
+        """A u32 of TRIAGE_DUMP by its offset there."""
+        return self.u32(self.offsets.header + field)
+
     def bytes_at(self, offset: int, size: int) -> bytes:
         assert offset + size <= len(self.data)
         return self.data[offset : offset + size]
 
     @property
     def size_of_dump(self) -> int:
-        return self.u32(0x2004)
+        return self.triage(0x04)
 
     @property
     def top_of_stack(self) -> int:
-        return self.u64(0x2048)
+        return self.pointer(self.offsets.header + 0x48)
 
     @property
     def call_stack(self) -> bytes:
-        return self.bytes_at(self.u32(0x2028), self.u32(0x202C))
+        return self.bytes_at(self.triage(0x28), self.triage(0x2C))
 
     @property
     def debugger_data(self) -> bytes:
-        return self.bytes_at(self.u32(0x2070), self.u32(0x2074))
+        return self.bytes_at(self.triage(self.offsets.debugger_data), self.triage(self.offsets.debugger_data + 4))
 
     def prcb(self, size: int) -> bytes:
-        return self.bytes_at(self.u32(0x201C), size)
+        return self.bytes_at(self.triage(0x1C), size)
 
     def process(self, size: int) -> bytes:
-        return self.bytes_at(self.u32(0x2020), size)
+        return self.bytes_at(self.triage(0x20), size)
 
     def thread(self, size: int) -> bytes:
-        return self.bytes_at(self.u32(0x2024), size)
+        return self.bytes_at(self.triage(0x24), size)
 
     @property
     def block_count(self) -> int:
-        return self.u32(0x207C)
+        return self.triage(self.offsets.data_blocks + 4)
 
     @property
     def blocks(self) -> list[tuple[int, bytes]]:
@@ -93,12 +124,14 @@ class SmallDumpFile:
 
     def _blocks(self) -> Iterator[tuple[int, bytes]]:
         for index in range(self.block_count):
-            address, offset, size = struct.unpack_from("<QII", self.data, self.u32(0x2078) + DESCRIPTOR * index)
-            yield address, self.bytes_at(offset, size)
+            address, offset, size = struct.unpack_from(
+                "<QII", self.data, self.triage(self.offsets.data_blocks) + DESCRIPTOR * index
+            )
+            yield address & (1 << 8 * self.offsets.pointer) - 1, self.bytes_at(offset, size)
 
     def block_extents(self) -> list[tuple[int, int]]:
         """(file offset, size) of every data block, in the order of the file."""
-        entries = (self.u32(0x2078) + DESCRIPTOR * index for index in range(self.block_count))
+        entries = (self.triage(self.offsets.data_blocks) + DESCRIPTOR * index for index in range(self.block_count))
         return [(self.u32(entry + 8), self.u32(entry + 12)) for entry in entries]
 
     def memory(self, address: int, size: int) -> bytes | None:
@@ -110,26 +143,30 @@ class SmallDumpFile:
 
     @property
     def drivers(self) -> list[Driver]:
-        return [self._driver(self.u32(0x2030) + 0x90 * index) for index in range(self.u32(0x2034))]
+        size = self.offsets.driver[0]
+        return [self._driver(self.triage(0x30) + size * index) for index in range(self.triage(0x34))]
 
     def _driver(self, at: int) -> Driver:
         name = self.u32(at)
-        pool = range(self.u32(0x2038), self.u32(0x2038) + self.u32(0x203C))
+        pool = range(self.triage(0x38), self.triage(0x38) + self.triage(0x3C))
         units = self.u32(name)
         assert name in pool
         assert name + 4 + 2 * units + 2 <= pool.stop
         assert self.u16(name + 4 + 2 * units) == 0
         text = self.bytes_at(name + 4, 2 * units).decode("utf-16-le", "surrogatepass")
-        return Driver(text, self.u64(at + 0x38), self.u32(at + 0x48), self.u32(at + 0x80), self.u32(at + 0x88))
+        _, base, size, check_sum, time = self.offsets.driver
+        return Driver(text, self.pointer(at + base), self.u32(at + size), self.u32(at + check_sum), self.u32(at + time))
 
     @property
     def unloaded_drivers(self) -> list[UnloadedDriver]:
-        at = self.u32(0x2018)
-        return [self._unloaded(at + 8 + 0x38 * index) for index in range(self.u32(at))]
+        at = self.triage(0x18)
+        count, size, *_ = self.offsets.unloaded
+        return [self._unloaded(at + count + size * index) for index in range(self.u32(at))]
 
     def _unloaded(self, at: int) -> UnloadedDriver:
-        name = self.bytes_at(at + 0x10, 24)[: self.u16(at)].decode("utf-16-le", "surrogatepass")
-        return UnloadedDriver(name, self.u64(at + 0x28), self.u64(at + 0x30))
+        _, _, name, start, end = self.offsets.unloaded
+        text = self.bytes_at(at + name, 24)[: self.u16(at)].decode("utf-16-le", "surrogatepass")
+        return UnloadedDriver(text, self.pointer(at + start), self.pointer(at + end))
 
     @property
     def secondary(self) -> bytes:
