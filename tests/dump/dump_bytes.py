@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.pages import PageSource
 
 PAGE_SIZE = 0x1000
-AMD64 = 0x8664
+AMD64, I386 = 0x8664, 0x14C
 Runs = list[tuple[int, int]]
 
 

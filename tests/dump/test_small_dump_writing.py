@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from dump_bytes import AMD64, file_of, patched
+from dump_bytes import AMD64, I386, file_of, patched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_bytes import CONTEXT, EXCEPTION
@@ -27,8 +27,14 @@ from windbg_ext.dump.small import (
     unloaded_size,
     write_small_dump,
 )
-from windbg_ext.structs.header import DUMP_HEADER64
-from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, SMALL_DUMP_LAYOUTS
+from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64
+from windbg_ext.structs.triage import (
+    DUMP_DRIVER_ENTRY32,
+    DUMP_DRIVER_ENTRY64,
+    DUMP_UNLOADED_DRIVERS32,
+    DUMP_UNLOADED_DRIVERS64,
+    SMALL_DUMP_LAYOUTS,
+)
 
 if TYPE_CHECKING:
     from windbg_ext.structs.layout import Layout, Record
@@ -38,10 +44,13 @@ U32 = st.integers(0, (1 << 32) - 1)
 SET_BY_THE_WRITER = ("DumpType", "RequiredDumpSpace", "MiniDumpFields")
 
 
-def random_header(seed: int) -> Record:
-    """Anything at all, as long as it is the header of an x64 dump."""
-    data = patched(Random(seed).randbytes(0x2000), 0, "8s", b"PAGEDU64")
-    return DUMP_HEADER64.parse(patched(patched(data, 0x30, "I", AMD64), 0x88, "I", 3))
+def random_header(seed: int, bits: int = 64) -> Record:
+    """Anything at all, as long as it is the header of an x64 or x86 dump."""
+    if bits == 64:
+        data = patched(Random(seed).randbytes(0x2000), 0, "8s", b"PAGEDU64")
+        return DUMP_HEADER64.parse(patched(patched(data, 0x30, "I", AMD64), 0x88, "I", 3))
+    data = patched(Random(seed).randbytes(0x1000), 0, "8s", b"PAGEDUMP")
+    return DUMP_HEADER32.parse(patched(patched(data, 0x20, "I", I386), 0x64, "I", 3))
 
 
 def random_records(layout: Layout, most: int) -> st.SearchStrategy[list[Record]]:
@@ -58,27 +67,31 @@ def sizes_block(prcb: int, process: int, thread: int) -> bytes:
 
 @st.composite
 def small_dumps(draw: st.DrawFn) -> SmallDump:
+    bits = draw(st.sampled_from([32, 64]))
+    header = random_header(draw(U32), bits)
+    layouts = SMALL_DUMP_LAYOUTS[header.layout.name]
+    address = st.integers(0, (1 << bits) - 1)
     prcb, process, thread = (draw(st.binary(min_size=1, max_size=40)) for _ in range(3))
-    entries = draw(random_records(DUMP_DRIVER_ENTRY64, 5))
+    entries = draw(random_records(layouts.driver, 5))
     names = st.text(st.characters(max_codepoint=0xFFFF), max_size=20)
     has_page = draw(st.booleans())
     return SmallDump(
-        header=random_header(draw(U32)),
+        header=header,
         mm=draw(st.sampled_from([b"", bytes(0x50), b"\1\0\0\0\x50".ljust(0x50, b"m")])),
-        unloaded_drivers=draw(st.none() | random_records(DUMP_UNLOADED_DRIVERS64, 4).map(tuple)),
+        unloaded_drivers=draw(st.none() | random_records(layouts.unloaded_driver, 4).map(tuple)),
         prcb=prcb,
         process=process,
         thread=thread,
-        top_of_stack=draw(U64),
+        top_of_stack=draw(address),
         call_stack=draw(st.binary(max_size=50)),
         debugger_data=sizes_block(len(prcb), len(process), len(thread)),
         drivers=tuple(Driver(draw(names), entry) for entry in entries),
-        data_page_address=draw(U64),
+        data_page_address=draw(address),
         data_page=b"d" * 0x1000 if has_page else b"",
-        data_blocks=tuple(draw(st.lists(st.builds(DataBlock, U64, st.binary(max_size=30)), max_size=5))),
+        data_blocks=tuple(draw(st.lists(st.builds(DataBlock, address, st.binary(max_size=30)), max_size=5))),
         service_pack_build=draw(U32),
         triage_options=draw(U32),
-        architecture_specific=draw(st.binary(min_size=16, max_size=16)),
+        architecture_specific=draw(st.binary(min_size=16, max_size=16)) if bits == 64 else b"",
     )
 
 
@@ -112,11 +125,12 @@ def test_what_is_written_is_read_again(dump: SmallDump) -> None:
 @given(small_dumps(), st.lists(st.binary(max_size=20), max_size=3))
 def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: SmallDump, pieces: list[bytes]) -> None:
     data = write(dump, *pieces)
-    size, valid = struct.unpack_from("<II", data, 0x2004)
+    wide = dump.header.layout is DUMP_HEADER64
+    size, valid = struct.unpack_from("<II", data, 0x2004 if wide else 0x1004)
     assert (data[valid : valid + 4], valid + 4) == (b"TRGD", size)
     assert data[size:] == b"".join(pieces)
     assert struct.unpack_from("<Q", data, 0xFA0) == (len(data),)
-    assert struct.unpack_from("<I", data, 0xF98) == (4,)
+    assert struct.unpack_from("<I", data, 0xF98 if wide else 0xF88) == (4,)
 
 
 FULL = SmallDump(
@@ -238,3 +252,41 @@ def test_what_a_driver_and_the_unloaded_drivers_take_is_foretold() -> None:
         <= unloaded_size(1, SMALL_DUMP_LAYOUTS["DUMP_HEADER64"])
         == 8 + 0x38
     )
+
+
+FULL_32 = SmallDump(
+    header=random_header(1, 32),
+    unloaded_drivers=(DUMP_UNLOADED_DRIVERS32.blank(StartAddress=0x8F005000, EndAddress=0x8F006000),),
+    prcb=b"p" * 0x13,
+    process=b"e" * 0x11,
+    thread=b"t" * 0x12,
+    top_of_stack=0x9A001008,
+    call_stack=b"s" * 0x21,
+    debugger_data=sizes_block(0x13, 0x11, 0x12),
+    drivers=(Driver("ntkrnlpa.exe", DUMP_DRIVER_ENTRY32.blank(DllBase=0x82800000)),),
+    data_blocks=(DataBlock(0x8A001000, b"kernel"), DataBlock(0x401000, b"user")),
+)
+
+
+def test_a_32_bit_dump_has_its_own_places() -> None:
+    data = write(FULL_32)
+    assert struct.unpack_from("<II", data, 0x100C) == (0x320, 0x7D0)
+    assert struct.unpack_from("<I", data, 0x1048) == (0x9A001008,)
+    stack, size = struct.unpack_from("<II", data, 0x1028)
+    assert data[stack : stack + size] == b"s" * 0x21
+    (driver,) = struct.unpack_from("<I", data, 0x1030)
+    name, base = struct.unpack_from("<I24xI", data, driver)
+    assert base == 0x82800000
+    assert data[name : name + 4 + 24] == struct.pack("<I", 12) + "ntkrnlpa.exe".encode("utf-16-le")
+    block, length = struct.unpack_from("<II", data, 0x1058)
+    assert data[block + 0x10 : block + 0x14] == b"KDBG"
+    assert length == 0x360
+
+
+def test_addresses_of_data_blocks_of_a_32_bit_dump_are_sign_extended_in_the_file() -> None:
+    data = write(FULL_32)
+    table, count = struct.unpack_from("<II", data, 0x1060)
+    blocks = struct.iter_unpack("<QII", data[table : table + 16 * count])
+    found = [(address, data[offset : offset + size]) for address, offset, size in blocks]
+    assert found == [(0xFFFFFFFF_8A001000, b"kernel"), (0x401000, b"user")]
+    assert load(data).data_blocks == FULL_32.data_blocks

@@ -358,7 +358,8 @@ def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
     }
     end += (gap := -end % 8)
     body.append(bytes(gap))
-    pool, names = _string_pool([driver.name for driver in dump.drivers], end + len(dump.drivers) * layouts.driver.size)
+    entries_end = end + len(dump.drivers) * layouts.driver.size
+    pool, names = _string_pool([driver.name for driver in dump.drivers], entries_end + -entries_end % 8)
     triage["DriverListOffset"] = place(
         b"".join(driver.entry.replace(DriverNameOffset=name).build() for driver, name in zip(dump.drivers, names))
     )
