@@ -12,7 +12,7 @@ from samples.builder.physical import PAGE_SIZE
 from samples.builder.writers import secondary_data
 from windbg_ext.dump.small import DataBlock, Driver, SmallDump, write_small_dump
 from windbg_ext.structs.header import DumpType
-from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE
+from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
     read = crashed.system.read
     return SmallDump(
         header=build_header(crashed, DumpType.TRIAGE, Writer.DEBUGGER).replace(**header),
-        mm=MM_TRIAGE.blank(Version=1, Size=MM_TRIAGE.size).build(),
+        mm=MM_TRIAGE64.blank(Version=1, Size=MM_TRIAGE64.size).build(),
         unloaded_drivers=tuple(_unloaded_drivers(crashed)),
         prcb=read(processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")),
         process=read(machine.process(thread.process).address, version.number("SizeEProcess")),

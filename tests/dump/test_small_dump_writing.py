@@ -67,7 +67,7 @@ def sizes_block(prcb: int, process: int, thread: int) -> bytes:
 
 @st.composite
 def small_dumps(draw: st.DrawFn) -> SmallDump:
-    bits = draw(st.sampled_from([32, 64]))
+    bits, mm_size = draw(st.sampled_from([(32, 0x34), (64, 0x50)]))
     header = random_header(draw(U32), bits)
     layouts = SMALL_DUMP_LAYOUTS[header.layout.name]
     address = st.integers(0, (1 << bits) - 1)
@@ -77,7 +77,7 @@ def small_dumps(draw: st.DrawFn) -> SmallDump:
     has_page = draw(st.booleans())
     return SmallDump(
         header=header,
-        mm=draw(st.sampled_from([b"", bytes(0x50), b"\1\0\0\0\x50".ljust(0x50, b"m")])),
+        mm=draw(st.sampled_from([b"", bytes(mm_size), struct.pack("<II", 1, mm_size).ljust(mm_size, b"m")])),
         unloaded_drivers=draw(st.none() | random_records(layouts.unloaded_driver, 4).map(tuple)),
         prcb=prcb,
         process=process,

@@ -130,10 +130,14 @@ DUMP_DRIVER_ENTRY32 4C
 DUMP_UNLOADED_DRIVERS32 28
    0  2 NameLength  2 2 NameMaximumLength  4 4 NameBuffer  8 18 DriverName  20 4 StartAddress  24 4 EndAddress
 # asked of the debugger engine: what its .dump /m writes when one of the variables changes
-MM_TRIAGE 50
+MM_TRIAGE64 50
    0  4 Version  4 4 Size  8 4 MmSpecialPoolTag  C 4 MmTriageActionTaken  14 4 KernelVerifier
   18  8 MaximumNonPagedPoolPages  20 8 AllocatedNonPagedPoolPages  28 8 PagedPoolMaximumPages
   38  8 CommittedPages  40 8 CommittedPagesPeak  48 8 CommitLimitMaximum
+MM_TRIAGE32 34
+   0  4 Version  4 4 Size  8 4 MmSpecialPoolTag  C 4 MmTriageActionTaken  14 4 KernelVerifier
+  18  4 MaximumNonPagedPoolPages  1C 4 AllocatedNonPagedPoolPages  20 4 PagedPoolMaximumPages
+  28  4 CommittedPages  2C 4 CommittedPagesPeak  30 4 CommitLimitMaximum
 """
 
 KERNEL = """

@@ -14,7 +14,6 @@ from windbg_ext.errors import DumpError
 from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
 from windbg_ext.structs.header import DumpType, Machine
 from windbg_ext.structs.triage import (
-    MM_TRIAGE,
     SMALL_DUMP_LAYOUTS,
     TRIAGE_DATA_BLOCK,
     TRIAGE_DUMP64,
@@ -140,7 +139,7 @@ def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
 
     return SmallDumpParts(
         triage=triage,
-        mm=up_to_next("MmOffset", MM_TRIAGE.size),
+        mm=up_to_next("MmOffset", layouts.mm.size),
         unloaded_drivers=_unloaded_extent(file, triage.number("UnloadedDriversOffset"), layouts),
         prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
         process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),

@@ -58,8 +58,8 @@ TRIAGE_SIGNATURE = b"TRGD"
 TRIAGE_OPTIONS_ALL = 0xFFFFFFFF
 """What the debugger engine writes; the kernel writes the options it was asked for."""
 
-MM_TRIAGE = Layout(
-    "MM_TRIAGE",
+MM_TRIAGE64 = Layout(
+    "MM_TRIAGE64",
     0x50,
     [
         (0x00, "Version", U32),
@@ -76,6 +76,25 @@ MM_TRIAGE = Layout(
     ],
 )
 """The MM part at MmOffset, in pages; the fields are named after the variables that the engine fills them from."""
+
+MM_TRIAGE32 = Layout(
+    "MM_TRIAGE32",
+    0x34,
+    [
+        (0x00, "Version", U32),
+        (0x04, "Size", U32),
+        (0x08, "MmSpecialPoolTag", U32),
+        (0x0C, "MmTriageActionTaken", U32),
+        (0x14, "KernelVerifier", U32),
+        (0x18, "MaximumNonPagedPoolPages", U32),
+        (0x1C, "AllocatedNonPagedPoolPages", U32),
+        (0x20, "PagedPoolMaximumPages", U32),
+        (0x28, "CommittedPages", U32),
+        (0x2C, "CommittedPagesPeak", U32),
+        (0x30, "CommitLimitMaximum", U32),
+    ],
+)
+"""Asked of the engine, as the other one: the same fields in the same order."""
 
 
 class MiniDumpFields(enum.IntFlag):
@@ -163,6 +182,7 @@ class SmallDumpLayouts(NamedTuple):
 
     header: Layout
     triage: Layout
+    mm: Layout
     driver: Layout
     unloaded_driver: Layout
     counter: int
@@ -173,10 +193,22 @@ SMALL_DUMP_LAYOUTS = {
     layouts.header.name: layouts
     for layouts in (
         SmallDumpLayouts(
-            DUMP_HEADER64, TRIAGE_DUMP64, DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, 8, EXCEPTION_RECORD64
+            DUMP_HEADER64,
+            TRIAGE_DUMP64,
+            MM_TRIAGE64,
+            DUMP_DRIVER_ENTRY64,
+            DUMP_UNLOADED_DRIVERS64,
+            8,
+            EXCEPTION_RECORD64,
         ),
         SmallDumpLayouts(
-            DUMP_HEADER32, TRIAGE_DUMP32, DUMP_DRIVER_ENTRY32, DUMP_UNLOADED_DRIVERS32, 4, EXCEPTION_RECORD32
+            DUMP_HEADER32,
+            TRIAGE_DUMP32,
+            MM_TRIAGE32,
+            DUMP_DRIVER_ENTRY32,
+            DUMP_UNLOADED_DRIVERS32,
+            4,
+            EXCEPTION_RECORD32,
         ),
     )
 }

@@ -79,7 +79,7 @@ def assemble(
     debugger_data = _whole(account, "debugger data block", block.data)
     drivers = _drivers(account, kernel, layouts)
     unloaded = _unloaded_drivers(account, kernel, layouts)
-    mm = _whole(account, "MM information", build.mm_information(memory, block))
+    mm = _whole(account, "MM information", build.mm_information(memory, block, layouts.mm))
 
     saver = Saver(account, memory, progress)
     of_processors = saver.save("processors", selection.processors(target, kernel, crashed))

@@ -12,14 +12,13 @@ from windbg_ext.dump.small import Driver
 from windbg_ext.errors import MemoryReadError, UsageError
 from windbg_ext.memory.paging import PAGE_SHIFT
 from windbg_ext.structs.header import Attributes
-from windbg_ext.structs.triage import MM_TRIAGE
 
 if TYPE_CHECKING:
     from windbg_ext.kernel import Kernel
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.kernel.modules import Module, UnloadedDriver
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layout import Layout, Record
     from windbg_ext.structs.triage import SmallDumpLayouts
 
 COMMENT_LENGTH = 127
@@ -81,7 +80,7 @@ def unloaded(unloaded_driver: UnloadedDriver, layouts: SmallDumpLayouts) -> Reco
     )
 
 
-def mm_information(memory: VirtualMemory, block: DebuggerData) -> bytes:
+def mm_information(memory: VirtualMemory, block: DebuggerData, layout: Layout) -> bytes:
     """Give the MM part, from the variables that the debugger data block points at, as the debugger engine fills it.
 
     Measured: a different value behind each pointer, and where it came out. Windows 10 and 11 leave most of these
@@ -91,21 +90,21 @@ def mm_information(memory: VirtualMemory, block: DebuggerData) -> bytes:
     def u32(field: str) -> int:
         return _variable(memory, block[field], 4)
 
-    def u64(field: str) -> int:
-        return _variable(memory, block[field], 8)
+    def pages(field: str) -> int:
+        return _variable(memory, block[field], memory.pointer_size)
 
-    return MM_TRIAGE.blank(
+    return layout.blank(
         Version=1,
-        Size=MM_TRIAGE.size,
+        Size=layout.size,
         MmSpecialPoolTag=u32("MmSpecialPoolTag"),
         MmTriageActionTaken=u32("MmTriageActionTaken"),
         KernelVerifier=u32("KernelVerifier"),
         MaximumNonPagedPoolPages=u32("MmMaximumNonPagedPoolInBytes") >> PAGE_SHIFT,
-        AllocatedNonPagedPoolPages=u64("MmAllocatedNonPagedPool"),
+        AllocatedNonPagedPoolPages=pages("MmAllocatedNonPagedPool"),
         PagedPoolMaximumPages=u32("MmSizeOfPagedPoolInBytes") >> PAGE_SHIFT,
-        CommittedPages=u64("MmTotalCommittedPages"),
-        CommittedPagesPeak=u64("MmPeakCommitment"),
-        CommitLimitMaximum=u64("MmTotalCommitLimitMaximum"),
+        CommittedPages=pages("MmTotalCommittedPages"),
+        CommittedPagesPeak=pages("MmPeakCommitment"),
+        CommitLimitMaximum=pages("MmTotalCommitLimitMaximum"),
     ).build()
 
 
