@@ -23,6 +23,7 @@ from samples.builder.plausible import (
     USER_PROCESS,
     USER_STACK,
 )
+from samples.builder.tweaks import encode_debugger_data
 from windbg_ext.dump.header import BugCheck
 
 if TYPE_CHECKING:
@@ -208,6 +209,22 @@ def test_the_debugger_data_block_is_whole_and_where_the_header_says(made: Made) 
     assert address == made.memory.crashed.debugger_data
     assert made.small.debugger_data == made.memory.read(address, size)
     assert made.small.debugger_data[0x10:0x18] == b"KDBG" + struct.pack("<I", size)
+
+
+def test_a_debugger_data_block_that_is_encoded_as_in_a_snapshot_is_written_decoded(tmp_path: Path) -> None:
+    sample = BY_NAME["active"]
+    plain, snapshot = tmp_path / "plain.dmp", tmp_path / "snapshot.dmp"
+    write(sample, plain)
+    write(sample, snapshot, encode_debugger_data)
+    for source in (plain, snapshot):
+        assert run("minify", source, source.with_suffix(".small")).status == 0
+    expected, decoded = (SmallDumpFile(source.with_suffix(".small")) for source in (plain, snapshot))
+    assert decoded.debugger_data == expected.debugger_data
+    assert decoded.drivers == expected.drivers
+    assert decoded.call_stack == expected.call_stack
+    for address, data in expected.blocks:
+        kept = decoded.memory(address, min(len(data), 8))
+        assert kept is not None, hex(address)
 
 
 # --- lists ---
