@@ -78,7 +78,7 @@ def count_kernel_pages(
             if level.shift:
                 below.update(_frames(entries, paging))
             else:
-                frames.add(_frames(entries, paging, paging.last))
+                frames.add(_frames(entries, paging))
             if frames.places > MOST_BLOCKS:
                 why = f"they map page frames in more than {MOST_BLOCKS:,} different places"
                 raise DumpError("page tables", why, "the dump is damaged")
@@ -87,13 +87,13 @@ def count_kernel_pages(
     return KernelPages(frames.count_in(ram), len(missing))
 
 
-def _frames(entries: Iterable[int], paging: Paging, valid: int = VALID) -> list[int]:
+def _frames(entries: Iterable[int], paging: Paging) -> list[int]:
     """Give the page frames of the entries that lead to RAM: the valid ones and those in transition."""
     mask = paging.frame_mask
     return [
         (entry & mask) >> PAGE_SHIFT
         for entry in entries
-        if entry & valid == valid or entry & (TRANSITION | PROTOTYPE | VALID) == TRANSITION
+        if entry & VALID or entry & (TRANSITION | PROTOTYPE) == TRANSITION
     ]
 
 

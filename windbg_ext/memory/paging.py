@@ -1,8 +1,9 @@
 """Page tables: x86, x86 with PAE, x64 with four and five levels, ARM64 with 4 KB pages; pages in transition too.
 
 Sources: Intel SDM volume 3A, chapter 4; Arm ARM (DDI 0487), chapter D8. The transition bits as `dt
-nt!_MMPTE_TRANSITION` prints them. Windows on ARM64 keeps both halves in one page, as on x64: TTBR1_EL1 is TTBR0_EL1 +
-0x800, TCR_EL1 gives each half 47 bits (measured on a real dump of build 22000, the only one seen).
+nt!_MMPTE_TRANSITION` prints them, the same on all of them (checked on the debugger engine). Windows on ARM64 keeps both
+halves in one page, as on x64: TTBR1_EL1 is TTBR0_EL1 + 0x800, TCR_EL1 gives each half 47 bits (measured on the one real
+dump that was seen, of build 22000, and on the engine, which walks them the same way).
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ class Paging(NamedTuple):
 
     pointer_size: bytes of an address; entry: struct's letter for an entry; levels: the root's first; root_mask: the
     bits of the directory table base that are an address; frame_mask: those of an entry; address_bits: above them, an
-    address repeats its highest bit; large_bit, large: an entry whose large_bit is that maps a page by itself;
-    last: bits that a valid entry of the last level has.
+    address repeats its highest bit; large_bit, large: an entry whose large_bit is that maps a page by itself.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Paging(NamedTuple):
     address_bits: int
     large_bit: int = 1 << 7
     large: int = 1 << 7
-    last: int = VALID
 
     @property
     def entry_size(self) -> int:
@@ -92,9 +91,9 @@ X86_PAE = Paging("x86 PAE", 4, "<Q", (Level(18, 2), _PD, _LAST), 0xFFFF_FFE0, _F
 X64 = Paging("x64", 8, "<Q", (Level(27, 9), _PDPT, _PD, _LAST), _FRAME_52, _FRAME_52, 48)
 X64_LA57 = Paging("x64 LA57", 8, "<Q", (Level(36, 9), *X64.levels), _FRAME_52, _FRAME_52, 57)
 ARM64 = Paging(
-    "ARM64", 8, "<Q", X64.levels, 0x0000_FFFF_FFFF_F000, 0x0000_FFFF_FFFF_F000, 48, large_bit=1 << 1, large=0, last=0b11
+    "ARM64", 8, "<Q", X64.levels, 0x0000_FFFF_FFFF_F000, 0x0000_FFFF_FFFF_F000, 48, large_bit=1 << 1, large=0
 )
-"""Bit 1 of an entry: it is a table, or at the last level a page; the directory table base may carry an ASID."""
+"""Bit 1 of an entry: it leads to a table. The directory table base may carry an ASID."""
 
 
 class PagedMemory:
@@ -171,10 +170,7 @@ class PagedMemory:
             if page is None:
                 return None, table
             (entry,) = entry_of.unpack_from(page, offset + (page_number >> shift & mask) * entry_of.size)
-            if entry & VALID:
-                if not shift and entry & paging.last != paging.last:
-                    return None, None
-            elif entry & (TRANSITION | PROTOTYPE) != TRANSITION:
+            if not entry & VALID and entry & (TRANSITION | PROTOTYPE) != TRANSITION:
                 return None, None
             table, offset = (entry & paging.frame_mask) >> PAGE_SHIFT, 0
             if below is not None and entry & VALID and entry & paging.large_bit == paging.large:
