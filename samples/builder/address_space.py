@@ -1,83 +1,77 @@
-"""Virtual memory: x64 page tables of 4 or 5 levels, laid out in physical memory, with the self-map that Windows uses.
+"""Virtual memory: page tables laid out in physical memory, with the self-map that Windows uses.
 
-Source: Intel SDM volume 3, chapter 4 (entries, levels); transition entries and the self-map as WinDbg's `!pte` shows.
+How they look on each architecture: `page_tables`.
 """
 
 from __future__ import annotations
 
-import enum
 import struct
+from typing import TYPE_CHECKING
 
-from samples.builder.physical import PAGE_SIZE, PhysicalMemory
+from samples.builder.page_tables import TRANSITION, VALID, PageSize
+from samples.builder.physical import PAGE_SIZE
 
-VALID, WRITE, USER, ACCESSED, DIRTY, LARGE, GLOBAL = 0x1, 0x2, 0x4, 0x20, 0x40, 0x80, 0x100
-NO_EXECUTE = 1 << 63
-PROTOTYPE, TRANSITION = 1 << 10, 1 << 11
+if TYPE_CHECKING:
+    from samples.builder.page_tables import PageTables
+    from samples.builder.physical import PhysicalMemory
 
-KERNEL_PAGE = VALID | WRITE | ACCESSED | DIRTY
-USER_PAGE = KERNEL_PAGE | USER
-TRANSITION_PAGE = TRANSITION | 4 << 5
-"""Not valid, protection MM_READWRITE in bits 5 to 9, and the page frame in its place."""
-
-LARGE_PAGE_SIZE = 0x200000
-HUGE_PAGE_SIZE = 0x40000000
-FRAME_BITS = 0x000F_FFFF_FFFF_F000
-
-
-class PageSize(enum.IntEnum):
-    """The level whose entry maps the page: page table, page directory, page directory pointer table."""
-
-    SMALL = 1
-    LARGE = 2
-    HUGE = 3
+POINTER_TABLE_OFFSET = 0x60
+"""Where in its page PAE's page directory pointer table begins: any multiple of 32 will do."""
 
 
 class AddressSpace:
     """One root of page tables. The kernel half (upper half) is the same in every address space that is forked off.
 
-    levels: 4 or 5; self_map: the entry of the root that points at the root itself.
+    self_map: the entry of the highest level that points at the first page of that level itself.
     """
 
-    def __init__(self, memory: PhysicalMemory, levels: int, self_map: int) -> None:
+    def __init__(self, memory: PhysicalMemory, tables: PageTables, self_map: int) -> None:
         self.memory = memory
-        self.levels = levels
+        self.tables = tables
         self.self_map = self_map
         self.user_frames: set[int] = set()
         self._family = [self]
-        self.root = self._new_root()
+        self._make_root()
 
     def fork(self) -> AddressSpace:
         """Make the address space of another process: nothing below, the same kernel above."""
         space = AddressSpace.__new__(AddressSpace)
-        space.memory, space.levels, space.self_map = self.memory, self.levels, self.self_map
+        space.memory, space.tables, space.self_map = self.memory, self.tables, self.self_map
         space.user_frames = set()
         space._family = self._family
         self._family.append(space)
-        space.root = space._new_root()
-        for index in range(256, 512):
-            if index != self.self_map:
-                space._set(space.root, index, self._get(self.root, index))
+        space._make_root()
+        entries = self.tables.root_entries
+        for index in range(entries // 2, entries):
+            if index not in range(self.self_map, self.self_map + self.tables.root_pages):
+                space._set_root(index, self._get_root(index))
         return space
+
+    @property
+    def root(self) -> int:
+        """The page frame of the table that the processor's register names."""
+        return self.directory_table_base // PAGE_SIZE
 
     @property
     def pte_base(self) -> int:
         """The virtual address at which the self-map shows the page-table entries."""
-        return _canonical(self.self_map << (12 + 9 * (self.levels - 1)), self.levels)
+        return self.tables.canonical(self.self_map << self.tables.shift(self.tables.levels))
 
     def pte_address(self, address: int) -> int:
         """Give the virtual address of the entry that maps an address with a small page."""
-        bits = 12 + 9 * self.levels
-        return self.pte_base + ((address & (1 << bits) - 1) >> 12) * 8
+        page = (address & (1 << self.tables.address_bits) - 1) >> 12
+        return self.pte_base + page * self.tables.entry_size
 
     def map(self, address: int, pfn: int, flags: int | None = None, size: PageSize = PageSize.SMALL) -> None:
         """Map one page. flags: those of the entry; by default a writable page of the half that the address is in."""
-        user = address < 1 << 63
+        tables = self.tables
+        user = tables.is_user(address)
         if flags is None:
-            flags = USER_PAGE if user else KERNEL_PAGE | NO_EXECUTE
+            flags = tables.flags.user if user else tables.flags.kernel_data
         if size is not PageSize.SMALL:
-            flags |= LARGE
+            flags = flags & ~tables.large_bit | tables.large
         table = self._table(address, size)
-        self._set(table, _index(address, size), pfn << 12 | flags)
+        self._set(table, tables.index(address, size), pfn << 12 | flags)
         if user:
             self.user_frames.add(pfn)
 
@@ -114,55 +108,72 @@ class AddressSpace:
 
     def frame(self, address: int) -> int | None:
         """Give the page frame behind an address, None if it is not mapped."""
-        table = self.root
-        for level in range(self.levels, 0, -1):
-            entry = self._get(table, _index(address, level))
-            pfn = (entry & FRAME_BITS) >> 12
+        tables = self.tables
+        entry = self._get_root(tables.index(address, tables.levels))
+        for level in range(tables.levels, 0, -1):
+            if level < tables.levels:
+                entry = self._get(pfn, tables.index(address, level))
+            pfn = (entry & tables.frame_bits) >> 12
             if level == 1:
                 return pfn if entry & (VALID | TRANSITION) else None
             if not entry & VALID:
                 return None
-            if entry & LARGE:
-                return pfn + (address >> 12 & (1 << 9 * (level - 1)) - 1)
-            table = pfn
+            if tables.is_large(entry):
+                return pfn + (address >> 12 & (1 << tables.shift(level) - 12) - 1)
         raise AssertionError("the loop ends at level 1")
 
     def entry(self, address: int, level: int) -> tuple[int, int]:
         """Give where the entry for an address lies at a level: the page frame of the table, the offset in it."""
-        return self._table(address, level), _index(address, level) * 8
+        index = self.tables.index(address, level)
+        if level == self.tables.levels:
+            page, index = divmod(index, self.tables.entries)
+            return self._roots[page], index * self.tables.entry_size
+        return self._table(address, level), index * self.tables.entry_size
 
-    def _new_root(self) -> int:
-        root = self.memory.allocate()
-        self._set(root, self.self_map, root << 12 | KERNEL_PAGE | NO_EXECUTE)
-        return root
+    def _make_root(self) -> None:
+        """Allocate the tables of the highest level, which map themselves, and what PAE has above them."""
+        tables = self.tables
+        self._roots = [self.memory.allocate() for _ in range(tables.root_pages)]
+        for index, pfn in enumerate(self._roots):
+            self._set_root(self.self_map + index, pfn << 12 | tables.flags.kernel_data)
+        self.directory_table_base = self._roots[0] * PAGE_SIZE
+        if tables.root_pages > 1:
+            pfn = self.memory.allocate()
+            pointers = [root << 12 | VALID for root in self._roots]
+            self.memory.write(pfn, POINTER_TABLE_OFFSET, struct.pack(f"<{len(pointers)}Q", *pointers))
+            self.directory_table_base = pfn * PAGE_SIZE + POINTER_TABLE_OFFSET
 
     def _table(self, address: int, lowest: int) -> int:
         """Give the page frame of the table of a level that an address is mapped by; makes the missing ones."""
-        table = self.root
-        for level in range(self.levels, lowest, -1):
-            index = _index(address, level)
+        tables = self.tables
+        user = tables.is_user(address)
+        flags = tables.flags.user_table if user else tables.flags.kernel_table
+        top = tables.index(address, tables.levels)
+        table = self._roots[top // tables.entries]
+        for level in range(tables.levels, lowest, -1):
+            index = tables.index(address, level) % tables.entries
             entry = self._get(table, index)
             if not entry & VALID:
-                entry = self.memory.allocate() << 12 | (USER_PAGE if address < 1 << 63 else KERNEL_PAGE)
-                top_of_kernel = level == self.levels and index >= 256
-                for space in self._family if top_of_kernel else [self]:
-                    self._set(space.root if top_of_kernel else table, index, entry)
-            table = (entry & FRAME_BITS) >> 12
+                entry = self.memory.allocate() << 12 | flags
+                if level == tables.levels and not user:
+                    for space in self._family:
+                        space._set_root(top, entry)
+                else:
+                    self._set(table, index, entry)
+            table = (entry & tables.frame_bits) >> 12
         return table
 
+    def _get_root(self, index: int) -> int:
+        page, index = divmod(index, self.tables.entries)
+        return self._get(self._roots[page], index)
+
+    def _set_root(self, index: int, entry: int) -> None:
+        page, index = divmod(index, self.tables.entries)
+        self._set(self._roots[page], index, entry)
+
     def _get(self, table: int, index: int) -> int:
-        entry: int = struct.unpack_from("<Q", self.memory.pages[table], index * 8)[0]
+        entry: int = struct.unpack_from(self.tables.entry, self.memory.pages[table], index * self.tables.entry_size)[0]
         return entry
 
     def _set(self, table: int, index: int, entry: int) -> None:
-        self.memory.write(table, index * 8, struct.pack("<Q", entry))
-
-
-def _index(address: int, level: int) -> int:
-    return address >> 12 + 9 * (level - 1) & 0x1FF
-
-
-def _canonical(address: int, levels: int) -> int:
-    bits = 12 + 9 * levels
-    high = (1 << 64) - (1 << bits) if address >> (bits - 1) & 1 else 0
-    return address | high
+        self.memory.write(table, index * self.tables.entry_size, struct.pack(self.tables.entry, entry))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Callable
 
 from samples.builder.headers import Writer
 from samples.builder.kernel import CrashedMachine, crash
+from samples.builder.page_tables import X64_LA57
 from samples.builder.physical import runs_of
 from samples.builder.plausible import plausible_machine, system_thread_exception_crash, unloaded_drivers
 from samples.builder.small import Small
@@ -108,7 +109,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample(
         "kernel-la57",
         "kernel memory of a machine with 5-level paging, which debuggers before 2019 cannot read",
-        replace(plausible_machine(WINDOWS_8_1, GIB_RAM, 0x3000), paging_levels=5),
+        replace(plausible_machine(WINDOWS_8_1, GIB_RAM, 0x3000), page_tables=X64_LA57),
         Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),
     ),
     Sample("ranges-kernel", "as `.dump /k` writes it", TWO_WINDOWS_8_1, Ranges(DumpType.RANGES_KERNEL, kernel_pages)),

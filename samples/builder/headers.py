@@ -1,4 +1,4 @@
-"""DUMP_HEADER64 of a machine, as the crashing kernel or a debugger writes it. Layout: `windbg_ext.structs.header`."""
+"""DUMP_HEADER64 or 32 of a machine, as the crashing kernel or a debugger writes it: `windbg_ext.structs.header`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import enum
 from typing import TYPE_CHECKING
 
 from samples.builder.contexts import context_buffer, exception_record
-from samples.builder.kernel import VARIABLES, physical_memory_descriptor
-from windbg_ext.structs.header import DUMP_HEADER64, FILL, SIGNATURE, VALID_DUMP_64, DumpType, Machine
+from samples.builder.kernel import physical_memory_descriptor
+from samples.builder.page_tables import X86_PAE
+from windbg_ext.structs.header import FILL, SIGNATURE, DumpType
 
 if TYPE_CHECKING:
     from samples.builder.kernel import CrashedMachine
@@ -26,26 +27,30 @@ class Writer(enum.Enum):
 def build_header(crashed: CrashedMachine, dump_type: DumpType, writer: Writer, attributes: int = 0) -> Record:
     """Fill a header; RequiredDumpSpace is set when the length of the file is known."""
     machine = crashed.machine
+    architecture = machine.version.architecture
+    layout = architecture.header.header
     crashed_processor = machine.processors[machine.crashed]
     context = machine.context or crashed_processor.registers
-    blank = DUMP_HEADER64.parse(FILL * (DUMP_HEADER64.size // len(FILL)))
+    blank = layout.parse(FILL * (layout.size // len(FILL)))
     header = blank.replace(
         Signature=SIGNATURE,
-        ValidDump=VALID_DUMP_64,
+        ValidDump=architecture.header.valid,
         MajorVersion=FREE_BUILD,
         MinorVersion=machine.version.build,
         DirectoryTableBase=crashed.directory_table_base(crashed.space_of(crashed_processor.current_thread)),
         PfnDataBase=crashed.variables["MmPfnDatabase"],
         PsLoadedModuleList=crashed.variables["PsLoadedModuleList"],
         PsActiveProcessHead=crashed.variables["PsActiveProcessHead"],
-        MachineImageType=Machine.AMD64,
+        MachineImageType=architecture.machine_type,
         NumberProcessors=len(machine.processors),
         BugCheckCode=machine.bug_check.code,
         BugCheckParameter=list(machine.bug_check.parameters),
         KdDebuggerDataBlock=crashed.debugger_data,
         PhysicalMemoryBlock=_fill_up(physical_memory_descriptor(machine), 700),
-        ContextRecord=context_buffer(context, crashed_processor.extended_state).ljust(3000, b"\0"),
-        Exception=exception_record(machine.exception),
+        ContextRecord=context_buffer(context, crashed_processor.extended_state, architecture).ljust(
+            layout.length("ContextRecord"), b"\0"
+        ),
+        Exception=exception_record(machine.exception, architecture),
         DumpType=dump_type,
         SystemTime=machine.system_time,
         SystemUpTime=machine.system_up_time,
@@ -54,9 +59,11 @@ def build_header(crashed: CrashedMachine, dump_type: DumpType, writer: Writer, a
         SuiteMask=machine.suite_mask,
         KdSecondaryVersion=0,
     )
+    if "PaeEnabled" in layout.fields():
+        header = header.replace(PaeEnabled=int(machine.page_tables is X86_PAE))
     if writer is Writer.DEBUGGER:
         return header.replace(WriterStatus=0)
-    database = {**VARIABLES, **machine.variables}["MmPfnDatabase"]
+    database = {**architecture.addresses, **machine.variables}["MmPfnDatabase"]
     return header.replace(
         PfnDataBase=database, VersionUser=bytes(32), SecondaryDataState=0, Attributes=attributes, BootId=7
     )

@@ -1,7 +1,7 @@
 """Turns the description of a machine into its memory: page tables, kernel structures, stacks, images, user pages.
 
-Layouts: `windbg_ext.structs` and `versions`; EPROCESS, KTHREAD, KPCR, PEB and KUSER_SHARED_DATA fields beyond them as
-public symbols (`dt`) have them; descriptors of the GDT and IDT: Intel SDM volume 3, chapter 3.
+Layouts: `windbg_ext.structs` and `versions`; EPROCESS, KTHREAD, PEB and KUSER_SHARED_DATA fields beyond them as public
+symbols (`dt`) have them.
 """
 
 from __future__ import annotations
@@ -9,40 +9,27 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from samples.builder.address_space import (
-    GLOBAL,
-    KERNEL_PAGE,
-    LARGE_PAGE_SIZE,
-    TRANSITION_PAGE,
-    AddressSpace,
-    PageSize,
-)
-from samples.builder.contexts import context_buffer
+from samples.builder.address_space import AddressSpace
+from samples.builder.control_regions import interrupt_gates, write_processor
 from samples.builder.images import ENTRY_POINT, image_header
-from samples.builder.machine import SYSTEM, Backing, Machine, Placement, Process, Processor, Thread
+from samples.builder.machine import SYSTEM, Backing, Machine, Placement, Process, Thread
+from samples.builder.page_tables import PageSize
 from samples.builder.physical import PAGE_SIZE, PhysicalMemory
-from windbg_ext.structs.amd64 import CR4_LA57, KSPECIAL_REGISTERS64
 from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64, OWNER_TAG
-from windbg_ext.structs.header import PHYSICAL_MEMORY_DESCRIPTOR64, PHYSICAL_MEMORY_RUN64
-from windbg_ext.structs.kernel import (
-    DISPATCHER_HEADER_THREAD,
-    KLDR_DATA_TABLE_ENTRY64,
-    MAX_UNLOADED_DRIVERS,
-    UNLOADED_DRIVERS64,
-)
+from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD, MAX_UNLOADED_DRIVERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHARED_USER_DATA = 0xFFFFF780_00000000
+    from samples.builder.architectures import Architecture
+    from windbg_ext.structs.layout import Layout
+
 DEVICE_FRAME = 0xFEE00
 """The local APIC: below 4 GB, never RAM."""
 DISPATCHER_HEADER_PROCESS = 3
 KLDR_SIZE = 0xA0
-PEB_LDR, PEB_MODULES, PEB_MODULE_STEP = 0x800, 0x880, 0x180
-"""Where the loader data and its entries lie in the page of the PEB."""
-GDT_LIMIT, IDT_LIMIT = 0x57, 0x1FF
-CR0, CR4 = 0x80050031, 0x350EF8
+PEB_LDR, PEB_MODULES, PEB_MODULE_STEP, PEB_MODULE_NAMES = 0x800, 0x880, 0x180, 0xC0
+"""Where the loader data and its entries lie in the page of the PEB, and the names in an entry's share of it."""
 
 
 class CrashedMachine:
@@ -56,9 +43,9 @@ class CrashedMachine:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.memory = PhysicalMemory(machine.ram)
-        large = range(machine.large_page_frame, machine.large_page_frame + LARGE_PAGE_SIZE // PAGE_SIZE)
-        self.memory.reserve(large)
-        system = AddressSpace(self.memory, machine.paging_levels, machine.version.self_map)
+        pages = machine.page_tables.pages(PageSize.LARGE)
+        self.memory.reserve(range(machine.large_page_frame, machine.large_page_frame + pages))
+        system = AddressSpace(self.memory, machine.page_tables, machine.version.self_map)
         self.spaces = {SYSTEM: system}
         for process in machine.processes:
             if process.name != SYSTEM:
@@ -69,6 +56,11 @@ class CrashedMachine:
         self.unloaded_drivers = 0
         self.physical_memory_block = 0
         self.left_out: set[int] = set()
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of the machine."""
+        return self.machine.version.architecture
 
     @property
     def system(self) -> AddressSpace:
@@ -85,8 +77,8 @@ class CrashedMachine:
         return self.spaces[self.machine.thread(thread).process]
 
     def directory_table_base(self, space: AddressSpace) -> int:
-        """Give the value of CR3 for an address space."""
-        return space.root * PAGE_SIZE | self.machine.process_context_id
+        """Give the value of CR3 or TTBR0_EL1 for an address space."""
+        return space.directory_table_base | self.machine.process_context_id
 
     def write(self, address: int, data: bytes) -> None:
         """Write to kernel memory, mapped or not."""
@@ -96,6 +88,10 @@ class CrashedMachine:
     def write_u64(self, address: int, *values: int) -> None:
         """Write quadwords to kernel memory."""
         self.write(address, struct.pack(f"<{len(values)}Q", *values))
+
+    def write_pointers(self, address: int, *values: int) -> None:
+        """Write values as long as a pointer to kernel memory."""
+        self.write(address, struct.pack(f"<{len(values)}{self.architecture.pointer}", *values))
 
 
 class Arena:
@@ -120,7 +116,7 @@ def crash(machine: Machine) -> CrashedMachine:
     data = Arena(crashed, machine.kernel.base + ENTRY_POINT + PAGE_SIZE)
     pool = Arena(crashed, machine.pool)
     for module in machine.modules[1:]:
-        crashed.write(module.base, image_header(module))
+        crashed.write(module.base, image_header(module, crashed.architecture))
         for offset, code in module.code.items():
             crashed.write(module.base + offset, code)
     _write_variables(crashed, data)
@@ -130,9 +126,9 @@ def crash(machine: Machine) -> CrashedMachine:
     _write_processes(crashed)
     for thread in machine.threads:
         _write_thread(crashed, thread)
-    idt = pool.put(_interrupt_gates(machine.kernel.base + ENTRY_POINT), align=16)
+    idt = pool.put(interrupt_gates(crashed, machine.kernel.base + ENTRY_POINT), align=16)
     for number, processor in enumerate(machine.processors):
-        _write_processor(crashed, number, processor, idt)
+        write_processor(crashed, number, processor, idt)
     _write_debugger_data(crashed, data)
     _write_shared_user_data(crashed)
     for placement in machine.placements:
@@ -145,8 +141,8 @@ def crash(machine: Machine) -> CrashedMachine:
 def _map_kernel_image(crashed: CrashedMachine) -> None:
     """Map the kernel with a large page, as Windows does. Only frames that are written to are of interest."""
     machine, kernel = crashed.machine, crashed.machine.kernel
-    crashed.system.map(kernel.base, machine.large_page_frame, KERNEL_PAGE | GLOBAL, PageSize.LARGE)
-    crashed.write(kernel.base, image_header(kernel))
+    crashed.system.map(kernel.base, machine.large_page_frame, machine.page_tables.flags.kernel_code, PageSize.LARGE)
+    crashed.write(kernel.base, image_header(kernel, crashed.architecture))
     for offset, code in kernel.code.items():
         crashed.write(kernel.base + offset, code)
 
@@ -160,13 +156,13 @@ VARIABLES = {
     "KeTimeIncrement": 0x2625A,
     "ObpRootDirectoryObject": 0,
     "ObpTypeObjectType": 0,
-    "MmPfnDatabase": 0xFFFFFA80_00000000,
+    "MmPfnDatabase": 0,
     "MmSizeOfPagedPoolInBytes": 0x10000000,
     "MmPagedPoolCommit": 0x1234,
     "PoolTrackTable": 0,
-    "MmHighestUserAddress": 0x7FFF_FFFEFFFF,
-    "MmSystemRangeStart": 0xFFFF8000_00000000,
-    "MmUserProbeAddress": 0x7FFF_FFFF0000,
+    "MmHighestUserAddress": 0,
+    "MmSystemRangeStart": 0,
+    "MmUserProbeAddress": 0,
     "MmUnloadedDrivers": 0,
     "MmLastUnloadedDriver": 0,
     "MmTriageActionTaken": 0,
@@ -194,7 +190,7 @@ VERIFIER_DATA_SIZE = 0x90
 def _write_variables(crashed: CrashedMachine, data: Arena) -> None:
     """Write the kernel's variables, each 8 bytes, and note where they are."""
     machine, variables = crashed.machine, crashed.variables
-    values = dict(VARIABLES)
+    values = {**VARIABLES, **crashed.architecture.addresses}
     if machine.version.major_version < 10:
         highest = machine.ram[-1].base_page + machine.ram[-1].page_count - 1
         physical = {"MmHighestPhysicalPage": highest, "MmNumberOfPhysicalPages": crashed.memory.frame_count}
@@ -204,17 +200,21 @@ def _write_variables(crashed: CrashedMachine, data: Arena) -> None:
         variables[name] = data.put(struct.pack("<Q", value))
     for name in LIST_HEADS:
         variables[name] = data.put(bytes(16))
-        crashed.write_u64(variables[name], variables[name], variables[name])
+        crashed.write_pointers(variables[name], variables[name], variables[name])
     variables["MmVerifierData"] = data.put(bytes(VERIFIER_DATA_SIZE))
     variables["NtBuildLab"] = data.put(machine.version.build_lab.encode().ljust(0x100, b"\0"))
     code, parameters = machine.bug_check.code, machine.bug_check.parameters
-    variables["KiBugcheckData"] = data.put(struct.pack("<5Q", code, *parameters))
+    variables["KiBugcheckData"] = data.put(_pointers(crashed, code, *parameters))
     prcb = machine.version.number("OffsetPcrContainedPrcb")
     blocks = [processor.pcr + prcb for processor in machine.processors]
-    variables["KiProcessorBlock"] = data.put(struct.pack(f"<{len(blocks)}Q", *blocks).ljust(64 * 8, b"\0"))
+    variables["KiProcessorBlock"] = data.put(_pointers(crashed, *blocks).ljust(64 * 8, b"\0"))
     variables["IopNumTriageDumpDataBlocks"] = data.put(struct.pack("<I", len(machine.triage_blocks)))
-    registered = b"".join(struct.pack("<QQ", start, end) for start, end in machine.triage_blocks)
+    registered = b"".join(_pointers(crashed, start, end) for start, end in machine.triage_blocks)
     variables["IopTriageDumpDataBlocks"] = data.put(registered.ljust(64 * 16, b"\0"), align=16)
+
+
+def _pointers(crashed: CrashedMachine, *values: int) -> bytes:
+    return struct.pack(f"<{len(values)}{crashed.architecture.pointer}", *values)
 
 
 def _unicode_string(pool: Arena, text: str) -> tuple[int, int]:
@@ -231,11 +231,12 @@ def _link(head: int, links: Sequence[int]) -> list[tuple[int, int, int]]:
 
 def _write_modules(crashed: CrashedMachine, pool: Arena) -> None:
     """Write PsLoadedModuleList."""
+    layout = crashed.architecture.kernel.module
     entries = []
     for module in crashed.machine.modules:
         full_length, full_name = _unicode_string(pool, module.path)
         base_length, base_name = _unicode_string(pool, module.name)
-        entry = KLDR_DATA_TABLE_ENTRY64.blank(
+        entry = layout.blank(
             DllBase=module.base,
             EntryPoint=module.base + ENTRY_POINT,
             SizeOfImage=module.size,
@@ -246,18 +247,19 @@ def _write_modules(crashed: CrashedMachine, pool: Arena) -> None:
             Flags=0x09004000,
             CheckSum=module.check_sum,
         ).build()
-        address = pool.put(_with_maximum_lengths(entry, full_length, base_length).ljust(KLDR_SIZE, b"\0"), align=16)
+        entry = _with_maximum_lengths(entry, layout, full_length, base_length)
+        address = pool.put(entry.ljust(KLDR_SIZE, b"\0"), align=16)
         entries.append(address)
         crashed.loaded_modules[module.name] = address
     for address, forward, backward in _link(crashed.variables["PsLoadedModuleList"], entries):
-        crashed.write_u64(address, forward, backward)
+        crashed.write_pointers(address, forward, backward)
 
 
-def _with_maximum_lengths(entry: bytes, full: int, base: int) -> bytes:
+def _with_maximum_lengths(entry: bytes, layout: Layout, full: int, base: int) -> bytes:
     """Fill in MaximumLength of both names, which leaves room for a NUL."""
     data = bytearray(entry)
-    struct.pack_into("<H", data, KLDR_DATA_TABLE_ENTRY64.offset("FullNameLength") + 2, full + 2)
-    struct.pack_into("<H", data, KLDR_DATA_TABLE_ENTRY64.offset("BaseNameLength") + 2, base + 2)
+    struct.pack_into("<H", data, layout.offset("FullNameLength") + 2, full + 2)
+    struct.pack_into("<H", data, layout.offset("BaseNameLength") + 2, base + 2)
     return bytes(data)
 
 
@@ -265,10 +267,11 @@ def _write_unloaded_drivers(crashed: CrashedMachine, pool: Arena) -> None:
     """Write the ring of unloaded drivers: MmLastUnloadedDriver is the index that the next one would take."""
     drivers = crashed.machine.unloaded_drivers
     last = crashed.machine.last_unloaded_driver
-    ring = bytearray(MAX_UNLOADED_DRIVERS * UNLOADED_DRIVERS64.size)
+    layout = crashed.architecture.kernel.unloaded_driver
+    ring = bytearray(MAX_UNLOADED_DRIVERS * layout.size)
     for age, driver in enumerate(drivers):
         length, name = _unicode_string(pool, driver.name)
-        entry = UNLOADED_DRIVERS64.blank(
+        entry = layout.blank(
             NameLength=length,
             NameMaximumLength=length,
             NameBuffer=name,
@@ -276,66 +279,77 @@ def _write_unloaded_drivers(crashed: CrashedMachine, pool: Arena) -> None:
             EndAddress=driver.end,
             CurrentTime=driver.time,
         )
-        at = (last - 1 - age) % MAX_UNLOADED_DRIVERS * UNLOADED_DRIVERS64.size
-        ring[at : at + UNLOADED_DRIVERS64.size] = entry.build()
+        at = (last - 1 - age) % MAX_UNLOADED_DRIVERS * layout.size
+        ring[at : at + layout.size] = entry.build()
     crashed.unloaded_drivers = pool.put(bytes(ring), align=16)
-    crashed.write_u64(crashed.variables["MmUnloadedDrivers"], crashed.unloaded_drivers)
-    crashed.write_u64(crashed.variables["MmLastUnloadedDriver"], last)
+    crashed.write_pointers(crashed.variables["MmUnloadedDrivers"], crashed.unloaded_drivers)
+    crashed.write_pointers(crashed.variables["MmLastUnloadedDriver"], last)
 
 
 def physical_memory_descriptor(machine: Machine) -> bytes:
-    """Build the PHYSICAL_MEMORY_DESCRIPTOR64 of the machine's RAM."""
+    """Build the PHYSICAL_MEMORY_DESCRIPTOR of the machine's RAM."""
+    layouts = machine.version.architecture.header
     pages = sum(run.page_count for run in machine.ram)
-    head = PHYSICAL_MEMORY_DESCRIPTOR64.blank(NumberOfRuns=len(machine.ram), NumberOfPages=pages)
-    runs = (PHYSICAL_MEMORY_RUN64.blank(BasePage=run.base_page, PageCount=run.page_count) for run in machine.ram)
+    head = layouts.memory.blank(NumberOfRuns=len(machine.ram), NumberOfPages=pages)
+    runs = (layouts.run.blank(BasePage=run.base_page, PageCount=run.page_count) for run in machine.ram)
     return head.build() + b"".join(run.build() for run in runs)
 
 
 def _write_physical_memory_block(crashed: CrashedMachine, pool: Arena) -> None:
     crashed.physical_memory_block = pool.put(physical_memory_descriptor(crashed.machine))
-    crashed.write_u64(crashed.variables["MmPhysicalMemoryBlock"], crashed.physical_memory_block)
+    crashed.write_pointers(crashed.variables["MmPhysicalMemoryBlock"], crashed.physical_memory_block)
 
 
 def _write_processes(crashed: CrashedMachine) -> None:
     """Write each EPROCESS, PsActiveProcessHead and the user half."""
     machine, version = crashed.machine, crashed.machine.version
-    links = [process.address + version.process.active_process_links for process in machine.processes]
+    links = [process.address + version.untold.active_process_links for process in machine.processes]
     for process in machine.processes:
         space = crashed.spaces[process.name]
         crashed.write(process.address, bytes(version.number("SizeEProcess")))
         crashed.write(process.address, bytes([DISPATCHER_HEADER_PROCESS]))
         dtb = process.address + version.number("OffsetEprocessDirectoryTableBase")
-        crashed.write_u64(dtb, crashed.directory_table_base(space))
-        crashed.write_u64(process.address + version.process.unique_process_id, process.process_id)
-        crashed.write_u64(process.address + version.number("OffsetEprocessPeb"), process.peb)
+        crashed.write_pointers(dtb, crashed.directory_table_base(space))
+        crashed.write_pointers(process.address + version.untold.unique_process_id, process.process_id)
+        crashed.write_pointers(process.address + version.number("OffsetEprocessPeb"), process.peb)
         name = process.name.encode()[:15].ljust(15, b"\0")
-        crashed.write(process.address + version.process.image_file_name, name)
+        crashed.write(process.address + version.untold.image_file_name, name)
         if process.peb:
-            _write_user_half(space, process)
+            _write_user_half(space, process, crashed.architecture)
     for address, forward, backward in _link(crashed.variables["PsActiveProcessHead"], links):
-        crashed.write_u64(address, forward, backward)
+        crashed.write_pointers(address, forward, backward)
 
 
-def _write_user_half(space: AddressSpace, process: Process) -> None:
+def _write_user_half(space: AddressSpace, process: Process, architecture: Architecture) -> None:
     """Write the images' first pages and a PEB with the list of loaded images behind it, in one page."""
+    offsets, layout, pointer = architecture.user_half, architecture.kernel.module, architecture.pointer
     for module in process.modules:
         space.ensure(module.base, PAGE_SIZE)
-        space.write(module.base, image_header(module))
+        space.write(module.base, image_header(module, architecture))
     loader = process.peb + PEB_LDR
     entries = [process.peb + PEB_MODULES + index * PEB_MODULE_STEP for index in range(len(process.modules))]
     space.ensure(process.peb, PAGE_SIZE)
-    space.write(process.peb + 0x10, struct.pack("<QQ", process.image_base, loader))
-    space.write(loader, struct.pack("<IIQ", 0x58, 1, 0))
-    for module, entry in zip(process.modules, entries):
+    space.write(process.peb + offsets.image_base, struct.pack(f"<{pointer}", process.image_base))
+    space.write(process.peb + offsets.loader, struct.pack(f"<{pointer}", loader))
+    space.write(loader, struct.pack("<II", offsets.loader_size, 1))
+    for module, at in zip(process.modules, entries):
         path, name = module.path.encode("utf-16-le"), module.name.encode("utf-16-le")
-        space.write(entry + 0x30, struct.pack("<QQI", module.base, module.base + ENTRY_POINT, module.size))
-        space.write(entry + 0x48, struct.pack("<HH4xQ", len(path), len(path) + 2, entry + 0xC0))
-        space.write(entry + 0x58, struct.pack("<HH4xQ", len(name), len(name) + 2, entry + 0xC0 + len(path) - len(name)))
-        space.write(entry + 0x80, struct.pack("<I", module.time_date_stamp))
-        space.write(entry + 0xC0, path + b"\0\0")
-    for index, head in enumerate((loader + 0x10, loader + 0x20, loader + 0x30)):
-        for address, forward, backward in _link(head, [entry + 0x10 * index for entry in entries]):
-            space.write(address, struct.pack("<QQ", forward, backward))
+        entry = layout.blank(
+            DllBase=module.base,
+            EntryPoint=module.base + ENTRY_POINT,
+            SizeOfImage=module.size,
+            FullNameLength=len(path),
+            FullNameBuffer=at + PEB_MODULE_NAMES,
+            BaseNameLength=len(name),
+            BaseNameBuffer=at + PEB_MODULE_NAMES + len(path) - len(name),
+        ).build()
+        space.write(at, _with_maximum_lengths(entry, layout, len(path), len(name)))
+        space.write(at + offsets.time_date_stamp, struct.pack("<I", module.time_date_stamp))
+        space.write(at + PEB_MODULE_NAMES, path + b"\0\0")
+    for index in range(3):
+        links = 2 * architecture.pointer_size * index
+        for address, forward, backward in _link(loader + offsets.module_lists + links, [at + links for at in entries]):
+            space.write(address, struct.pack(f"<2{pointer}", forward, backward))
 
 
 def _write_thread(crashed: CrashedMachine, thread: Thread) -> None:
@@ -345,77 +359,17 @@ def _write_thread(crashed: CrashedMachine, thread: Thread) -> None:
     crashed.write(thread.address, bytes([DISPATCHER_HEADER_THREAD, 0, version.number("SizeEThread") // 4 & 0xFF]))
     fields = {
         version.number("OffsetKThreadInitialStack"): thread.stack_base - 0x50,
-        version.debugger_data.get("OffsetKThreadStackLimit", 0x30): thread.stack_limit,
+        version.untold.stack_limit: thread.stack_limit,
         version.number("OffsetKThreadKernelStack"): thread.kernel_stack,
         version.number("OffsetKThreadApcProcess"): machine.process(thread.process).address,
         version.number("OffsetKThreadTeb"): thread.teb,
+        version.untold.stack_base: thread.stack_base,
     }
-    fields[_stack_base_offset(version.debugger_data.get("OffsetKThreadStackBase"))] = thread.stack_base
     for offset, value in fields.items():
-        crashed.write_u64(thread.address + offset, value)
+        crashed.write_pointers(thread.address + offset, value)
     crashed.write(thread.address + version.number("OffsetKThreadState"), bytes([thread.state]))
     crashed.system.ensure(thread.stack_limit, thread.stack_pages * PAGE_SIZE)
-    crashed.write_u64(thread.kernel_stack, *thread.words)
-
-
-def _stack_base_offset(told: int | None) -> int:
-    """Give where KTHREAD.StackBase is: the block of Windows 7 does not tell (dt nt!_KTHREAD of 7601)."""
-    return 0x278 if told is None else told
-
-
-def _write_processor(crashed: CrashedMachine, number: int, processor: Processor, idt: int) -> None:
-    """Write KPCR and KPRCB, the GDT and the TSS behind them, and the context buffer."""
-    machine, version = crashed.machine, crashed.machine.version
-    pcr, prcb = processor.pcr, processor.pcr + version.number("OffsetPcrContainedPrcb")
-    gdt = pcr + version.number("SizePcr")
-    tss = gdt + 0x80
-    teb = machine.thread(processor.current_thread).teb
-    crashed.write(pcr, bytes(version.number("SizePcr")))
-    crashed.write_u64(pcr, gdt, tss, 0, pcr, prcb)
-    crashed.write_u64(pcr + 0x38, idt)
-    crashed.write(gdt, _descriptors(tss, teb))
-    crashed.write(tss, struct.pack("<IQ", 0, machine.thread(processor.current_thread).stack_base).ljust(0x68, b"\0"))
-    crashed.write(prcb, struct.pack("<I", 0x1F80))
-    crashed.write_u64(prcb + version.number("OffsetPrcbCurrentThread"), processor.current_thread)
-    crashed.write_u64(prcb + 0x18, processor.idle_thread)
-    crashed.write(prcb + version.number("OffsetPrcbNumber"), struct.pack("<I", number))
-    crashed.write(prcb + version.number("OffsetPrcbMhz"), struct.pack("<I", 3000))
-    crashed.write(prcb + version.number("OffsetPrcbCpuType"), bytes([6]))
-    crashed.write(prcb + version.number("OffsetPrcbVendorString"), b"GenuineIntel\0")
-    special = KSPECIAL_REGISTERS64.blank(
-        Cr0=CR0,
-        Cr3=crashed.directory_table_base(crashed.space_of(processor.current_thread)),
-        Cr4=CR4 | (CR4_LA57 if machine.paging_levels == 5 else 0),
-        GdtrLimit=GDT_LIMIT,
-        GdtrBase=gdt,
-        IdtrLimit=IDT_LIMIT,
-        IdtrBase=idt,
-    )
-    crashed.write(prcb + version.number("OffsetPrcbProcStateSpecialReg"), special.build())
-    context = context_buffer(processor.registers, processor.extended_state)
-    crashed.write(prcb + version.number("OffsetPrcbProcStateContext"), context[:0x4D0])
-    crashed.write_u64(prcb + version.number("OffsetPrcbContext"), processor.context)
-    crashed.write(processor.context, context)
-
-
-def _descriptors(tss: int, teb: int) -> bytes:
-    """Build a GDT as Windows has it: flat code and data, TSS, and the 32-bit TEB of user threads."""
-    tss_low = 0x67 | (tss & 0xFFFFFF) << 16 | 0x8B << 40 | (tss >> 24 & 0xFF) << 56
-    teb_low = 0x3C00 | (teb & 0xFFFFFF) << 16 | 0xF3 << 40 | 0x40 << 48 | (teb >> 24 & 0xFF) << 56
-    return struct.pack(
-        "<11Q",
-        *(0, 0, 0x00209B00_00000000, 0x00409300_00000000, 0x00CFFB00_0000FFFF, 0x00CFF300_0000FFFF),
-        *(0x0020FB00_00000000, 0, tss_low, tss >> 32, teb_low),
-    )
-
-
-def _interrupt_gates(handlers: int) -> bytes:
-    """Build an IDT of 32 interrupt gates to handlers that are 0x10 bytes apart."""
-    gates = b""
-    for vector in range(32):
-        to = handlers + 0x10 * vector
-        gates += struct.pack("<HHBBHII", to & 0xFFFF, 0x10, 0, 0x8E, to >> 16 & 0xFFFF, to >> 32, 0)
-    return gates
+    crashed.write_pointers(thread.kernel_stack, *thread.words)
 
 
 def _write_debugger_data(crashed: CrashedMachine, data: Arena) -> None:
@@ -423,28 +377,32 @@ def _write_debugger_data(crashed: CrashedMachine, data: Arena) -> None:
     machine, version = crashed.machine, crashed.machine.version
     size = version.debugger_data_size
     head = data.put(bytes(16))
-    block = KDDEBUGGER_DATA64.blank(
+    pointers = {
         **crashed.variables,
+        "ListFlink": head,
+        "ListBlink": head,
+        "KernBase": machine.kernel.base,
+        "BreakpointWithStatus": machine.kernel.base + ENTRY_POINT + 0x40,
+        "KiCallUserMode": machine.kernel.base + ENTRY_POINT + 0x80,
+        "PteBase": crashed.system.pte_base,
+    }
+    block = KDDEBUGGER_DATA64.blank(
+        **{name: crashed.architecture.sign_extended(address) for name, address in pointers.items()},
         **version.debugger_data,
-        ListFlink=head,
-        ListBlink=head,
         OwnerTag=OWNER_TAG,
         Size=size,
-        KernBase=machine.kernel.base,
-        BreakpointWithStatus=machine.kernel.base + ENTRY_POINT + 0x40,
-        KiCallUserMode=machine.kernel.base + ENTRY_POINT + 0x80,
-        PaeEnabled=1,
+        PaeEnabled=machine.page_tables.told,
         MmPageSize=PAGE_SIZE,
-        PteBase=crashed.system.pte_base,
     )
     crashed.debugger_data = data.put((block.build() + version.debugger_data_tail)[:size], align=16)
-    crashed.write_u64(head, crashed.debugger_data, crashed.debugger_data)
+    address = crashed.architecture.sign_extended(crashed.debugger_data)
+    crashed.write(head, struct.pack("<QQ", address, address))
 
 
 def _write_shared_user_data(crashed: CrashedMachine) -> None:
     """Write the fields of KUSER_SHARED_DATA that debuggers look at."""
     machine, version = crashed.machine, crashed.machine.version
-    at = SHARED_USER_DATA
+    at = crashed.architecture.cpu.shared_user_data
 
     def write(offset: int, form: str, *values: int) -> None:
         crashed.write(at + offset, struct.pack("<" + form, *values))
@@ -472,7 +430,8 @@ def _place(crashed: CrashedMachine, placement: Placement) -> None:
         space.ensure(placement.address, len(placement.data))
     else:
         pfn = crashed.memory.allocate()
-        space.map(placement.address, pfn, TRANSITION_PAGE if placement.backing is Backing.TRANSITION else None)
+        in_transition = space.tables.flags.transition if placement.backing is Backing.TRANSITION else None
+        space.map(placement.address, pfn, in_transition)
         if placement.backing is Backing.LEFT_OUT:
             crashed.left_out.add(pfn)
     space.write(placement.address, placement.data)

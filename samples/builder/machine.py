@@ -9,12 +9,15 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from samples.builder.page_tables import X64
 from samples.builder.physical import PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from samples.builder.architectures import Architecture
+    from samples.builder.page_tables import PageTables
     from samples.builder.physical import Runs
     from samples.builder.versions import KernelVersion
     from windbg_ext.dump.header import BugCheck
@@ -76,7 +79,7 @@ class ThreadState(enum.IntEnum):
 class Thread:
     """address: of the ETHREAD; process: its process's name; kernel_stack: its saved stack pointer.
 
-    words: what lies on its stack from kernel_stack up, quadword by quadword.
+    words: what lies on its stack from kernel_stack up, as values as long as a pointer.
     """
 
     address: int
@@ -96,7 +99,7 @@ class Thread:
 
 @dataclass(frozen=True)
 class Processor:
-    """pcr: address of its KPCR; context: address of the buffer that its PRCB points at; registers: by CONTEXT name.
+    """pcr: address of its KPCR; context: address of the buffer that its KPRCB points at; registers: by CONTEXT name.
 
     extended_state: the buffer holds AVX state too, as on most machines since Windows 10.
     """
@@ -140,7 +143,7 @@ class SecondaryBlob:
 
 @dataclass(frozen=True)
 class ExceptionRecord:
-    """EXCEPTION_RECORD64."""
+    """EXCEPTION_RECORD."""
 
     code: int
     address: int
@@ -152,7 +155,7 @@ class ExceptionRecord:
 class Machine:
     """Everything that a dump of this machine can show.
 
-    ram: runs of page frames; large_page_frame: first frame of the 2 MB page that holds the kernel image, the first of
+    ram: runs of page frames; large_page_frame: first frame of the large page that holds the kernel image, the first of
     `modules`; pool: where the kernel's own lists and names go; crashed: number of the processor that did; context:
     registers in the dump's header, None: those of the crashed processor; unloaded_drivers: newest first, 50 at most;
     last_unloaded_driver: index in their ring that the next one would take; triage_blocks: (start, end) of what drivers
@@ -179,7 +182,7 @@ class Machine:
     triage_blocks: tuple[tuple[int, int], ...] = ()
     placements: tuple[Placement, ...] = ()
     window: int = 0
-    paging_levels: int = 4
+    page_tables: PageTables = X64
     process_context_id: int = 0
     system_time: int = 133_500_000_000_000_000
     system_up_time: int = 36_000_000_000
@@ -191,6 +194,11 @@ class Machine:
     def kernel(self) -> Module:
         """The kernel image."""
         return self.modules[0]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of its processors."""
+        return self.version.architecture
 
     def process(self, name: str) -> Process:
         """Give a process by its name."""

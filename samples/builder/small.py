@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from samples.builder.contexts import context_buffer
 from samples.builder.headers import Writer, build_header
 from samples.builder.images import ENTRY_POINT
-from samples.builder.kernel import SHARED_USER_DATA
 from samples.builder.physical import PAGE_SIZE
 from samples.builder.writers import secondary_data
 from windbg_ext.dump.small import DataBlock, Driver, SmallDump, write_small_dump
 from windbg_ext.structs.header import DumpType
-from windbg_ext.structs.triage import DUMP_DRIVER_ENTRY64, DUMP_UNLOADED_DRIVERS64, MM_TRIAGE64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from windbg_ext.structs.layout import Record, Value
 
 NAME_BYTES = 24
-"""DUMP_UNLOADED_DRIVERS64.DriverName holds 12 UTF-16 units."""
+"""DUMP_UNLOADED_DRIVERS.DriverName holds 12 UTF-16 units."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,11 @@ def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
     machine, version = crashed.machine, crashed.machine.version
     processor = machine.processors[machine.crashed]
     thread = machine.thread(processor.current_thread)
+    layouts = machine.architecture.small
     read = crashed.system.read
     return SmallDump(
         header=build_header(crashed, DumpType.TRIAGE, Writer.DEBUGGER).replace(**header),
-        mm=MM_TRIAGE64.blank(Version=1, Size=MM_TRIAGE64.size).build(),
+        mm=layouts.mm.blank(Version=1, Size=layouts.mm.size).build(),
         unloaded_drivers=tuple(_unloaded_drivers(crashed)),
         prcb=read(processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")),
         process=read(machine.process(thread.process).address, version.number("SizeEProcess")),
@@ -58,7 +58,7 @@ def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
 def _unloaded_drivers(crashed: CrashedMachine) -> Iterator[Record]:
     for driver in crashed.machine.unloaded_drivers:
         name = driver.name.encode("utf-16-le")[:NAME_BYTES]
-        yield DUMP_UNLOADED_DRIVERS64.blank(
+        yield crashed.architecture.small.unloaded_driver.blank(
             NameLength=len(name),
             NameMaximumLength=len(name),
             DriverName=name.ljust(NAME_BYTES, b"\0"),
@@ -69,7 +69,7 @@ def _unloaded_drivers(crashed: CrashedMachine) -> Iterator[Record]:
 
 def _drivers(crashed: CrashedMachine) -> Iterator[Driver]:
     for module in crashed.machine.modules:
-        entry = DUMP_DRIVER_ENTRY64.blank(
+        entry = crashed.architecture.small.driver.blank(
             DllBase=module.base,
             SizeOfImage=module.size,
             CheckSum=module.check_sum,
@@ -84,15 +84,15 @@ def _blocks(crashed: CrashedMachine) -> Iterator[tuple[int, int]]:
     for processor in machine.processors:
         thread = machine.thread(processor.current_thread)
         yield processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")
-        yield processor.context, 0x640 if processor.extended_state else 0x4D0
+        yield processor.context, len(context_buffer({}, processor.extended_state, machine.architecture))
         yield thread.kernel_stack, thread.stack_base - thread.kernel_stack
         yield thread.address, version.number("SizeEThread")
     for process in machine.processes:
         yield process.address, version.number("SizeEProcess")
-    yield crashed.variables["KiProcessorBlock"], 8 * len(machine.processors)
+    yield crashed.variables["KiProcessorBlock"], machine.architecture.pointer_size * len(machine.processors)
     yield crashed.variables["NtBuildLab"], 0x100
     yield machine.kernel.base, PAGE_SIZE
     yield machine.kernel.base + ENTRY_POINT, PAGE_SIZE
-    yield SHARED_USER_DATA, PAGE_SIZE
+    yield machine.architecture.cpu.shared_user_data, PAGE_SIZE
     for start, end in machine.triage_blocks:
         yield start, end - start

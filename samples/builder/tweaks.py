@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from samples.builder.address_space import KERNEL_PAGE
+from samples.builder.page_tables import KERNEL_PAGE
 
 if TYPE_CHECKING:
     from samples.builder.kernel import CrashedMachine
@@ -23,7 +23,7 @@ DATA_BLOCK_ENCODED = 0x4800
 def loop_module_list(crashed: CrashedMachine) -> None:
     """Let the last entry of PsLoadedModuleList point at the second one: the list never gets back to its head."""
     entries = list(crashed.loaded_modules.values())
-    crashed.write_u64(entries[-1], entries[1])
+    crashed.write_pointers(entries[-1], entries[1])
 
 
 def encode_debugger_data(crashed: CrashedMachine) -> None:

@@ -18,9 +18,10 @@ from windbg_ext.structs.bodies import (
     RANGES_MARKER,
     RANGES_METADATA_OFFSET,
     RANGES_SIGNATURE,
+    SUMMARY_HEADER32,
     VALID_BODY,
 )
-from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+from windbg_ext.structs.header import DumpType
 from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER, SECONDARY_SIGNATURE
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def kernel_pages(crashed: CrashedMachine) -> bytearray:
     return _bitmap_of(crashed, set(crashed.memory.pages) - crashed.left_out - crashed.user_frames)
 
 
+def header_size(crashed: CrashedMachine) -> int:
+    """Give the bytes of the header."""
+    return crashed.architecture.header.header.size
+
+
 def frame_limit(machine: Machine) -> int:
     """Give the page frame behind the last RAM."""
     return max(run.base_page + run.page_count for run in machine.ram)
@@ -93,7 +99,7 @@ class Complete:
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
         """See `Format`."""
         starts = []
-        end = DUMP_HEADER64.size
+        end = header_size(crashed)
         for run in crashed.machine.ram:
             starts.append((run, end))
             end += run.page_count * PAGE_SIZE
@@ -119,7 +125,7 @@ class Bitmap:
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
         """See `Format`."""
         bitmap = self.select(crashed)
-        at = DUMP_HEADER64.size
+        at = header_size(crashed)
         first_page = at + BITMAP_HEADER64.size + len(bitmap)
         if self.writer is Writer.KERNEL:
             first_page += -first_page % PAGE_SIZE
@@ -134,10 +140,51 @@ class Bitmap:
         )
         out.seek(at)
         out.write(bitmap_header.build() + bitmap)
-        for pfn, index in _ranked(bitmap, crashed):
-            _write_page(out, first_page + index * PAGE_SIZE, crashed.memory.pages[pfn])
+        _write_pages(crashed, out, bitmap, first_page)
         end = first_page + present * PAGE_SIZE
         _finish(crashed, out, self, self.writer, self.attributes, end, header)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The chosen pages as 32-bit Windows up to 7 writes a kernel dump: as `Bitmap`, behind another header."""
+
+    select: Select
+    dump_type: DumpType = DumpType.SUMMARY
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """See `Format`."""
+        bits = frame_limit(crashed.machine)
+        bitmap = self.select(crashed)
+        bitmap += bytes(-len(bitmap) % 4)  # an RTL_BITMAP is made of dwords
+        at = header_size(crashed)
+        first_page = at + SUMMARY_HEADER32.size + len(bitmap)
+        first_page += -first_page % PAGE_SIZE
+        present = _count(bitmap)
+        summary_header = SUMMARY_HEADER32.blank(
+            Signature=b"SDMP",
+            ValidDump=VALID_BODY,
+            DumpOptions=1,
+            HeaderSize=first_page,
+            BitmapSize=bits,
+            Pages=present,
+        )
+        out.seek(at)
+        out.write(summary_header.build() + bitmap)
+        _write_pages(crashed, out, bitmap, first_page)
+        end = first_page + present * PAGE_SIZE
+        _finish(crashed, out, self, Writer.KERNEL, 0, end, header)
+
+
+@dataclass(frozen=True)
+class HeaderOnly:
+    """The header and nothing behind it."""
+
+    dump_type: DumpType = DumpType.HEADER
+
+    def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
+        """See `Format`."""
+        _finish(crashed, out, self, Writer.KERNEL, 0, header_size(crashed), header)
 
 
 @dataclass(frozen=True)
@@ -152,7 +199,7 @@ class Ranges:
         bitmap = self.select(crashed)
         ranges = list(_ranges(bitmap))
         present = _count(bitmap)
-        at = DUMP_HEADER64.size
+        at = header_size(crashed)
         first_page = at + RANGES_HEADER64.size + 16 * len(ranges)
         counts = {"NumberOfRanges": len(ranges), "TotalNumberOfPages": present}
         ranges_header = RANGES_HEADER64.blank(
@@ -165,8 +212,7 @@ class Ranges:
         )
         out.seek(at)
         out.write(ranges_header.build() + b"".join(struct.pack("<QQ", *item) for item in ranges))
-        for pfn, index in _ranked(bitmap, crashed):
-            _write_page(out, first_page + index * PAGE_SIZE, crashed.memory.pages[pfn])
+        _write_pages(crashed, out, bitmap, first_page)
         _finish(crashed, out, self, Writer.DEBUGGER, 0, first_page + present * PAGE_SIZE, header)
 
 
@@ -195,6 +241,12 @@ def _ranked(bitmap: bytearray, crashed: CrashedMachine) -> Iterator[tuple[int, i
         counted = byte
         if bitmap[byte] >> bit & 1:
             yield pfn, rank + _count(bytes([bitmap[byte] & (1 << bit) - 1]))
+
+
+def _write_pages(crashed: CrashedMachine, out: BinaryIO, bitmap: bytearray, first_page: int) -> None:
+    """Write the chosen pages one behind the other. first_page: file offset."""
+    for pfn, index in _ranked(bitmap, crashed):
+        _write_page(out, first_page + index * PAGE_SIZE, crashed.memory.pages[pfn])
 
 
 def _write_page(out: BinaryIO, offset: int, page: bytearray) -> None:

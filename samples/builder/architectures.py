@@ -1,0 +1,149 @@
+"""What differs between the architectures that a machine may have, but for page tables and control regions.
+
+Sources: ntddk.h, winternl.h and winnt.h of the public Windows SDK; addresses that Windows moves about, like the page
+frame database, are plausible ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from windbg_ext.structs import architectures as layouts
+from windbg_ext.structs.header import (
+    DUMP_HEADER32,
+    DUMP_HEADER64,
+    EXCEPTION_RECORD32,
+    EXCEPTION_RECORD64,
+    PHYSICAL_MEMORY_DESCRIPTOR32,
+    PHYSICAL_MEMORY_DESCRIPTOR64,
+    PHYSICAL_MEMORY_RUN32,
+    PHYSICAL_MEMORY_RUN64,
+    VALID_DUMP_32,
+    VALID_DUMP_64,
+    Machine,
+)
+from windbg_ext.structs.kernel import KERNEL_LAYOUTS, KernelLayouts
+from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS, SmallDumpLayouts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from windbg_ext.structs.layout import Layout
+
+
+class HeaderLayouts(NamedTuple):
+    """A dump's header and what is in it; valid: its second dword."""
+
+    header: Layout
+    valid: bytes
+    memory: Layout
+    run: Layout
+    exception: Layout
+
+
+class UserHalf(NamedTuple):
+    """Offsets in TEB, PEB, PEB_LDR_DATA and LDR_DATA_TABLE_ENTRY; loader_size: bytes of PEB_LDR_DATA."""
+
+    teb_self: int
+    teb_peb: int
+    image_base: int
+    loader: int
+    loader_size: int
+    module_lists: int
+    time_date_stamp: int
+
+
+class Architecture(NamedTuple):
+    """An architecture.
+
+    cpu: registers and their layouts; user_selectors, kernel_context: fields of a CONTEXT in user mode and in kernel
+    mode with interrupts on; addresses: values of kernel variables that are addresses, by KDDEBUGGER_DATA64 name.
+    """
+
+    machine_type: Machine
+    cpu: layouts.Architecture
+    header: HeaderLayouts
+    kernel: KernelLayouts
+    small: SmallDumpLayouts
+    user_half: UserHalf
+    kernel_context: Mapping[str, int]
+    user_context: Mapping[str, int]
+    addresses: Mapping[str, int]
+
+    @property
+    def pointer_size(self) -> int:
+        """Bytes of an address."""
+        return self.cpu.pointer_size
+
+    @property
+    def pointer(self) -> str:
+        """The struct module's letter for an address."""
+        return self.cpu.pointer_code
+
+    def sign_extended(self, address: int) -> int:
+        """Give an address as a 64-bit field of the debugger data block holds it."""
+        bits = 8 * self.pointer_size
+        return address | (1 << 64) - (1 << bits) if address >> bits - 1 else address
+
+
+_HEADER64 = HeaderLayouts(
+    DUMP_HEADER64, VALID_DUMP_64, PHYSICAL_MEMORY_DESCRIPTOR64, PHYSICAL_MEMORY_RUN64, EXCEPTION_RECORD64
+)
+_HEADER32 = HeaderLayouts(
+    DUMP_HEADER32, VALID_DUMP_32, PHYSICAL_MEMORY_DESCRIPTOR32, PHYSICAL_MEMORY_RUN32, EXCEPTION_RECORD32
+)
+_USER_HALF64 = UserHalf(0x30, 0x60, image_base=0x10, loader=0x18, loader_size=0x58, module_lists=0x10, time_date_stamp=0x80)
+_USER_HALF32 = UserHalf(0x18, 0x30, image_base=0x8, loader=0xC, loader_size=0x30, module_lists=0xC, time_date_stamp=0x44)
+_ADDRESSES64 = {
+    "MmPfnDatabase": 0xFFFFFA80_00000000,
+    "MmHighestUserAddress": 0x7FFF_FFFEFFFF,
+    "MmSystemRangeStart": 0xFFFF8000_00000000,
+    "MmUserProbeAddress": 0x7FFF_FFFF0000,
+}
+
+X86 = Architecture(
+    Machine.I386,
+    layouts.ARCHITECTURES[Machine.I386],
+    _HEADER32,
+    KERNEL_LAYOUTS[4],
+    SMALL_DUMP_LAYOUTS[DUMP_HEADER32.name],
+    _USER_HALF32,
+    kernel_context={
+        **{"ContextFlags": 0x1003F, "EFlags": 0x246},
+        **{"SegCs": 0x8, "SegSs": 0x10, "SegDs": 0x23, "SegEs": 0x23, "SegFs": 0x30, "SegGs": 0x0},
+    },
+    user_context={"SegCs": 0x1B, "SegSs": 0x23, "SegDs": 0x23, "SegEs": 0x23, "SegFs": 0x3B, "SegGs": 0x0},
+    addresses={
+        "MmPfnDatabase": 0x83C00000,
+        "MmHighestUserAddress": 0x7FFEFFFF,
+        "MmSystemRangeStart": 0x80000000,
+        "MmUserProbeAddress": 0x7FFF0000,
+    },
+)
+
+X64 = Architecture(
+    Machine.AMD64,
+    layouts.ARCHITECTURES[Machine.AMD64],
+    _HEADER64,
+    KERNEL_LAYOUTS[8],
+    SMALL_DUMP_LAYOUTS[DUMP_HEADER64.name],
+    _USER_HALF64,
+    kernel_context={
+        **{"ContextFlags": 0x10001F, "MxCsr": 0x1F80, "EFlags": 0x246},
+        **{"SegCs": 0x10, "SegSs": 0x18, "SegDs": 0x2B, "SegEs": 0x2B, "SegFs": 0x53, "SegGs": 0x2B},
+    },
+    user_context={"SegCs": 0x33, "SegSs": 0x2B, "SegDs": 0x2B, "SegEs": 0x2B, "SegFs": 0x53, "SegGs": 0x2B},
+    addresses=_ADDRESSES64,
+)
+
+ARM64 = Architecture(
+    Machine.ARM64,
+    layouts.ARCHITECTURES[Machine.ARM64],
+    _HEADER64,
+    KERNEL_LAYOUTS[8],
+    SMALL_DUMP_LAYOUTS[DUMP_HEADER64.name],
+    _USER_HALF64,
+    kernel_context={"ContextFlags": 0x400007, "Cpsr": 0x60000144},  # EL1, debug exceptions masked
+    user_context={"Cpsr": 0x60000000},
+    addresses=_ADDRESSES64,
+)
