@@ -70,8 +70,7 @@ class AddressSpace:
             flags = tables.flags.user if user else tables.flags.kernel_data
         if size is not PageSize.SMALL:
             flags = flags & ~tables.large_bit | tables.large
-        table = self._table(address, size)
-        self._set(table, tables.index(address, size), pfn << 12 | flags)
+        self._set_entry(address, size, pfn << 12 | flags)
         if user:
             self.user_frames.add(pfn)
 
@@ -146,22 +145,24 @@ class AddressSpace:
     def _table(self, address: int, lowest: int) -> int:
         """Give the page frame of the table of a level that an address is mapped by; makes the missing ones."""
         tables = self.tables
-        user = tables.is_user(address)
-        flags = tables.flags.user_table if user else tables.flags.kernel_table
-        top = tables.index(address, tables.levels)
-        table = self._roots[top // tables.entries]
+        flags = tables.flags.user_table if tables.is_user(address) else tables.flags.kernel_table
+        table = self._roots[tables.index(address, tables.levels) // tables.entries]
         for level in range(tables.levels, lowest, -1):
-            index = tables.index(address, level) % tables.entries
-            entry = self._get(table, index)
+            entry = self._get(table, tables.index(address, level) % tables.entries)
             if not entry & VALID:
                 entry = self.memory.allocate() << 12 | flags
-                if level == tables.levels and not user:
-                    for space in self._family:
-                        space._set_root(top, entry)
-                else:
-                    self._set(table, index, entry)
+                self._set_entry(address, level, entry)
             table = (entry & tables.frame_bits) >> 12
         return table
+
+    def _set_entry(self, address: int, level: int, entry: int) -> None:
+        """Set the entry for an address at a level; one of the highest level that maps the kernel in all roots."""
+        index = self.tables.index(address, level)
+        if level < self.tables.levels:
+            self._set(self._table(address, level), index, entry)
+            return
+        for space in [self] if self.tables.is_user(address) else self._family:
+            space._set_root(index, entry)
 
     def _get_root(self, index: int) -> int:
         page, index = divmod(index, self.tables.entries)

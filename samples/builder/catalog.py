@@ -12,8 +12,16 @@ from samples.builder.page_tables import X64_LA57
 from samples.builder.physical import runs_of
 from samples.builder.plausible import plausible_machine, system_thread_exception_crash, unloaded_drivers
 from samples.builder.small import Small
-from samples.builder.versions import WINDOWS_7, WINDOWS_8_1, WINDOWS_10, WINDOWS_11
-from samples.builder.writers import Bitmap, Complete, Format, Ranges, active_pages, all_ram, kernel_pages
+from samples.builder.versions import (
+    WINDOWS_7,
+    WINDOWS_7_X86,
+    WINDOWS_8_1,
+    WINDOWS_10,
+    WINDOWS_10_X86,
+    WINDOWS_11,
+    WINDOWS_11_ARM64,
+)
+from samples.builder.writers import Bitmap, Complete, Format, Ranges, Summary, active_pages, all_ram, kernel_pages
 from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
@@ -78,6 +86,15 @@ TWO_WINDOWS_10 = plausible_machine(WINDOWS_10, GIB_RAM, 0x3000, crashed=1)
 FOUR_WINDOWS_7 = plausible_machine(
     WINDOWS_7, runs_of((0x1, 0x2C), (0x50, 0x27), (0x200, 0x5)), 0x200, processors=4, crashed=2
 )
+THREE_X86 = plausible_machine(
+    WINDOWS_7_X86, runs_of((0x1, 0x1F), (0x40, 0x24), (0x400, 0x5)), 0x400, processors=3, crashed=1
+)
+THREE_X86_PAE = plausible_machine(
+    WINDOWS_10_X86, runs_of((0x1, 0x1F), (0x40, 0x34), (0x200, 0x5)), 0x200, processors=3, crashed=1
+)
+THREE_ARM64 = plausible_machine(
+    WINDOWS_11_ARM64, runs_of((0x8001, 0x1F), (0x8040, 0x44), (0x8200, 0x5)), 0x8200, processors=3, crashed=1
+)
 
 SAMPLES: tuple[Sample, ...] = (
     Sample("complete", "every page of RAM, four processors", FOUR_WINDOWS_7, Complete()),
@@ -121,4 +138,23 @@ SAMPLES: tuple[Sample, ...] = (
     ),
     Sample("ranges-complete", "as `.dump /f` writes it", TWO_WINDOWS_8_1, Ranges(DumpType.RANGES_FULL, all_ram)),
     Sample("small", "a small memory dump, as a debugger writes it", TWO_WINDOWS_10, Small()),
+    Sample("x86-complete", "32-bit Windows 7 without PAE, every page of RAM", THREE_X86, Complete()),
+    Sample("x86-summary", "the same, as 32-bit Windows up to 7 writes a kernel dump", THREE_X86, Summary(kernel_pages)),
+    Sample("x86-small", "the same, a small memory dump", THREE_X86, Small()),
+    Sample("x86-pae-complete", "32-bit Windows 10, every page of RAM", THREE_X86_PAE, Complete()),
+    Sample(
+        "x86-pae-kernel",
+        "the same, kernel memory",
+        THREE_X86_PAE,
+        Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),
+    ),
+    Sample("x86-pae-small", "the same, a small memory dump", THREE_X86_PAE, Small()),
+    Sample("arm64-complete", "Windows 11 on ARM64, every page of RAM", THREE_ARM64, Complete()),
+    Sample(
+        "arm64-kernel",
+        "the same, kernel memory",
+        THREE_ARM64,
+        Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),
+    ),
+    Sample("arm64-small", "the same, a small memory dump", THREE_ARM64, Small()),
 )
