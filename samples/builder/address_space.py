@@ -108,22 +108,22 @@ class AddressSpace:
     def frame(self, address: int) -> int | None:
         """Give the page frame behind an address, None if it is not mapped."""
         tables = self.tables
-        entry = self._get_root(tables.index(address, tables.levels))
+        table = self._roots[tables.slot(address, tables.levels) // tables.entries]
         for level in range(tables.levels, 0, -1):
-            if level < tables.levels:
-                entry = self._get(pfn, tables.index(address, level))
+            entry = self._get(table, tables.slot(address, level) % tables.entries)
             pfn = (entry & tables.frame_bits) >> 12
             if level == 1:
                 return pfn if entry & (VALID | TRANSITION) else None
             if not entry & VALID:
                 return None
             if tables.is_large(entry):
-                return pfn + (address >> 12 & (1 << tables.shift(level) - 12) - 1)
+                return pfn + (address >> 12 & tables.pages(level) - 1)
+            table = pfn
         raise AssertionError("the loop ends at level 1")
 
     def entry(self, address: int, level: int) -> tuple[int, int]:
         """Give where the entry for an address lies at a level: the page frame of the table, the offset in it."""
-        index = self.tables.index(address, level)
+        index = self.tables.slot(address, level)
         if level == self.tables.levels:
             page, index = divmod(index, self.tables.entries)
             return self._roots[page], index * self.tables.entry_size
@@ -146,9 +146,9 @@ class AddressSpace:
         """Give the page frame of the table of a level that an address is mapped by; makes the missing ones."""
         tables = self.tables
         flags = tables.flags.user_table if tables.is_user(address) else tables.flags.kernel_table
-        table = self._roots[tables.index(address, tables.levels) // tables.entries]
+        table = self._roots[tables.slot(address, tables.levels) // tables.entries]
         for level in range(tables.levels, lowest, -1):
-            entry = self._get(table, tables.index(address, level) % tables.entries)
+            entry = self._get(table, tables.slot(address, level) % tables.entries)
             if not entry & VALID:
                 entry = self.memory.allocate() << 12 | flags
                 self._set_entry(address, level, entry)
@@ -157,7 +157,7 @@ class AddressSpace:
 
     def _set_entry(self, address: int, level: int, entry: int) -> None:
         """Set the entry for an address at a level; one of the highest level that maps the kernel in all roots."""
-        index = self.tables.index(address, level)
+        index = self.tables.slot(address, level)
         if level < self.tables.levels:
             self._set(self._table(address, level), index, entry)
             return

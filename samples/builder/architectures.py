@@ -92,14 +92,23 @@ _HEADER64 = HeaderLayouts(
 _HEADER32 = HeaderLayouts(
     DUMP_HEADER32, VALID_DUMP_32, PHYSICAL_MEMORY_DESCRIPTOR32, PHYSICAL_MEMORY_RUN32, EXCEPTION_RECORD32
 )
-_USER_HALF64 = UserHalf(0x30, 0x60, image_base=0x10, loader=0x18, loader_size=0x58, module_lists=0x10, time_date_stamp=0x80)
-_USER_HALF32 = UserHalf(0x18, 0x30, image_base=0x8, loader=0xC, loader_size=0x30, module_lists=0xC, time_date_stamp=0x44)
+_USER_HALF64 = UserHalf(
+    0x30, 0x60, image_base=0x10, loader=0x18, loader_size=0x58, module_lists=0x10, time_date_stamp=0x80
+)
+_USER_HALF32 = UserHalf(
+    0x18, 0x30, image_base=0x8, loader=0xC, loader_size=0x30, module_lists=0xC, time_date_stamp=0x44
+)
 _ADDRESSES64 = {
     "MmPfnDatabase": 0xFFFFFA80_00000000,
     "MmHighestUserAddress": 0x7FFF_FFFEFFFF,
     "MmSystemRangeStart": 0xFFFF8000_00000000,
     "MmUserProbeAddress": 0x7FFF_FFFF0000,
 }
+
+
+def _selectors(cs: int, ss: int, data: int, fs: int, gs: int) -> dict[str, int]:
+    return {"SegCs": cs, "SegSs": ss, "SegDs": data, "SegEs": data, "SegFs": fs, "SegGs": gs}
+
 
 X86 = Architecture(
     Machine.I386,
@@ -109,10 +118,11 @@ X86 = Architecture(
     SMALL_DUMP_LAYOUTS[DUMP_HEADER32.name],
     _USER_HALF32,
     kernel_context={
-        **{"ContextFlags": 0x1003F, "EFlags": 0x246},
-        **{"SegCs": 0x8, "SegSs": 0x10, "SegDs": 0x23, "SegEs": 0x23, "SegFs": 0x30, "SegGs": 0x0},
+        "ContextFlags": 0x1003F,
+        "EFlags": 0x246,
+        **_selectors(cs=0x8, ss=0x10, data=0x23, fs=0x30, gs=0x0),
     },
-    user_context={"SegCs": 0x1B, "SegSs": 0x23, "SegDs": 0x23, "SegEs": 0x23, "SegFs": 0x3B, "SegGs": 0x0},
+    user_context=_selectors(cs=0x1B, ss=0x23, data=0x23, fs=0x3B, gs=0x0),
     addresses={
         "MmPfnDatabase": 0x83C00000,
         "MmHighestUserAddress": 0x7FFEFFFF,
@@ -129,10 +139,12 @@ X64 = Architecture(
     SMALL_DUMP_LAYOUTS[DUMP_HEADER64.name],
     _USER_HALF64,
     kernel_context={
-        **{"ContextFlags": 0x10001F, "MxCsr": 0x1F80, "EFlags": 0x246},
-        **{"SegCs": 0x10, "SegSs": 0x18, "SegDs": 0x2B, "SegEs": 0x2B, "SegFs": 0x53, "SegGs": 0x2B},
+        "ContextFlags": 0x10001F,
+        "MxCsr": 0x1F80,
+        "EFlags": 0x246,
+        **_selectors(cs=0x10, ss=0x18, data=0x2B, fs=0x53, gs=0x2B),
     },
-    user_context={"SegCs": 0x33, "SegSs": 0x2B, "SegDs": 0x2B, "SegEs": 0x2B, "SegFs": 0x53, "SegGs": 0x2B},
+    user_context=_selectors(cs=0x33, ss=0x2B, data=0x2B, fs=0x53, gs=0x2B),
     addresses=_ADDRESSES64,
 )
 

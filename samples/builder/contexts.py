@@ -24,7 +24,9 @@ FLOATING_SAVE_64, FLOATING_SAVE_32, EXTENDED_REGISTERS_32 = 0x100, 0x1C, 0xCC
 FLOATING_SAVE_SIZE = 0x200
 
 
-def context_buffer(registers: Mapping[str, int], extended_state: bool = False, architecture: Architecture = X64) -> bytes:
+def context_buffer(
+    registers: Mapping[str, int], extended_state: bool = False, architecture: Architecture = X64
+) -> bytes:
     """Build a CONTEXT of registers by name; the others are those of kernel mode with interrupts on.
 
     extended_state: a CONTEXT_EX and an XSAVE area with AVX state follow, 0x640 bytes in all on x64.

@@ -42,7 +42,7 @@ def interrupt_gates(crashed: CrashedMachine, handlers: int) -> bytes:
 
 def write_processor(crashed: CrashedMachine, number: int, processor: Processor, idt: int) -> None:
     """Write KPCR and KPRCB, what they point at, and the context buffer. idt: address of the interrupt gates."""
-    machine, version = crashed.machine, crashed.machine.version
+    version = crashed.machine.version
     architecture = version.architecture
     pcr, prcb = processor.pcr, processor.pcr + version.number("OffsetPcrContainedPrcb")
     crashed.write(pcr, bytes(version.number("SizePcr")))
@@ -112,8 +112,10 @@ def _write_x86(crashed: CrashedMachine, processor: Processor, idt: int) -> dict[
     tss = gdt + 0x80
     descriptors = struct.pack(
         "<11Q",
-        *(0, _FLAT | 0xCF9B << 40, _FLAT | 0xCF93 << 40, _FLAT | 0xCFFB << 40, _FLAT | 0xCFF3 << 40),
-        *(_descriptor(tss, 0x20AB, 0x8B), _descriptor(pcr, 0x3748, 0x4093), _descriptor(thread.teb, 0xFFF, 0x40F3)),
+        *(0, *(_descriptor(0, 0xFFFFF, access) for access in (0xC09B, 0xC093, 0xC0FB, 0xC0F3))),
+        _descriptor(tss, 0x20AB, 0x8B),
+        _descriptor(pcr, version.number("SizePcr") - 1, 0x4093),
+        _descriptor(thread.teb, 0xFFF, 0x40F3),
         *(0, 0, 0),
     )
     crashed.write_pointers(pcr, 0xFFFFFFFF, thread.stack_base, thread.stack_limit, 0, 0, 0, thread.teb)
@@ -135,7 +137,7 @@ def _write_x86(crashed: CrashedMachine, processor: Processor, idt: int) -> dict[
     }
 
 
-def _write_arm64(crashed: CrashedMachine, processor: Processor, idt: int) -> dict[str, int]:
+def _write_arm64(crashed: CrashedMachine, processor: Processor, _idt: int) -> dict[str, int]:
     """Write the KPCR's address in itself; gives the system registers."""
     version = crashed.machine.version
     crashed.write_pointers(processor.pcr + version.number("OffsetPcrSelfPcr"), processor.pcr)
@@ -149,5 +151,4 @@ def _write_arm64(crashed: CrashedMachine, processor: Processor, idt: int) -> dic
     }
 
 
-_FLAT = 0x0000_0000_FFFF
 _WRITERS = {Machine.I386: _write_x86, Machine.AMD64: _write_x64, Machine.ARM64: _write_arm64}

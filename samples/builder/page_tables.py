@@ -1,4 +1,4 @@
-"""How each architecture maps memory: levels of tables, flags of their entries, where Windows lets tables map themselves.
+"""How each architecture maps memory: how many levels of tables there are, and the flags of their entries.
 
 Sources: Intel SDM volume 3, chapter 4; Arm ARM (DDI 0487), chapter D8; transition entries and the self-map as WinDbg's
 `!pte` shows. ARM64: attribute index and shareability as usual for memory; both halves in one page, as on Windows.
@@ -47,8 +47,8 @@ class PageTables(NamedTuple):
     address_bits: how many bits of an address are translated; entry: struct's letter for an entry; levels: how many
     levels of tables there are; root_pages: pages of the tables of the highest level, one but for PAE, where a page
     directory pointer table of four entries names them; large_bit, large: an entry above the lowest level whose
-    large_bit is that maps a page by itself; huge_pages: the third level can; told: what the debugger data block says of it
-    (PaeEnabled, and PagingLevels from bit 2 on).
+    large_bit is that maps a page by itself; huge_pages: the third level can; told: what the debugger data block says
+    of it, PaeEnabled and from bit 2 on PagingLevels.
     """
 
     name: str
@@ -87,11 +87,11 @@ class PageTables(NamedTuple):
         """Give the bits of an address below its index in a table of a level; those of a page that the level maps."""
         return 12 + (self.entries.bit_length() - 1) * (level - 1)
 
-    def pages(self, size: PageSize) -> int:
-        """Give how many small pages a page of some size is."""
-        return 1 << self.shift(size) - 12
+    def pages(self, level: int) -> int:
+        """Give how many small pages a page is that an entry of a level maps."""
+        return 1 << self.shift(level) - 12
 
-    def index(self, address: int, level: int) -> int:
+    def slot(self, address: int, level: int) -> int:
         """Give the index of an address in the tables of a level."""
         entries = self.root_entries if level == self.levels else self.entries
         return address >> self.shift(level) & entries - 1

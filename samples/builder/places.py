@@ -154,7 +154,9 @@ class Places(NamedTuple):
 
     def faulty_code(self) -> dict[int, bytes]:
         """Give the faulty driver's page of code by its offset."""
-        return _page_of_code(self.code.trap, (FAULT, self.code.fault + self.code.back), self.code.call(FAULT_CALL, FAULT))
+        return _page_of_code(
+            self.code.trap, (FAULT, self.code.fault + self.code.back), self.code.call(FAULT_CALL, FAULT)
+        )
 
 
 def _page_of_code(trap: bytes, *pieces: tuple[int, bytes]) -> dict[int, bytes]:

@@ -106,9 +106,7 @@ def _objects(architecture: Architecture, places: Places) -> tuple[Placement, ...
         Placement(at, _pointers(architecture, behind) + text.ljust(0x78, b"\0"))
         for at, behind, text in zip(addresses, (*addresses[1:], 0), texts)
     ]
-    user_stack = _pointers(
-        architecture, places.program + 0x1234, places.ntdll + 0x2345, places.user_stack + 0x800, 0
-    )
+    user_stack = _pointers(architecture, places.program + 0x1234, places.ntdll + 0x2345, places.user_stack + 0x800, 0)
     self, peb = places.teb + architecture.user_half.teb_self, places.teb + architecture.user_half.teb_peb
     return (
         *chain,
@@ -280,9 +278,7 @@ def plausible_machine(
         processors=tuple(running),
         processes=(
             Process(SYSTEM, places.processes, 4),
-            Process(
-                USER_PROCESS, places.processes + 0x1000, 4660, places.peb, places.program, _user_modules(places)
-            ),
+            Process(USER_PROCESS, places.processes + 0x1000, 4660, places.peb, places.program, _user_modules(places)),
         ),
         threads=tuple(threads),
         modules=_modules(places),
