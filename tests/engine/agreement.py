@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dumps import ARM64, read_dump_header
+from dumps import AMD64, ARM64, I386, read_dump_header
 from engine import Answer, Engine, EngineError, MissingEngineError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MACHINE_QUESTIONS = ("vertarget", ".bugcheck", "lm", ".lastevent", ".thread", ".process", ".enumtag")
+STACK_QUESTIONS = {I386: "dd @esp L80", AMD64: "dq @rsp L40", ARM64: "dq @sp L40"}
+"""The words on a processor's stack."""
 # Without symbols the engine looks for the image on this machine's disk, and says once an image that it is not there.
 IMAGE_LOADING = re.compile(r"Unable to load image |\*\*\* (WARNING|ERROR): ")
 NOT_SWITCHED = re.compile("is not a valid processor number|Can't switch processors")
@@ -88,8 +90,7 @@ class Agreement:
 
 def processor_questions(dump: Path) -> tuple[str, str, str]:
     header = read_dump_header(dump)
-    stack_pointer = "@sp" if header is not None and header.machine == ARM64 else "@rsp"
-    return ("r", "kn", f"dq {stack_pointer} L40")
+    return ("r", "kn", STACK_QUESTIONS[AMD64 if header is None else header.machine])
 
 
 def questions(dump: Path, processors: int) -> list[str]:

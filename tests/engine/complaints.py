@@ -20,13 +20,16 @@ WITHOUT_SYMBOLS = (
     r"The call to LoadLibrary\(ext\) failed, Win32 error 0n2",
     r' +"File not found\."',
     r"Please check your debugger configuration and/or network access\.",
+    # of x86, where nothing but symbols tells how to unwind
+    r"WARNING: (Stack unwind information not available|Frame IP not in any known module)\. "
+    r"Following frames may be wrong\.",
 )
 # What the engine tells of every kernel dump when it opens it.
 OPENING = (
     r"Microsoft \(R\) Windows Debugger Version .+",
     r"Copyright \(c\) Microsoft Corporation\. All rights reserved\.",
     r"Loading Dump File \[.+\]",
-    r"(Mini Kernel|Kernel Bitmap|Kernel Complete) Dump File: .+",
+    r"(Mini Kernel|Kernel Bitmap|Kernel Complete|Kernel Summary) Dump File: .+",
     r"(Symbol|Executable) search path is:.*",
     r"Windows .+ Kernel Version \d+ .+",
     r"Product: .+",
@@ -42,6 +45,8 @@ OPENING = (
     r"Arguments [0-9a-f` ]+",
     r"RetAddr +: Args to Child +: Call Site",
     r"[0-9a-f`]{17} : [0-9a-f` ]+ : \S.*",
+    r"ChildEBP RetAddr +Args to Child",
+    r"[0-9a-f]{8} [0-9a-f]{8} [0-9a-f ]+ \S.*",
 )
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 HEADER_SIZE = 0x2000
-AMD64, ARM64 = 0x8664, 0xAA64
-COMPLETE, SMALL, BITMAP_FULL, BITMAP_KERNEL = 1, 4, 5, 6
-LARGE = (COMPLETE, BITMAP_FULL, BITMAP_KERNEL)
+I386, AMD64, ARM64 = 0x14C, 0x8664, 0xAA64
+COMPLETE, SUMMARY, SMALL, BITMAP_FULL, BITMAP_KERNEL = 1, 2, 4, 5, 6
+LARGE = (COMPLETE, SUMMARY, BITMAP_FULL, BITMAP_KERNEL)
 
 
 @dataclass(frozen=True)
 class DumpHeader:
-    """Fields of a DUMP_HEADER64 as they stand in the file."""
+    """Fields of a DUMP_HEADER64 or DUMP_HEADER32 as they stand in the file."""
 
     machine: int
     processors: int
@@ -29,13 +29,14 @@ class DumpHeader:
 
 
 def read_dump_header(path: Path) -> DumpHeader | None:
-    """The header of a 64-bit kernel dump, also of a packed one; None for any other file."""
+    """The header of a kernel dump, also of a packed one; None for any other file."""
     with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
         header = file.read(HEADER_SIZE)
-    if len(header) < HEADER_SIZE or not header.startswith(b"PAGEDU64"):
+    places = {b"PAGEDU64": (0x30, 0xF98), b"PAGEDUMP": (0x20, 0xF88)}.get(header[:8])
+    if len(header) < HEADER_SIZE or places is None:
         return None
-    machine, processors, bug_check = struct.unpack_from("<III", header, 0x30)
-    (dump_type,) = struct.unpack_from("<I", header, 0xF98)
+    machine, processors, bug_check = struct.unpack_from("<III", header, places[0])
+    (dump_type,) = struct.unpack_from("<I", header, places[1])
     return DumpHeader(machine, processors, bug_check, dump_type)
 
 

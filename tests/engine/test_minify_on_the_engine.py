@@ -23,7 +23,7 @@ Prepare = Callable[[Path], Path]
 
 DRIVER_POWER_STATE_FAILURE = 0x9F  # the engine collects IRPs and device stacks for it, by rules of its own
 LARGEST_RATIO = 1.25
-HEADER_SIZE, REQUIRED_DUMP_SPACE = 0x2000, slice(0xFA0, 0xFA8)
+REQUIRED_DUMP_SPACE = slice(0xFA0, 0xFA8)  # in both headers
 
 
 def samples(*dump_types: int) -> list[ParameterSet]:
@@ -122,6 +122,6 @@ def write_again(source: Path, destination: Path) -> None:
 
 def without_size(dump: bytes) -> bytes:
     """The header but for the size of the file, which differs where zeros behind the secondary data are not copied."""
-    header = bytearray(dump[:HEADER_SIZE])
+    header = bytearray(dump[: triage.form_of(dump).triage])
     header[REQUIRED_DUMP_SPACE] = bytes(8)
     return bytes(header)

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from agreement import Question, questions, replies
+from agreement import STACK_QUESTIONS, Question, questions, replies
 from complaints import complaints
-from dumps import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, given_dumps
+from dumps import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, SUMMARY, given_dumps
 from samples_for_the_engine import OPENED
+
+from samples.builder.architectures import ARM64, X64, X86
+from samples.builder.machine import SYSTEM, Backing
 
 if TYPE_CHECKING:
     from engine import Engine
 
     from samples.builder import Sample
-    from samples.builder.machine import Machine, Module, Processor, Thread
+    from samples.builder.machine import Machine, Module, Placement, Processor, Thread
 
-PEB_LDR = 0x18  # offset of the loader data's address in the PEB (winternl.h)
+PEB_LDR = {4: 0xC, 8: 0x18}  # offset of the loader data's address in the PEB, by the size of a pointer (winternl.h)
+CALLED = {X86.machine_type: "x86 compatible", X64.machine_type: "x64", ARM64.machine_type: "ARM 64-bit (AArch64)"}
+PRINTED_REGISTERS = {"cpsr": "psr", "eflags": "efl"}
+"""What the engine calls registers for which winnt.h has another name."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the engine shows of a sample."""
+    """What the engine shows of a sample; memory: what it prints for the bytes of each placement."""
 
-    machine: Machine
-    dump_type: int
+    sample: Sample
     complaints: list[str]
     meanings: dict[Question, str | None]
+    memory: dict[int, str]
+
+    @property
+    def machine(self) -> Machine:
+        return self.sample.machine
+
+    @property
+    def dump_type(self) -> int:
+        return self.sample.format.dump_type
 
     def answer(self, command: str, processor: int | None = None) -> str:
         meaning = self.meanings[Question(command, processor)]
@@ -43,9 +57,14 @@ def shown(request: pytest.FixtureRequest, engine: Engine) -> Shown:
     sample: Sample = request.param
     dump = SAMPLES / sample.file_name
     commands = questions(dump, len(sample.machine.processors))
-    session = engine.ask(dump, commands)
+    placements = visible_placements(sample.machine)
+    dumps = [f"db {placement.address:x} L{len(placement.data) or 1:x}" for placement in placements]
+    session = engine.ask(dump, [*commands, f"~{sample.machine.crashed}s", *dumps])
+    about_memory = session.answers[len(commands) + 1 :]
     meanings = {question: reply.meaning for question, reply in replies(commands, session)}
-    return Shown(sample.machine, sample.format.dump_type, complaints(session), meanings)
+    memory = {placement.address: answer.text for placement, answer in zip(placements, about_memory)}
+    session = replace(session, answers=session.answers[: len(commands)])  # of missing memory, it complains by design
+    return Shown(sample, complaints(session), meanings, memory)
 
 
 def test_every_kind_that_the_engine_opens_has_a_sample() -> None:
@@ -65,9 +84,10 @@ def test_the_engine_complains_of_none_of_windows_own_dumps(engine: Engine, unpac
 
 def test_the_engine_shows_the_build_the_processors_and_the_times(shown: Shown) -> None:
     machine, text = shown.machine, shown.answer("vertarget")
-    count = len(machine.processors)
-    assert re.search(rf"^Windows .*\b{machine.version.build}\b.* MP \({count} procs\) Free x64$", text, re.MULTILINE)
-    assert f"Kernel base = {quoted(machine.kernel.base)}" in text
+    count, called = len(machine.processors), re.escape(CALLED[machine.architecture.machine_type])
+    line = rf"^Windows .*\b{machine.version.build}\b.* MP \({count} procs\) Free {called}$"
+    assert re.search(line, text, re.MULTILINE)
+    assert f"Kernel base = 0x{printed(machine.kernel.base, machine)} " in text
     up_time = timedelta(microseconds=machine.system_up_time // 10)
     hours, minutes, seconds = up_time.seconds // 3600, up_time.seconds // 60 % 60, up_time.seconds % 60
     assert f"System Uptime: {up_time.days} days {hours}:{minutes:02}:{seconds:02}" in text
@@ -75,54 +95,103 @@ def test_the_engine_shows_the_build_the_processors_and_the_times(shown: Shown) -
 
 def test_the_engine_shows_the_bug_check_and_the_exception(shown: Shown) -> None:
     bug_check = shown.machine.bug_check
-    parameters = " ".join(grouped(parameter) for parameter in bug_check.parameters)
+    parameters = " ".join(printed(parameter, shown.machine) for parameter in bug_check.parameters)
     assert shown.answer(".bugcheck") == f"Bugcheck code {bug_check.code:08X}\nArguments {parameters}"
     assert f"code {shown.machine.exception.code:08x} " in shown.answer(".lastevent")
 
 
 def test_the_engine_lists_the_modules_and_the_unloaded_drivers(shown: Shown) -> None:
     loaded, _, unloaded = shown.answer("lm").partition("\n\nUnloaded modules:\n")
-    modules = sorted((*shown.machine.modules, *user_modules(shown)), key=lambda module: module.base)
+    machine = shown.machine
+    modules = sorted((*machine.modules, *user_modules(shown)), key=lambda module: module.base)
     assert loaded.splitlines()[1:] == [
-        f"{grouped(module.base)} {grouped(module.end)}   {module_name(module, shown.machine)}" for module in modules
+        f"{printed(module.base, machine)} {printed(module.end, machine)}   {module_name(module, machine)}"
+        for module in modules
     ]
-    drivers = shown.machine.unloaded_drivers
     assert unloaded.splitlines() == [
-        f"{grouped(driver.start)} {grouped(driver.end)}   {driver.name[:12]}" for driver in drivers
+        f"{printed(driver.start, machine)} {printed(driver.end, machine)}   {driver.name[:12]}"
+        for driver in machine.unloaded_drivers
     ]
 
 
 def test_the_engine_starts_at_the_processor_that_crashed(shown: Shown) -> None:
-    thread = current_thread(shown.machine, shown.machine.processors[shown.machine.crashed])
-    assert shown.answer(".thread") == f"Implicit thread is now {grouped(thread.address)}"
-    process = shown.machine.process(thread.process)
-    assert shown.answer(".process") == f"Implicit process is now {grouped(process.address)}"
-    assert shown.answer("r") == shown.answer("r", shown.machine.crashed)
+    machine = shown.machine
+    thread = current_thread(machine, machine.processors[machine.crashed])
+    assert shown.answer(".thread") == f"Implicit thread is now {printed(thread.address, machine)}"
+    process = machine.process(thread.process)
+    assert shown.answer(".process") == f"Implicit process is now {printed(process.address, machine)}"
+    assert shown.answer("r") == shown.answer("r", machine.crashed)
 
 
 def test_the_engine_shows_the_registers_of_every_processor(shown: Shown) -> None:
     for number, processor in enumerate(shown.machine.processors):
-        printed = dict(re.findall(r"\b(\w+)=([0-9a-f]+)", shown.answer("r", number)))
-        expected = {name.replace("Seg", "").lower(): value for name, value in processor.registers.items()}
-        assert {name: int(printed[name], 16) for name in expected} == expected
+        found = dict(re.findall(r"\b(\w+)=([0-9a-f]+)", shown.answer("r", number)))
+        names = {name: name.replace("Seg", "").lower() for name in processor.registers}
+        expected = {PRINTED_REGISTERS.get(names[name], names[name]): processor.registers[name] for name in names}
+        assert {name: int(found[name], 16) for name in expected} == expected
 
 
 def test_the_engine_shows_the_stack_of_every_processor(shown: Shown) -> None:
-    in_kernel = 0
-    for number, processor in enumerate(shown.machine.processors):
-        thread = current_thread(shown.machine, processor)
-        if processor.registers["Rsp"] != thread.kernel_stack:
+    in_kernel, machine = 0, shown.machine
+    question = STACK_QUESTIONS[machine.architecture.machine_type]
+    for number, processor in enumerate(machine.processors):
+        thread = current_thread(machine, processor)
+        if stack_pointer(machine, processor) != thread.kernel_stack:
             continue  # it runs in user mode
         in_kernel += 1
-        rows = [line.split() for line in shown.answer("dq @rsp L40", number).splitlines()]
-        assert [row[0] for row in rows] == [grouped(thread.kernel_stack + 16 * row) for row in range(32)]
-        quadwords = [int(word.replace("`", ""), 16) for row in rows for word in row[1:]]
-        assert quadwords[: len(thread.words)] == list(thread.words)
-        first_frame = shown.answer("kn", number).splitlines()[1].split()
-        assert first_frame[:3] == ["00", grouped(thread.kernel_stack), grouped(thread.words[0])]
-        kernel, instruction = shown.machine.kernel, processor.registers["Rip"]
-        assert first_frame[3:] == [f"nt+0x{instruction - kernel.base:x}"]
+        rows = [line.split() for line in shown.answer(question, number).splitlines()]
+        assert [row[0] for row in rows] == [printed(thread.kernel_stack + 16 * row, machine) for row in range(32)]
+        words = [int(word.replace("`", ""), 16) for row in rows for word in row[1:]]
+        assert words[: len(thread.words)] == list(thread.words)
+        frame = next(line.split() for line in shown.answer("kn", number).splitlines() if line.startswith("00 "))
+        assert frame[:3] == ["00", *(printed(value, machine) for value in first_frame(machine, processor, thread))]
+        instruction = processor.registers[machine.architecture.cpu.instruction_pointer]
+        assert frame[3:] == [f"nt+0x{instruction - machine.kernel.base:x}"]
     assert in_kernel >= 2
+
+
+def first_frame(machine: Machine, processor: Processor, thread: Thread) -> tuple[int, int]:
+    """The stack or frame pointer and the return address of the innermost frame, as the engine takes them to be.
+
+    It has neither symbols nor unwind data. On x64 it takes the function for one that has pushed nothing, on ARM64 for
+    one that has not saved the link register; on x86 it follows the frame pointer unless a function just begins.
+    """
+    registers = processor.registers
+    if machine.architecture is X86:
+        if registers["Ebp"] == registers["Esp"]:
+            return registers["Ebp"], thread.words[1]
+        return thread.kernel_stack - 4, thread.words[0]
+    return thread.kernel_stack, registers["Lr"] if machine.architecture is ARM64 else thread.words[0]
+
+
+@pytest.mark.parametrize("backing", [Backing.RAM, Backing.TRANSITION, Backing.LEFT_OUT, Backing.DEVICE])
+def test_the_engine_reads_the_memory_that_the_dump_holds(shown: Shown, backing: Backing) -> None:
+    if shown.dump_type == SMALL:
+        pytest.skip("a small dump holds little of it")
+    placements = [placement for placement in visible_placements(shown.machine) if placement.backing is backing]
+    assert placements
+    for placement in placements:
+        rows = re.findall(r"^[0-9a-f`]+  ((?:[0-9a-f?]{2}[ -])+)", shown.memory[placement.address], re.MULTILINE)
+        values = " ".join(rows).replace("-", " ").split()[: len(placement.data) or 1]
+        if is_in_file(placement, shown):
+            assert bytes.fromhex("".join(values)) == placement.data, hex(placement.address)
+        else:
+            assert set(values) == {"??"}, hex(placement.address)
+
+
+def is_in_file(placement: Placement, shown: Shown) -> bool:
+    if placement.backing is Backing.DEVICE:
+        return False
+    if "complete" in shown.sample.name:
+        return True
+    is_user = placement.process != SYSTEM and shown.dump_type in (BITMAP_KERNEL, SUMMARY)
+    return placement.backing is not Backing.LEFT_OUT and not is_user
+
+
+def visible_placements(machine: Machine) -> list[Placement]:
+    """Those in the kernel and in the process that crashed, which is the one that the engine shows."""
+    process = current_thread(machine, machine.processors[machine.crashed]).process
+    return [placement for placement in machine.placements if placement.process in (SYSTEM, process)]
 
 
 def test_the_engine_lists_the_secondary_data(shown: Shown) -> None:
@@ -137,9 +206,10 @@ def missing_user_pages(shown: Shown) -> list[str]:
     """What the engine says of every kernel dump of a machine that crashed in a process with a user half."""
     thread = current_thread(shown.machine, shown.machine.processors[shown.machine.crashed])
     peb = shown.machine.process(thread.process).peb
-    if shown.dump_type != BITMAP_KERNEL or not peb:
+    if shown.dump_type not in (BITMAP_KERNEL, SUMMARY) or not peb:
         return []
-    return [f'PEB is paged out (Peb.Ldr = {grouped(peb + PEB_LDR)}).  Type ".hh dbgerr001" for details']
+    loader = printed(peb + PEB_LDR[shown.machine.architecture.pointer_size], shown.machine)
+    return [f'PEB is paged out (Peb.Ldr = {loader}).  Type ".hh dbgerr001" for details']
 
 
 def tagged(text: str) -> list[tuple[str, int, bytes]]:
@@ -172,10 +242,12 @@ def module_name(module: Module, machine: Machine) -> str:
     return "nt" if module is machine.kernel else Path(module.name).stem
 
 
-def grouped(address: int) -> str:
-    """As the engine prints 64 bits."""
+def stack_pointer(machine: Machine, processor: Processor) -> int:
+    return processor.registers[machine.architecture.cpu.stack_pointer]
+
+
+def printed(address: int, machine: Machine) -> str:
+    """As the engine prints an address."""
+    if machine.architecture is X86:
+        return f"{address:08x}"
     return f"{address >> 32:08x}`{address & 0xFFFFFFFF:08x}"
-
-
-def quoted(address: int) -> str:
-    return "0x" + grouped(address)
