@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from samples.builder.kernel import crash
-from samples.builder.writers import Bitmap, Ranges, all_ram
+from samples.builder.writers import Bitmap, Ranges, Summary, all_ram
 
 if TYPE_CHECKING:
     from samples.builder import Sample, Tweak
@@ -24,7 +24,7 @@ class SourceMemory:
         self.crashed = crash(sample.machine)
         if tweak is not None:
             tweak(self.crashed)
-        select = sample.format.select if isinstance(sample.format, (Bitmap, Ranges)) else all_ram
+        select = sample.format.select if isinstance(sample.format, (Bitmap, Ranges, Summary)) else all_ram
         bitmap = select(self.crashed)
         self.frames = {pfn for pfn in range(len(bitmap) * 8) if bitmap[pfn // 8] >> pfn % 8 & 1}
         machine = sample.machine

@@ -13,30 +13,34 @@ from source_memory import SourceMemory
 
 from samples.builder import SAMPLES, write
 from samples.builder.machine import SYSTEM, Backing, Placement
-from samples.builder.plausible import (
-    FAULTY,
-    OBJECTS,
-    PAGED_OUT_TEXT,
-    PAGED_POOL,
-    THREAD_STEP,
-    THREADS,
-    USER_PROCESS,
-    USER_STACK,
-)
+from samples.builder.page_tables import X64, X64_LA57, PageTables
+from samples.builder.places import PLACES, X64_PLACES
+from samples.builder.plausible import PAGED_OUT_TEXT, THREAD_STEP, USER_PROCESS
 from samples.builder.tweaks import encode_debugger_data
 from windbg_ext.dump.header import BugCheck
+from windbg_ext.structs.header import DumpType, Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from samples.builder import Sample
     from samples.builder.machine import Processor
+    from samples.builder.places import Places
 
 PAGE = 0x1000
-LARGE = tuple(sample for sample in SAMPLES if sample.name != "small")
+LARGE = tuple(sample for sample in SAMPLES if sample.format.dump_type != DumpType.TRIAGE)
 BY_NAME = {sample.name: sample for sample in SAMPLES}
-SHARED_USER_DATA = 0xFFFFF780_00000000
+PAGED_POOL, OBJECTS = X64_PLACES.paged_pool, X64_PLACES.objects
 LEFT_OUT_PAGE, DEVICE_PAGE = PAGED_POOL + PAGE, PAGED_POOL + 2 * PAGE
+SHARED_USER_DATA = {
+    Machine.I386: 0xFFDF0000,
+    Machine.AMD64: 0xFFFFF780_00000000,
+    Machine.ARM64: 0xFFFFF780_00000000,
+}
+CONTEXT_SIZES = {Machine.I386: 0x2CC, Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
+STACK_AND_INSTRUCTION = {Machine.I386: (0xC4, 0xB8), Machine.AMD64: (0x98, 0xF8), Machine.ARM64: (0x100, 0x108)}
+"""Offsets in CONTEXT (winnt.h)."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,38 @@ class Made:
 
     def number(self, field: str) -> int:
         return self.sample.machine.version.number(field)
+
+    @property
+    def machine(self) -> Machine:
+        return self.sample.machine.architecture.machine_type
+
+    @property
+    def places(self) -> Places:
+        return PLACES[self.machine]
+
+    @property
+    def pointer(self) -> int:
+        """Bytes of a pointer."""
+        return self.places.pointer_size
+
+    def pointers(self, *values: int) -> bytes:
+        return b"".join(value.to_bytes(self.pointer, "little") for value in values)
+
+    def is_kernel(self, address: int) -> bool:
+        return bool(address >> 8 * self.pointer - 1)
+
+    def stack_pointer(self, registers: Mapping[str, int]) -> int:
+        return registers[self.places.roles.stack]
+
+    def instruction_pointer(self, registers: Mapping[str, int]) -> int:
+        return registers[self.places.roles.instruction]
+
+    def bare_stack_base(self, base: int) -> int:
+        """The end of a stack as far as the debugger data block tells: that of Windows 7 tells InitialStack only."""
+        return base - 0x50 if self.number_or_none("OffsetKThreadStackBase") is None else base
+
+    def number_or_none(self, field: str) -> int | None:
+        return self.sample.machine.version.debugger_data.get(field)
 
     def crashed(self) -> Processor:
         return self.sample.machine.processors[self.sample.machine.crashed]
@@ -76,7 +112,7 @@ def test_every_data_block_is_the_memory_that_was_at_its_address(made: Made) -> N
     assert made.small.block_count > 10
     for address, data in made.small.blocks:
         assert data
-        process = None if address >> 63 else USER_PROCESS
+        process = None if made.is_kernel(address) else USER_PROCESS
         assert made.memory.read(address, len(data), process) == data, hex(address)
 
 
@@ -87,30 +123,31 @@ def test_data_blocks_rise_never_overlap_and_are_one_where_they_touch(made: Made)
 
 
 def test_data_blocks_lie_one_behind_the_other_in_the_file(made: Made) -> None:
-    end = made.small.u32(0x2078) + 16 * made.small.block_count
+    end = made.small.triage(made.small.offsets.data_blocks) + 16 * made.small.block_count
     for offset, size in made.small.block_extents():
         assert offset == end
         end += size
-    assert end <= made.small.u32(0x2008)
+    assert end <= made.small.triage(0x8)
 
 
 def test_parts_lie_inside_the_small_dump_and_do_not_overlap(made: Made) -> None:
     small = made.small
-    entries, blocks = small.u32(0x2034), small.block_extents()
+    entries, blocks, offsets = small.triage(0x34), small.block_extents(), small.offsets
+    count, unloaded, *_ = offsets.unloaded
     parts = [
-        (0, 0x2080),
-        (small.u32(0x2014), 0x50),
-        (small.u32(0x2018), 8 + 0x38 * len(made.sample.machine.unloaded_drivers)),
-        (small.u32(0x201C), made.number("SizePrcb")),
-        (small.u32(0x2020), made.number("SizeEProcess")),
-        (small.u32(0x2024), made.number("SizeEThread")),
-        (small.u32(0x2028), small.u32(0x202C)),
-        (small.u32(0x2030), 0x90 * entries),
-        (small.u32(0x2038), small.u32(0x203C)),
-        (small.u32(0x2070), small.u32(0x2074)),
-        (small.u32(0x2078), 16 * len(blocks)),
+        (0, 0x2080 if made.pointer == 8 else 0x1068),
+        (small.triage(0x14), 0x50 if made.pointer == 8 else 0x34),
+        (small.triage(0x18), count + unloaded * len(made.sample.machine.unloaded_drivers)),
+        (small.triage(0x1C), made.number("SizePrcb")),
+        (small.triage(0x20), made.number("SizeEProcess")),
+        (small.triage(0x24), made.number("SizeEThread")),
+        (small.triage(0x28), small.triage(0x2C)),
+        (small.triage(0x30), offsets.driver[0] * entries),
+        (small.triage(0x38), small.triage(0x3C)),
+        (small.triage(offsets.debugger_data), small.triage(offsets.debugger_data + 4)),
+        (small.triage(offsets.data_blocks), 16 * len(blocks)),
         *blocks,
-        (small.u32(0x2008), 4),
+        (small.triage(0x8), 4),
     ]
     parts.sort()
     for (offset, size), (following, _) in zip(parts, parts[1:]):
@@ -119,8 +156,8 @@ def test_parts_lie_inside_the_small_dump_and_do_not_overlap(made: Made) -> None:
 
 
 def test_the_end_is_marked_where_the_dump_says(made: Made) -> None:
-    assert made.small.bytes_at(made.small.u32(0x2008), 4) == b"TRGD"
-    assert made.small.size_of_dump == made.small.u32(0x2008) + 4
+    assert made.small.bytes_at(made.small.triage(0x8), 4) == b"TRGD"
+    assert made.small.size_of_dump == made.small.triage(0x8) + 4
 
 
 # --- processors, their contexts and stacks ---
@@ -129,35 +166,38 @@ def test_the_end_is_marked_where_the_dump_says(made: Made) -> None:
 def test_the_list_of_processors_and_every_control_block_are_there(made: Made) -> None:
     machine = made.sample.machine
     prcbs = [made.memory.prcb(number) for number in range(len(machine.processors))]
-    listed = made.small.memory(made.memory.crashed.variables["KiProcessorBlock"], 8 * len(prcbs))
-    assert listed == struct.pack(f"<{len(prcbs)}Q", *prcbs)
+    listed = made.small.memory(made.memory.crashed.variables["KiProcessorBlock"], made.pointer * len(prcbs))
+    assert listed == made.pointers(*prcbs)
     for prcb in prcbs:
         assert made.small.memory(prcb, made.number("SizePrcb")) is not None
 
 
 def test_the_context_buffer_that_every_control_block_points_at_is_there(made: Made) -> None:
+    stack, instruction = STACK_AND_INSTRUCTION[made.machine]
     for number, processor in enumerate(made.sample.machine.processors):
-        pointer = made.small.memory(made.memory.prcb(number) + made.number("OffsetPrcbContext"), 8)
-        assert pointer == struct.pack("<Q", processor.context)
-        context = made.small.memory(processor.context, 0x640 if processor.extended_state else 0x4D0)
+        pointer = made.small.memory(made.memory.prcb(number) + made.number("OffsetPrcbContext"), made.pointer)
+        assert pointer == made.pointers(processor.context)
+        size = 0x640 if processor.extended_state else CONTEXT_SIZES[made.machine]
+        context = made.small.memory(processor.context, size)
         assert context is not None
-        assert struct.unpack_from("<Q", context, 0x98) == (processor.registers["Rsp"],)
-        assert struct.unpack_from("<Q", context, 0xF8) == (processor.registers["Rip"],)
+        assert context[stack : stack + made.pointer] == made.pointers(made.stack_pointer(processor.registers))
+        where = made.instruction_pointer(processor.registers)
+        assert context[instruction : instruction + made.pointer] == made.pointers(where)
 
 
 def test_the_stack_of_every_processor_is_there_from_its_stack_pointer_up(made: Made) -> None:
     machine = made.sample.machine
     for processor in machine.processors:
-        stack_pointer = processor.registers["Rsp"]
-        if stack_pointer >> 63:
+        stack_pointer = made.stack_pointer(processor.registers)
+        if made.is_kernel(stack_pointer):
             size = min(machine.thread(processor.current_thread).stack_base - stack_pointer, 0x2000)
             assert made.small.memory(stack_pointer, size) is not None
 
 
 def test_a_stack_in_user_mode_is_there_where_the_source_has_it(made: Made) -> None:
     for processor in made.sample.machine.processors:
-        stack_pointer = processor.registers["Rsp"]
-        if not stack_pointer >> 63:
+        stack_pointer = made.stack_pointer(processor.registers)
+        if not made.is_kernel(stack_pointer):
             size = PAGE - stack_pointer % PAGE
             try:
                 expected = made.memory.read(stack_pointer, size, USER_PROCESS)
@@ -174,9 +214,10 @@ def test_a_stack_in_user_mode_is_that_of_the_process_which_runs_there(tmp_path: 
     crashed = machine.threads[0]
     in_system = replace(machine, threads=(replace(crashed, process=SYSTEM, teb=0), *machine.threads[1:]))
     made = make(replace(sample, machine=in_system), tmp_path)
+    stack = X64_PLACES.user_stack + 0x780
     with pytest.raises(KeyError):
-        made.memory.read(USER_STACK + 0x780, 0x20, SYSTEM)
-    assert made.small.memory(USER_STACK + 0x780, 0x20) == made.memory.read(USER_STACK + 0x780, 0x20, USER_PROCESS)
+        made.memory.read(stack, 0x20, SYSTEM)
+    assert made.small.memory(stack, 0x20) == made.memory.read(stack, 0x20, USER_PROCESS)
 
 
 # --- the parts of the crash ---
@@ -194,18 +235,16 @@ def test_the_crashed_processor_its_thread_and_its_process_are_parts_of_their_own
 def test_the_call_stack_goes_from_the_lowest_stack_pointer_to_the_base(made: Made) -> None:
     machine = made.sample.machine
     thread = machine.thread(made.crashed().current_thread)
-    header = (machine.context or made.crashed().registers)["Rsp"]
-    top = min(header, made.crashed().registers["Rsp"])
-    base = thread.stack_base
-    if machine.version.build == 7601:  # its debugger data block tells the initial stack only, 0x50 bytes below
-        base -= 0x50
+    header = made.stack_pointer(machine.context or made.crashed().registers)
+    top = min(header, made.stack_pointer(made.crashed().registers))
+    base = made.bare_stack_base(thread.stack_base)
     assert made.small.top_of_stack == top
     assert made.small.call_stack == made.memory.read(top, base - top)
 
 
 def test_the_debugger_data_block_is_whole_and_where_the_header_says(made: Made) -> None:
     size = made.sample.machine.version.debugger_data_size
-    address = made.small.u64(0x80)
+    address = made.small.pointer(0x80 if made.pointer == 8 else 0x60)
     assert address == made.memory.crashed.debugger_data
     assert made.small.debugger_data == made.memory.read(address, size)
     assert made.small.debugger_data[0x10:0x18] == b"KDBG" + struct.pack("<I", size)
@@ -254,7 +293,11 @@ def test_images_of_the_crashed_process_are_listed_where_the_source_has_its_user_
 
 def test_names_that_are_no_latin_letters_are_kept(tmp_path: Path) -> None:
     sample = BY_NAME["ranges-kernel"]
-    odd = replace(FAULTY, name="\u9a71\u52a8.sys", path="\\??\\C:\\Gr\u00fc\u00dfe\\\U0001f4a5\\\u9a71\u52a8.sys")
+    odd = replace(
+        sample.machine.modules[-1],
+        name="\u9a71\u52a8.sys",
+        path="\\??\\C:\\Gr\u00fc\u00dfe\\\U0001f4a5\\\u9a71\u52a8.sys",
+    )
     machine = replace(sample.machine, modules=(*sample.machine.modules[:-1], odd))
     assert make(replace(sample, machine=machine), tmp_path).small.drivers[-1].name == odd.path
 
@@ -282,7 +325,7 @@ def test_a_machine_that_unloaded_nothing_has_an_empty_list(tmp_path: Path) -> No
     sample = BY_NAME["ranges-kernel"]
     machine = replace(sample.machine, unloaded_drivers=(), last_unloaded_driver=0)
     made = make(replace(sample, machine=machine), tmp_path)
-    assert made.small.u32(0x2018) != 0
+    assert made.small.triage(0x18) != 0
     assert made.small.unloaded_drivers == []
 
 
@@ -295,29 +338,30 @@ def test_what_drivers_registered_is_there_with_its_list(made: Made) -> None:
     for start, end in blocks:
         assert made.small.memory(start, end - start) is not None
     assert made.small.memory(variables["IopNumTriageDumpDataBlocks"], 4) == struct.pack("<I", len(blocks))
-    listed = made.small.memory(variables["IopTriageDumpDataBlocks"], 16 * len(blocks))
-    assert listed == b"".join(struct.pack("<QQ", *block) for block in blocks)
+    listed = made.small.memory(variables["IopTriageDumpDataBlocks"], 2 * made.pointer * len(blocks))
+    assert listed == b"".join(made.pointers(*block) for block in blocks)
 
 
 def test_kernel_variables_and_shared_user_data_are_there(made: Made) -> None:
     variables = made.memory.crashed.variables
     for name, address in variables.items():
         if name not in ("IopNumTriageDumpDataBlocks", "KiProcessorBlock"):
-            assert made.small.memory(address, 8) is not None, name
+            assert made.small.memory(address, made.pointer) is not None, name
     assert made.small.memory(variables["NtBuildLab"], 0x100) is not None
-    assert made.small.memory(SHARED_USER_DATA, PAGE) is not None
+    assert made.small.memory(SHARED_USER_DATA[made.machine], PAGE) is not None
     assert made.small.memory(made.sample.machine.kernel.base, PAGE) is not None
 
 
 def test_the_code_around_every_instruction_pointer_in_the_kernel_is_there(made: Made) -> None:
     contexts = [processor.registers for processor in made.sample.machine.processors]
     for registers in (made.sample.machine.context, *contexts):
-        if registers is not None and registers["Rip"] >> 63:
-            assert made.small.memory(registers["Rip"] - 0x80, 0x100) is not None
+        where = 0 if registers is None else made.instruction_pointer(registers)
+        if made.is_kernel(where):
+            assert made.small.memory(where - 0x80, 0x100) is not None
 
 
 def test_pages_that_bug_check_parameters_point_at_are_there(made: Made) -> None:
-    pointers = [parameter for parameter in made.sample.machine.bug_check.parameters if parameter >> 63]
+    pointers = [parameter for parameter in made.sample.machine.bug_check.parameters if made.is_kernel(parameter)]
     assert len(pointers) >= 2
     for pointer in pointers:
         assert made.small.memory(pointer & -PAGE, PAGE) is not None
@@ -331,17 +375,18 @@ def test_a_page_in_transition_is_read(tmp_path: Path) -> None:
 
 def test_pointers_are_followed_three_levels_deep(made: Made) -> None:
     # a register points at the first object, each object at the next one
-    assert made.crashed().registers["Rbx"] == OBJECTS + 0x40
+    objects = made.places.objects
+    assert made.crashed().registers[made.places.roles.kept[0]] == objects + 0x40
     for address, text in ((0x40, b"first object"), (0x440, b"second object"), (0x1080, b"third object")):
-        window = made.small.memory(OBJECTS + address, 0x100)
+        window = made.small.memory(objects + address, 0x100)
         assert window is not None
-        assert window[8:].startswith(text)
+        assert window[made.pointer :].startswith(text)
 
 
 def test_a_thread_that_a_saved_pointer_leads_to_is_there_with_its_stack(made: Made) -> None:
-    thread = made.sample.machine.thread(THREADS + THREAD_STEP)
+    thread = made.sample.machine.thread(made.places.threads + THREAD_STEP)
     assert thread.address not in {processor.current_thread for processor in made.sample.machine.processors}
-    base = thread.stack_base - (0x50 if made.sample.machine.version.build == 7601 else 0)
+    base = made.bare_stack_base(thread.stack_base)
     assert made.small.memory(thread.address, made.number("SizeEThread")) is not None
     assert made.small.memory(thread.kernel_stack, base - thread.kernel_stack) is not None
 
@@ -355,10 +400,10 @@ def entries_of(address: int, levels: int, base: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("levels", [4, 5])
-def test_the_page_table_entries_of_what_was_saved_are_there(tmp_path: Path, levels: int) -> None:
-    sample = BY_NAME["active"]
-    made = make(replace(sample, machine=replace(sample.machine, paging_levels=levels)), tmp_path)
+@pytest.mark.parametrize("tables", [X64, X64_LA57], ids=lambda tables: str(tables.name))
+def test_the_page_table_entries_of_what_was_saved_are_there(tmp_path: Path, tables: PageTables) -> None:
+    sample, levels = BY_NAME["active"], tables.levels
+    made = make(replace(sample, machine=replace(sample.machine, page_tables=tables)), tmp_path)
     base = made.memory.crashed.system.pte_base
     stack = made.small.top_of_stack
     checked = 0
@@ -415,7 +460,7 @@ def test_a_window_ends_where_the_source_ends(tmp_path: Path) -> None:
     machine = replace(
         sample.machine,
         placements=(*sample.machine.placements, placement, far),
-        bug_check=BugCheck(0xD1, (0, 2, 1, FAULTY.base)),
+        bug_check=BugCheck(0xD1, (0, 2, 1, sample.machine.modules[-1].base)),
     )
     made = make(replace(sample, machine=machine), tmp_path)
     assert made.small.memory(edge, 0x40) == b"at the edge".ljust(0x40, b".")
