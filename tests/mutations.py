@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from samples.builder.kernel import CrashedMachine
 
-LARGE = {sample.name: sample for sample in SAMPLES if sample.name != "small"}
+LARGE = {sample.name: sample for sample in SAMPLES if sample.large}
 
 HEADER_FIELDS = (
     *(0x10, 0x18, 0x20, 0x28, 0x30, 0x34, 0x38, 0x40, 0x48, 0x50, 0x58, 0x80, 0x88, 0x90, 0x8, 0xC),
@@ -110,7 +110,7 @@ def _page_tables(crashed: CrashedMachine) -> Iterator[tuple[int, int, int]]:
     machine = crashed.machine
     space = crashed.space_of(machine.processors[machine.crashed].current_thread)
     tables = [space.root]
-    for _ in range(space.levels):
+    for _ in range(space.tables.levels):
         below = []
         for table in dict.fromkeys(tables):
             for index, (entry,) in enumerate(struct.iter_unpack("<Q", crashed.memory.read(table))):

@@ -15,7 +15,7 @@ from limits import limited
 from small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build
-from samples.builder.address_space import KERNEL_PAGE
+from samples.builder.page_tables import KERNEL_PAGE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -44,6 +44,11 @@ class Sample:
     format: Format
 
     @property
+    def large(self) -> bool:
+        """Whether it holds pages of memory, from which a small dump can be made."""
+        return self.format.dump_type not in (DumpType.TRIAGE, DumpType.HEADER)
+
+    @property
     def file_name(self) -> str:
         """The name of its file."""
         return f"{self.name}.dmp"

@@ -18,7 +18,7 @@ from samples.builder.places import PLACES, X64_PLACES
 from samples.builder.plausible import PAGED_OUT_TEXT, THREAD_STEP, USER_PROCESS
 from samples.builder.tweaks import encode_debugger_data
 from windbg_ext.dump.header import BugCheck
-from windbg_ext.structs.header import DumpType, Machine
+from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from samples.builder.places import Places
 
 PAGE = 0x1000
-LARGE = tuple(sample for sample in SAMPLES if sample.format.dump_type != DumpType.TRIAGE)
+LARGE = tuple(sample for sample in SAMPLES if sample.large)
 BY_NAME = {sample.name: sample for sample in SAMPLES}
 PAGED_POOL, OBJECTS = X64_PLACES.paged_pool, X64_PLACES.objects
 LEFT_OUT_PAGE, DEVICE_PAGE = PAGED_POOL + PAGE, PAGED_POOL + 2 * PAGE

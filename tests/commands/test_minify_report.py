@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from samples.builder import Sample
 
-LARGE = tuple(sample for sample in SAMPLES if sample.name != "small")
+LARGE = tuple(sample for sample in SAMPLES if sample.large)
 BY_NAME = {sample.name: sample for sample in SAMPLES}
 each_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: str(sample.name))
 

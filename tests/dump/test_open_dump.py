@@ -35,7 +35,7 @@ def frames_of(runs: Runs) -> set[int]:
 def test_a_sample_has_pages_or_the_parts_of_a_small_dump(sample: Sample) -> None:
     with open_dump(FOLDER / sample.file_name) as dump:
         assert dump.header.dump_type == sample.format.dump_type
-        assert (dump.small is not None, dump.pages is None) == (sample.name == "small",) * 2
+        assert (dump.small is not None, dump.pages is None) == (not sample.large,) * 2
         assert dump.missing_bytes == 0
 
 

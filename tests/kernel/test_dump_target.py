@@ -57,11 +57,11 @@ def test_without_secondary_data_nothing_is_given(tmp_path: Path) -> None:
 def test_the_number_of_levels_is_found_without_being_told(sample: Sample) -> None:
     with open_dump(FOLDER / sample.file_name) as dump:
         memory = DumpTarget(dump).memory
-        if sample.name == "small":
+        if not sample.large:
             assert isinstance(memory, BlockMemory)
         else:
             assert isinstance(memory, PagedMemory)
-            assert len(memory.paging.levels) == sample.machine.paging_levels
+            assert memory.paging.name == sample.machine.page_tables.name
 
 
 def test_page_tables_that_lead_nowhere_leave_a_target_whose_memory_says_so(tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from windbg_ext.kernel import DumpTarget, Kernel, read_kernel
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.modules import UnloadedDriver
 from windbg_ext.kernel.processors import context_length
-from windbg_ext.structs.architectures import ARCHITECTURES
-from windbg_ext.structs.header import Machine
+from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
     from samples.builder import Tweak
     from windbg_ext.structs.layout import Value
 
+KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.RANGES_KERNEL)
 FOLDER = Path(samples.__file__).parent
 BY_NAME = {sample.name: sample for sample in SAMPLES}
-LARGE = [sample for sample in SAMPLES if sample.name != "small"]
+LARGE = [sample for sample in SAMPLES if sample.large]
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 each_large_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: sample.name)
 
@@ -60,7 +60,7 @@ def test_the_debugger_data_block_is_the_one_of_the_builder(sample: Sample) -> No
 
 
 @each_sample
-def test_every_processor_has_its_registers_thread_and_special_registers(sample: Sample) -> None:
+def test_every_processor_has_its_registers_and_its_thread(sample: Sample) -> None:
     machine = sample.machine
     processors = kernel_of(sample.name).processors
     assert len(processors) == len(machine.processors)
@@ -68,14 +68,11 @@ def test_every_processor_has_its_registers_thread_and_special_registers(sample: 
         assert found.number == number
         assert found.prcb == made.pcr + machine.version.number("OffsetPcrContainedPrcb")
         assert found.context_address == made.context
-        context = context_buffer(made.registers, made.extended_state)[:0x4D0]
-        assert found.context == parse_context(context, ARCHITECTURES[Machine.AMD64])
+        cpu = machine.architecture.cpu
+        context = context_buffer(made.registers, made.extended_state, machine.architecture)[: cpu.context.size]
+        assert found.context == parse_context(context, cpu)
         assert found.thread is not None
         assert found.thread.address == made.current_thread
-        assert found.special_registers is not None
-        space = crashed_machine(sample.name).space_of(made.current_thread)
-        root = crashed_machine(sample.name).directory_table_base(space)
-        assert found.special_registers.number("Cr3") == root
 
 
 @each_sample
@@ -86,7 +83,7 @@ def test_every_thread_has_the_stack_that_the_builder_gave_it(sample: Sample) -> 
         assert found.thread is not None
         assert found.thread.process == machine.process(thread.process).address
         assert found.thread.kernel_stack == thread.kernel_stack
-        if machine.version.build == 7601:
+        if "OffsetKThreadStackBase" not in machine.version.debugger_data:
             assert found.thread.stack_limit is None
             assert found.thread.stack_base == thread.stack_base - 0x50
         else:
@@ -149,7 +146,7 @@ def test_images_of_the_crashed_process_are_read_where_user_memory_is_in_the_dump
     machine = sample.machine
     process = machine.process(machine.thread(machine.processors[machine.crashed].current_thread).process)
     found = [(item.name, item.base, item.size) for item in kernel_of(sample.name).user_modules.modules]
-    if "kernel" in sample.name or process.name == SYSTEM:
+    if sample.format.dump_type in KERNEL_TYPES or process.name == SYSTEM:
         assert found == []
     else:
         assert found == [(item.name, item.base, item.size) for item in process.modules]
@@ -168,8 +165,9 @@ def test_extended_state_makes_contexts_longer(sample: Sample) -> None:
     with open_dump(FOLDER / sample.file_name) as dump:
         memory = DumpTarget(dump).memory
         for processor in sample.machine.processors:
-            expected = 0x640 if processor.extended_state else 0x4D0
-            assert context_length(memory, processor.context, ARCHITECTURES[Machine.AMD64].context) == expected
+            context = sample.machine.architecture.cpu.context
+            expected = 0x640 if processor.extended_state else context.size
+            assert context_length(memory, processor.context, context) == expected
 
 
 def test_some_sample_has_extended_state() -> None:
@@ -186,14 +184,15 @@ def target_of(
         yield DumpTarget(dump)
 
 
-FILL_64 = 0x4547415045474150
+FILL = 0x4547415045474150
 
 
 @each_large_sample
-@pytest.mark.parametrize("unset", [0, FILL_64], ids=["zero", "fill"])
+@pytest.mark.parametrize("unset", [0, FILL], ids=["zero", "fill"])
 def test_without_an_address_in_the_header_the_block_is_found_by_its_tag(
     sample: Sample, unset: int, tmp_path: Path
 ) -> None:
+    unset &= (1 << 8 * sample.machine.architecture.pointer_size) - 1
     with target_of(tmp_path, sample, header={"KdDebuggerDataBlock": unset}) as target:
         kernel = read_kernel(target)
     assert kernel.debugger_data == kernel_of(sample.name).debugger_data

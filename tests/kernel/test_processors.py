@@ -23,12 +23,11 @@ LIST = 0xFFFFF801_00000100
 PRCB, CONTEXT, THREAD = 0xFFFFF801_10000180, 0xFFFFE000_00001000, 0xFFFFE000_00100000
 STEP = 0x2000
 STACK_BASE = 0xFFFFD000_00007000
-CURRENT_THREAD, SPECIAL, CONTEXT_POINTER = 0x8, 0x100, 0x85C0
+CURRENT_THREAD, CONTEXT_POINTER = 0x8, 0x85C0
 
 BLOCK = debugger_data(
     KiProcessorBlock=LIST,
     OffsetPrcbCurrentThread=CURRENT_THREAD,
-    OffsetPrcbProcStateSpecialReg=SPECIAL,
     OffsetPrcbContext=CONTEXT_POINTER,
     OffsetKThreadInitialStack=0x28,
     OffsetKThreadStackLimit=0x30,
@@ -43,7 +42,7 @@ def context_bytes(number: int) -> bytes:
 
 
 def machine(count: int) -> WrittenMemory:
-    """Processors with registers, special registers and a thread each; the list goes on with zeros."""
+    """Processors with registers and a thread each; the list goes on with zeros."""
     memory = WrittenMemory()
     memory.write(LIST, bytes(0x100))
     for number in range(count):
@@ -51,17 +50,11 @@ def machine(count: int) -> WrittenMemory:
         memory.write_u64(LIST + 8 * number, prcb)
         memory.write_u64(prcb + CURRENT_THREAD, thread)
         memory.write_u64(prcb + CONTEXT_POINTER, context)
-        memory.write(prcb + SPECIAL, special_registers(number))
         memory.write(context, context_bytes(number))
         memory.write(thread, b"\6".ljust(0x100, b"\0"))
         base = STACK_BASE + 0x10000 * number
         memory.write_u64(thread + 0x28, base - 0x50, base - 0x6000, base)
     return memory
-
-
-def special_registers(number: int) -> bytes:
-    data = struct.pack("<QQQQ", 0x80050031, 0, 0x1AD000 + number, 0x350EF8).ljust(0x56, b"\0")
-    return data + struct.pack("<HQ6xHQ", 0x57, 0xFFFFF801_20000000, 0xFFF, 0xFFFFF801_20001000)
 
 
 def test_every_processor_of_the_list_is_read() -> None:
@@ -73,9 +66,6 @@ def test_every_processor_of_the_list_is_read() -> None:
         assert processor.context == parse_context(context_bytes(number), X64)
         assert processor.thread is not None
         assert processor.thread.address == THREAD + STEP * number
-        assert processor.special_registers is not None
-        assert processor.special_registers.number("Cr3") == 0x1AD000 + number
-        assert processor.special_registers.number("GdtrBase") == 0xFFFFF801_20000000
 
 
 def test_registers_are_those_of_the_context() -> None:
@@ -98,12 +88,12 @@ def test_a_context_buffer_that_is_not_in_the_dump_leaves_its_address() -> None:
 def test_a_control_block_that_is_not_in_the_dump_leaves_its_address() -> None:
     memory = machine(1)
     memory.forget(PRCB, STEP * 8)
-    assert read_processors(memory, BLOCK, 1, X64) == (Processor(0, PRCB, None, None, None, None),)
+    assert read_processors(memory, BLOCK, 1, X64) == (Processor(0, PRCB, None, None, None),)
 
 
 def test_a_version_that_does_not_tell_where_things_are_has_none() -> None:
     block = debugger_data(KiProcessorBlock=LIST)
-    assert read_processors(machine(1), block, 1, X64) == (Processor(0, PRCB, None, None, None, None),)
+    assert read_processors(machine(1), block, 1, X64) == (Processor(0, PRCB, None, None, None),)
 
 
 def test_a_context_pointer_of_zero_is_no_context() -> None:
@@ -138,7 +128,7 @@ def test_a_list_that_is_not_in_the_dump_is_refused(count: int) -> None:
 
 def processor(number: int, registers: int, stack_base: int | None = None) -> Processor:
     thread = None if stack_base is None else Thread(THREAD, 0, stack_base, stack_base - 0x6000, stack_base, stack_base)
-    return Processor(number, PRCB, CONTEXT, parse_context(context_bytes(registers), X64), thread, None)
+    return Processor(number, PRCB, CONTEXT, parse_context(context_bytes(registers), X64), thread)
 
 
 def context_with_stack(stack_pointer: int) -> bytes:
@@ -170,13 +160,13 @@ def test_registers_that_fit_are_better_than_a_stack_that_fits() -> None:
     in_both = parse_context(context_with_stack(0x10000 - 0x100), X64)
     processors = (
         processor(0, 10, 0x10000),
-        Processor(1, PRCB, CONTEXT, in_both, None, None),
+        Processor(1, PRCB, CONTEXT, in_both, None),
     )
     assert crashing_processor(processors, in_both) is processors[1]
 
 
 def test_when_no_processor_fits_none_is_taken() -> None:
-    processors = (processor(0, 10, 0x10000), Processor(1, PRCB, None, None, None, None))
+    processors = (processor(0, 10, 0x10000), Processor(1, PRCB, None, None, None))
     assert crashing_processor(processors, parse_context(context_with_stack(0x10000), X64)) is None
     assert crashing_processor((), parse_context(context_bytes(0), X64)) is None
 

@@ -17,7 +17,7 @@ from windbg_ext.dump import open_dump
 from windbg_ext.errors import UsageError
 from windbg_ext.kernel import BugCheck, LastException, Machine, SessionFacts, SessionTarget
 from windbg_ext.memory import PhysicalMemory
-from windbg_ext.structs.amd64 import CONTEXT64
+from windbg_ext.structs.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump import Dump
 
 FOLDER = Path(__file__).parents[2] / "samples"
-LARGE = [sample for sample in SAMPLES if sample.file_name != "small.dmp"]
+LARGE = [sample for sample in SAMPLES if sample.large]
 HEADER = 0x2000
 SECONDS_2024 = 13_350_000_000
 BREAKPOINT_EXCEPTION = LastException(0x80000003, 1, 0xFFFFF80512401100)
@@ -44,18 +44,28 @@ def dump(sample: Sample) -> Iterator[Dump]:
 
 
 def facts_of(dump: Dump) -> SessionFacts:
-    """What a debugger tells of the machine; its registers are those of the processor, as the header has them."""
+    """What a debugger tells of the machine; its registers are those of the processor, as the header has them.
+
+    Addresses of 32-bit machines are sign-extended, as the debugger has them.
+    """
     header = dump.header
-    context = CONTEXT64.parse(header.record.raw("ContextRecord"))
-    names = ("Rax", "Rcx", "Rdx", "Rbx", "Rsp", "Rbp", "Rsi", "Rdi", *(f"R{n}" for n in range(8, 16)), "Rip", "SegCs")
+    architecture = ARCHITECTURES[header.machine]
+    context = architecture.context.parse(header.record.raw("ContextRecord"))
+    others = tuple(name for name in ("SegCs", "Cpsr") if name in architecture.context.fields())
+    names = (*architecture.general_registers, *others)
     assert header.ps_loaded_module_list is not None
+
+    def extended(address: int | None) -> int | None:
+        narrow = architecture.pointer_size == 4 and address is not None and address >> 31
+        return (address or 0) | 0xFFFFFFFF_00000000 if narrow else address
+
     return SessionFacts(
-        machine=Machine.AMD64,
+        machine=header.machine,
         build=header.minor_version,
         free_build=True,
         directory_table_base=header.directory_table_base,
-        ps_loaded_module_list=header.ps_loaded_module_list,
-        kd_debugger_data_block=header.kd_debugger_data_block,
+        ps_loaded_module_list=extended(header.ps_loaded_module_list) or 0,
+        kd_debugger_data_block=extended(header.kd_debugger_data_block),
         number_processors=header.number_processors,
         bug_check=header.bug_check,
         registers={name: context.number(name) for name in names},
@@ -90,14 +100,15 @@ def test_the_header_says_what_the_debugger_said(dump: Dump, tmp_path: Path) -> N
     minify_target(SessionTarget(facts, pages_of(dump)), tmp_path / "session.dmp", source=None)
     with open_dump(tmp_path / "session.dmp") as made:
         header = made.header
-    assert (header.machine, header.minor_version) == (Machine.AMD64, facts.build)
+    assert (header.machine, header.minor_version) == (facts.machine, facts.build)
     assert header.bug_check == BugCheck(0xE2, (1, 2, 3, 4))
     assert header.number_processors == facts.number_processors
     assert header.directory_table_base == facts.directory_table_base
     assert header.comment is None
     exception = header.record.raw("Exception")
     assert int.from_bytes(exception[:4], "little") == BREAKPOINT_EXCEPTION.code
-    assert int.from_bytes(exception[0x10:0x18], "little") == BREAKPOINT_EXCEPTION.address
+    at, size = (0xC, 4) if facts.machine is Machine.I386 else (0x10, 8)
+    assert exception[at : at + size] == BREAKPOINT_EXCEPTION.address.to_bytes(8, "little")[:size]
 
 
 def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump) -> None:

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samples.builder import SAMPLES, build
-from samples.builder.address_space import KERNEL_PAGE, AddressSpace, PageSize
+from samples.builder.address_space import AddressSpace
 from samples.builder.kernel import DEVICE_FRAME
+from samples.builder.page_tables import KERNEL_PAGE, X64, PageSize
 from samples.builder.physical import PAGE_SIZE, runs_of
 from samples.builder.tweaks import loop_page_tables
 from windbg_ext.dump import open_dump
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 
     from samples.builder.catalog import Sample
     from samples.builder.kernel import CrashedMachine
+    from samples.builder.page_tables import PageTables
     from windbg_ext.dump import Dump
 
 BY_NAME = {sample.name: sample for sample in SAMPLES}
-LARGE_SAMPLES = [sample for sample in SAMPLES if sample.name != "small"]
+LARGE_SAMPLES = [sample for sample in SAMPLES if sample.large]
 PRESENT, TRANSITION, PROTOTYPE, LARGE = 0x1, 0x800, 0x400, 0x80
 FRAME = 0x000F_FFFF_FFFF_F000
-KERNEL_HALF = 1 << 63
 POOL = 0xFFFFA000_00000000
 """Kernel addresses that the samples do not use."""
 
@@ -49,31 +50,38 @@ def counted(path: Path) -> KernelPages:
     return count
 
 
-def naive_count(dump: Dump, levels: int) -> int:
-    """Walk the kernel half entry by entry, with every page frame in a set, and count those that are RAM."""
+def naive_count(dump: Dump, tables: PageTables) -> int:
+    """Walk the kernel half entry by entry, with every page frame in a set, and count those that are RAM.
+
+    tables: how the builder lays page tables; of PAE, the tables of its second level are the roots.
+    """
     assert dump.pages is not None
     seen: set[int] = set()
 
-    def walk(table: int, level: int, entries: range) -> None:
+    def page_of(table: int) -> bytes:
         assert dump.pages is not None
         at = dump.pages.offset_of(table)
-        if at is None:
-            return
-        page = dump.file.read(at, PAGE_SIZE)
-        for index in entries:
-            (entry,) = struct.unpack_from("<Q", page, index * 8)
+        return b"" if at is None else dump.file.read(at, PAGE_SIZE)
+
+    def walk(table: int, level: int, first: int = 0) -> None:
+        for (entry,) in list(struct.iter_unpack(tables.entry, page_of(table)))[first:]:
             if not entry & PRESENT and entry & (TRANSITION | PROTOTYPE) != TRANSITION:
                 continue
-            pfn = (entry & FRAME) >> 12
-            if level == 0:
+            pfn = (entry & tables.frame_bits) >> 12
+            if level == 1:
                 seen.add(pfn)
-            elif entry & PRESENT and entry & LARGE and level in (1, 2):
-                size = 512**level
+            elif entry & PRESENT and tables.is_large(entry) and (level == 2 or (level == 3 and tables.huge_pages)):
+                size = tables.pages(level)
                 seen.update(range(pfn // size * size, pfn // size * size + size))
             else:
-                walk(pfn, level - 1, range(512))
+                walk(pfn, level - 1)
 
-    walk((dump.header.directory_table_base & FRAME) >> 12, levels - 1, range(256, 512))
+    base = dump.header.directory_table_base
+    if tables.root_pages == 1:
+        walk((base & FRAME) >> 12, tables.levels, tables.entries // 2)
+    else:
+        for pointer in struct.unpack_from("<4Q", page_of(base >> 12), base & 0xFE0)[2:]:
+            walk(pointer >> 12, tables.levels)
     runs = [range(run.base_page, run.base_page + run.page_count) for run in dump.header.physical_memory or ()]
     return sum(any(pfn in run for run in runs) for pfn in seen)
 
@@ -101,10 +109,15 @@ def frames_of_the_kernel_half(sample: Sample) -> set[int]:
     space = crashed.space_of(crashed.machine.processors[crashed.machine.crashed].current_thread)
     frames: set[int] = set()
     for mapper, address, pfn, size in mapped:
-        if address >= KERNEL_HALF:
-            frames.update(range(pfn, pfn + 512 ** (size - 1)))
-        if address >= KERNEL_HALF or mapper is space:
-            frames.update(space.entry(address, level)[0] for level in range(size, space.levels + 1))
+        tables = space.tables
+        if not tables.is_user(address):
+            frames.update(range(pfn, pfn + tables.pages(size)))
+        if not tables.is_user(address) or mapper is space:
+            frames.update(space.entry(address, level)[0] for level in range(size, tables.levels + 1))
+    # the self-map shows the pages of the highest level, in use or not
+    tables = space.tables
+    firsts = range(0, tables.root_entries, tables.entries)
+    frames.update(space.entry(first << tables.shift(tables.levels), tables.levels)[0] for first in firsts)
     return {pfn for pfn in frames if pfn in crashed.memory}
 
 
@@ -138,7 +151,7 @@ def test_a_page_of_1_gb_counts_with_the_ram_in_it_and_nothing_in_it_counts_again
 def test_the_count_is_that_of_a_naive_walk(tmp_path: Path, sample: Sample) -> None:
     path = written(tmp_path, without_window(sample))
     with open_dump(path) as dump:
-        assert counted(path).count == naive_count(dump, sample.machine.paging_levels)
+        assert counted(path).count == naive_count(dump, sample.machine.page_tables)
 
 
 @pytest.mark.skipif("WINDBG_EXT_DUMPS" not in os.environ, reason="WINDBG_EXT_DUMPS names no folder of dumps")
@@ -147,7 +160,7 @@ def test_the_count_is_that_of_a_naive_walk_on_other_dumps(tmp_path: Path) -> Non
     for path in other_dumps(tmp_path):
         with open_dump(path) as dump:
             if dump.pages is not None:
-                assert counted(path).count == naive_count(dump, levels=4), path.name
+                assert counted(path).count == naive_count(dump, X64), path.name
                 compared += 1
     assert compared
 

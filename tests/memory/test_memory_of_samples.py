@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from windbg_ext.memory import VirtualMemory
 
 FOLDER = Path(samples.__file__).parent
-LARGE = [sample for sample in SAMPLES if sample.name != "small"]
+LARGE = [sample for sample in SAMPLES if sample.large]
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 each_large_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: sample.name)
 
@@ -50,25 +50,37 @@ def frames_in_dump(sample: Sample) -> set[int]:
 def mapped_pages(space: AddressSpace) -> Iterator[tuple[int, int]]:
     """(virtual address, page frame) of every page of an address space but the self-map; of large ones both ends."""
 
-    def walk(table: int, level: int, start: int) -> Iterator[tuple[int, int]]:
-        for index, (entry,) in enumerate(struct.iter_unpack("<Q", space.memory.read(table))):
-            at = start | index << 12 + 9 * (level - 1)
-            frame = (entry & 0xF_FFFF_FFFF_F000) >> 12
+    tables = space.tables
+    self_map = range(space.self_map, space.self_map + tables.root_pages)
+
+    def walk(table: int, level: int, start: int, first: int = 0) -> Iterator[tuple[int, int]]:
+        for index, (entry,) in enumerate(struct.iter_unpack(tables.entry, space.memory.read(table)), first):
+            at = start | index << tables.shift(level)
+            frame = (entry & tables.frame_bits) >> 12
             if not entry & 1 and not (level == 1 and entry & 0xC00 == 0x800):
                 continue
-            if level == space.levels and index == space.self_map:
+            if level == tables.levels and index in self_map:
                 continue
             if level == 1:
                 yield at, frame
-            elif entry & 0x80:
-                last = (1 << 9 * (level - 1)) - 1
+            elif tables.is_large(entry):
+                last = tables.pages(level) - 1
                 yield from ((at, frame), (at + (last << 12), frame + last))
             else:
                 yield from walk(frame, level - 1, at)
 
-    bits = 12 + 9 * space.levels
-    for address, frame in walk(space.root, space.levels, 0):
-        yield address | (-1 << bits) % (1 << 64) if address >> bits - 1 else address, frame
+    for number, root in enumerate(roots_of(space)):
+        for address, frame in walk(root, tables.levels, 0, number * tables.entries):
+            yield tables.canonical(address), frame
+
+
+def roots_of(space: AddressSpace) -> list[int]:
+    """The page frames of the tables of the highest level: one, or those that the four entries of PAE's root name."""
+    base = space.directory_table_base
+    if space.tables.root_pages == 1:
+        return [base >> 12]
+    pointers = struct.unpack_from("<4Q", space.memory.read(base >> 12), base & 0xFE0)
+    return [pointer >> 12 for pointer in pointers]
 
 
 @each_large_sample
@@ -147,12 +159,12 @@ def test_what_debuggers_look_at_first_reads_back(sample: Sample) -> None:
     with open_dump(FOLDER / sample.file_name) as dump:
         memory = DumpTarget(dump).memory
         for processor in machine.processors:
-            context = context_buffer(processor.registers, processor.extended_state)
+            context = context_buffer(processor.registers, processor.extended_state, machine.architecture)
             assert memory.read(processor.context, len(context)) == context
             thread = machine.thread(processor.current_thread)
-            words = struct.pack(f"<{len(thread.words)}Q", *thread.words)
+            words = struct.pack(f"<{len(thread.words)}{machine.architecture.pointer}", *thread.words)
             assert memory.read(thread.kernel_stack, len(words)) == words
-        assert memory.read(machine.kernel.base, 0x1000) == image_header(machine.kernel)
+        assert memory.read(machine.kernel.base, 0x1000) == image_header(machine.kernel, machine.architecture)
 
 
 @each_large_sample
@@ -160,7 +172,7 @@ def test_images_and_their_code_read_back(sample: Sample) -> None:
     with open_dump(FOLDER / sample.file_name) as dump:
         memory = DumpTarget(dump).memory
         for module in sample.machine.modules:
-            assert memory.read(module.base, 0x1000) == image_header(module)
+            assert memory.read(module.base, 0x1000) == image_header(module, sample.machine.architecture)
             for offset, code in module.code.items():
                 assert memory.read(module.base + offset, len(code)) == code
 
@@ -172,11 +184,12 @@ def test_the_self_map_shows_the_entry_of_every_small_page(sample: Sample) -> Non
         memory = DumpTarget(dump).memory_of(machine.directory_table_base(machine.system))
         for thread in sample.machine.threads:
             table, offset = machine.system.entry(thread.address, 1)
-            entry = machine.memory.read(table)[offset : offset + 8]
-            assert memory.read(machine.system.pte_address(thread.address), 8) == entry
+            size = machine.system.tables.entry_size
+            entry = machine.memory.read(table)[offset : offset + size]
+            assert memory.read(machine.system.pte_address(thread.address), size) == entry
 
 
-@each_large_sample
+@pytest.mark.parametrize("sample", [item for item in LARGE if item.machine.window], ids=lambda sample: sample.name)
 def test_physical_memory_shows_through_a_page_of_a_gigabyte(sample: Sample) -> None:
     machine, written = crashed(sample.name), frames_in_dump(sample)
     with open_dump(FOLDER / sample.file_name) as dump:
@@ -192,8 +205,8 @@ def test_kdmp_parser_translates_and_reads_the_same(sample: Sample) -> None:
     kdmp_parser = pytest.importorskip(
         "kdmp_parser", reason="kdmp-parser has no working wheel for this Python", exc_type=ImportError
     )
-    if sample.machine.paging_levels == 5:
-        pytest.skip("kdmp-parser 0.7 knows four levels of page tables only")
+    if sample.machine.page_tables.name != "x64":
+        pytest.skip("kdmp-parser 0.7 knows four levels of page tables of x64 only")
     machine = crashed(sample.name)
     # an entry in transition is not valid, and kdmp-parser goes no further
     in_transition = {item.address for item in sample.machine.placements if item.backing is Backing.TRANSITION}

@@ -9,7 +9,7 @@ from raw_dump import RawDump
 
 from samples.builder import SAMPLES, Sample, build
 
-LARGE = [sample for sample in SAMPLES if sample.name != "small"]
+LARGE = [sample for sample in SAMPLES if sample.large]
 FILL = 0x45474150
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)

@@ -13,7 +13,7 @@ from raw_dump import RawDump
 from samples.builder import SAMPLES, Sample, build
 from samples.builder.machine import SYSTEM, Backing
 
-LARGE = [sample for sample in SAMPLES if sample.name != "small"]
+LARGE = [sample for sample in SAMPLES if sample.large]
 each_large_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: sample.name)
 
 

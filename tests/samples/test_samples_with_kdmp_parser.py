@@ -15,7 +15,7 @@ kdmp_parser = pytest.importorskip(
 )
 
 FOLDER = Path(samples.__file__).parent
-LARGE = [sample for sample in SAMPLES if sample.name != "small"]
+LARGE = [sample for sample in SAMPLES if sample.large]
 
 
 @pytest.mark.parametrize("sample", LARGE, ids=lambda sample: sample.name)

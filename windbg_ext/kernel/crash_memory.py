@@ -12,18 +12,22 @@ from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
 
 
-PAGINGS = {Machine.I386: (X86_PAE, X86), Machine.AMD64: (X64, X64_LA57), Machine.ARM64: (ARM64,)}
-"""Those of a machine, the usual one first. A header tells neither LA57 nor, where a debugger wrote it, PAE."""
-
-
 def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
     """Give virtual memory behind the page tables that the header names."""
-    memories = [PagedMemory(physical, header.directory_table_base, paging) for paging in PAGINGS[header.machine]]
+    memories = [PagedMemory(physical, header.directory_table_base, paging) for paging in _pagings(header)]
     return next((memory for memory in memories if _fits(memory, header)), memories[0])
+
+
+def _pagings(header: DumpHeader) -> tuple[Paging, ...]:
+    """Give how addresses may be translated, likeliest first: no header tells of LA57, one of x86 tells of PAE."""
+    if header.machine is Machine.I386:
+        return (X86_PAE, X86) if header.record.number("PaeEnabled") == 1 else (X86, X86_PAE)
+    return (ARM64,) if header.machine is Machine.ARM64 else (X64, X64_LA57)
 
 
 def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:
@@ -33,6 +37,6 @@ def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:
             memory.read(header.kd_debugger_data_block, TAG_OFFSET + 8)
             return True
         head = header.ps_loaded_module_list or 0
-        return read_pointer(memory, read_pointer(memory, head) + 8) == head
+        return read_pointer(memory, read_pointer(memory, head) + memory.pointer_size) == head
     except MemoryReadError:
         return False

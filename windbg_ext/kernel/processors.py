@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.architectures import Architecture
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.layout import Layout
 
 MAX_PROCESSORS = 2048
 """Windows supports 2048 logical processors."""
@@ -32,7 +32,6 @@ class Processor(NamedTuple):
     context_address: int | None
     context: Context | None
     thread: Thread | None
-    special_registers: Record | None
 
 
 def read_processors(
@@ -60,9 +59,6 @@ def _read_processor(
         context_address=context_address,
         context=_read_context(memory, context_address, architecture) if context_address else None,
         thread=read_thread(memory, block, thread_address) if thread_address else None,
-        special_registers=_read_special_registers(
-            memory, prcb, block["OffsetPrcbProcStateSpecialReg"], architecture.special_registers
-        ),
     )
 
 
@@ -99,15 +95,6 @@ def context_length(memory: VirtualMemory, address: int, context: Layout) -> int:
         return context.size
     length = extended.number("AllLength")
     return length if flags & CONTEXT_FLAG_XSTATE and context.size <= length <= LARGEST_CONTEXT else context.size
-
-
-def _read_special_registers(memory: VirtualMemory, prcb: int, offset: int, layout: Layout) -> Record | None:
-    if not offset:
-        return None
-    try:
-        return layout.parse(memory.read(prcb + offset, layout.size))
-    except MemoryReadError:
-        return None
 
 
 def crashing_processor(processors: tuple[Processor, ...], header_context: Context) -> Processor | None:
