@@ -8,7 +8,9 @@ import shutil
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from engine import Engine, MissingEngineError
+from bang_commands import Scripts, run_python
+from engine import Engine, MissingEngineError, windows_path
+from kd import Kd
 
 from windbg_ext import minify
 
@@ -24,6 +26,23 @@ def engine() -> Engine:
         if os.environ.get("WINDBG_EXT_REQUIRE_ENGINE") == "1":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def kd(engine: Engine) -> Kd:
+    try:
+        return Kd.find()
+    except MissingEngineError as missing:
+        if os.environ.get("WINDBG_EXT_REQUIRE_ENGINE") == "1":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def written(engine: Engine, kd: Kd, tmp_path_factory: pytest.TempPathFactory) -> Scripts:
+    folder = tmp_path_factory.mktemp("scripts")
+    run_python(engine, "-m", "windbg_ext", "windbg-setup", "--folder", windows_path(folder))
+    return Scripts(folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
 import pytest
 from agreement import measure_agreement
+from bang_commands import Scripts, command_line, without_suggestions
 from dumps import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
-from engine import MissingEngineError, windows_path
-from kd import REPOSITORY, Kd
+from engine import windows_path
+from kd import REPOSITORY
 
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder import build
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine import Engine
+    from kd import Kd
 
 NAMES = [command.NAME for command in COMMANDS]
 KINDS = ["complete.dmp", "active.dmp", "kernel.dmp", "small.dmp"]
@@ -30,73 +31,11 @@ INTERPRETERS = ["-g", "-l"]  # one for all commands of a session, a fresh one fo
 SECONDS_UNTIL_BREAK = "2"
 
 
-@pytest.fixture(scope="session")
-def kd(engine: Engine) -> Kd:
-    try:
-        return Kd.find()
-    except MissingEngineError as missing:
-        if os.environ.get("WINDBG_EXT_REQUIRE_ENGINE") == "1":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
-
-
-def run_python(engine: Engine, *arguments: str) -> None:
-    """Runs the Python that has pykd, with this checkout to import from."""
-    environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
-    quiet = subprocess.DEVNULL
-    subprocess.run([*engine.python, *arguments], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
-
-
-def command_line(engine: Engine, folder: Path, *arguments: str) -> str:
-    """What the command line prints, under the Python that the debugger uses."""
-    output = folder / "output.txt"
-    # no standard error: on Windows NUL is a terminal, and a progress bar would want to be shown on it
-    program = """
-import sys
-sys.stdout, sys.stderr = open(sys.argv[1], "w"), None
-from windbg_ext.cli import main
-main(sys.argv[2:])
-"""
-    run_python(engine, "-c", program, windows_path(output), *arguments)
-    return output.read_text().strip("\n")
-
-
-@dataclass(frozen=True)
-class Scripts:
-    """The folder that windbg-setup wrote; load: the one line that loads everything."""
-
-    folder: Path
-
-    @property
-    def load(self) -> str:
-        return f"$$><{windows_path(self.folder / 'load.wds')}"
-
-    def variant(self, folder: Path, run: str) -> Scripts:
-        """The same scripts, but for the line that the aliases lead to."""
-        folder.mkdir()
-        old, new = windows_path(self.folder), windows_path(folder)
-        for script in self.folder.glob("*.wds"):
-            (folder / script.name).write_text(script.read_text().replace(old, new))
-        (folder / "run.wds").write_text(f"{run}\n")
-        return Scripts(folder)
-
-
-@pytest.fixture(scope="session")
-def written(engine: Engine, kd: Kd, tmp_path_factory: pytest.TempPathFactory) -> Scripts:
-    folder = tmp_path_factory.mktemp("scripts")
-    run_python(engine, "-m", "windbg_ext", "windbg-setup", "--folder", windows_path(folder))
-    return Scripts(folder)
-
-
 @pytest.fixture(params=INTERPRETERS)
 def scripts(request: pytest.FixtureRequest, written: Scripts, tmp_path: Path) -> Scripts:
     run = (written.folder / "run.wds").read_text()
     assert " -g " in run
     return written.variant(tmp_path / "variant", run.replace(" -g ", f" {request.param} "))
-
-
-def without_suggestions(answer: str) -> str:
-    return re.sub(r"\n+Next: .*\Z", "", answer)
 
 
 def test_one_line_loads_every_command_and_says_so(kd: Kd, scripts: Scripts) -> None:

@@ -1,0 +1,62 @@
+"""The bang commands as the tests run them, and what the command line says to compare them with."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine import windows_path
+from kd import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine import Engine
+
+
+def run_python(engine: Engine, *arguments: str) -> None:
+    """Runs the Python that has pykd, with this checkout to import from."""
+    environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
+    quiet = subprocess.DEVNULL
+    subprocess.run([*engine.python, *arguments], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
+
+
+def command_line(engine: Engine, folder: Path, *arguments: str) -> str:
+    """What the command line prints, under the Python that the debugger uses."""
+    output = folder / "output.txt"
+    # no standard error: on Windows NUL is a terminal, and a progress bar would want to be shown on it
+    program = """
+import sys
+sys.stdout, sys.stderr = open(sys.argv[1], "w"), None
+from windbg_ext.cli import main
+main(sys.argv[2:])
+"""
+    run_python(engine, "-c", program, windows_path(output), *arguments)
+    return output.read_text().strip("\n")
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """The folder that windbg-setup wrote; load: the one line that loads everything."""
+
+    folder: Path
+
+    @property
+    def load(self) -> str:
+        return f"$$><{windows_path(self.folder / 'load.wds')}"
+
+    def variant(self, folder: Path, run: str) -> Scripts:
+        """The same scripts, but for the line that the aliases lead to."""
+        folder.mkdir()
+        old, new = windows_path(self.folder), windows_path(folder)
+        for script in self.folder.glob("*.wds"):
+            (folder / script.name).write_text(script.read_text().replace(old, new))
+        (folder / "run.wds").write_text(f"{run}\n")
+        return Scripts(folder)
+
+
+def without_suggestions(answer: str) -> str:
+    return re.sub(r"\n+Next: .*\Z", "", answer)
