@@ -15,17 +15,26 @@ GB = 1 << 30
 PAGES_OF_GB = GB >> 12
 
 
-class PagingFile:
-    """nt!_MMPAGING_FILE as pykd shows it."""
+class Structure:
+    """A structure as pykd shows it: no field is an attribute here, so that nobody relies on that."""
+
+    def __init__(self, **fields: object) -> None:
+        self.fields = fields
+
+    def hasField(self, name: str) -> bool:  # noqa: N802 - the name is pykd's
+        return name in self.fields
+
+    def field(self, name: str) -> object:
+        return self.fields[name]
+
+
+class PagingFile(Structure):
+    """nt!_MMPAGING_FILE."""
 
     def __init__(self, path: str, size: int, maximum: int, **flags: int) -> None:
         self.path = path
-        self.Size, self.MaximumSize = size, maximum
-        self.PageFileName = SimpleNamespace(getAddress=lambda: id(self))
-        vars(self).update(flags)
-
-    def hasField(self, name: str) -> bool:  # noqa: N802 - the name is pykd's
-        return hasattr(self, name)
+        name = SimpleNamespace(getAddress=lambda: id(self))
+        super().__init__(Size=size, MaximumSize=maximum, PageFileName=name, **flags)
 
 
 FILES = {
@@ -53,7 +62,7 @@ def symbols(pykd: StandIn) -> StandIn:
     def typed(kind: str, address: int) -> object:
         if kind == "nt!_MI_PARTITION":
             assert address == 0xFFFF800000000000
-            return SimpleNamespace(Vp=SimpleNamespace(PagingFile=POINTERS))
+            return Structure(Vp=Structure(PagingFile=POINTERS))
         assert kind == "nt!_MMPAGING_FILE"
         return FILES[address]
 

@@ -11,11 +11,14 @@ import pytest
 from bang_commands import Scripts, run_python
 from engine import Engine, MissingEngineError, windows_path
 from kd import Kd
+from kernel_symbols import TOOLS, write_dump_with_symbols
 
 from windbg_ext import minify
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kernel_symbols import WriteDump
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +46,18 @@ def written(engine: Engine, kd: Kd, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("scripts")
     run_python(engine, "-m", "windbg_ext", "windbg-setup", "--folder", windows_path(folder))
     return Scripts(folder)
+
+
+@pytest.fixture(scope="session")
+def dump_with_symbols() -> WriteDump:
+    """What writes a dump whose kernel has symbols, where there are the tools that make them."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        why = f"no {' and no '.join(missing)} here to make symbols with (Debian packages clang and lld)"
+        if os.environ.get("WINDBG_EXT_REQUIRE_CLANG") == "1":
+            pytest.fail(why)
+        pytest.skip(why)
+    return write_dump_with_symbols
 
 
 @pytest.fixture(scope="session")

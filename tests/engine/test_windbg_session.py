@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
@@ -13,6 +14,7 @@ from agreement import measure_agreement
 from dumps import LARGE, SAMPLES, given_dumps
 from engine import windows_path
 from kd import REPOSITORY
+from kernel_symbols import PUBLIC
 from samples_for_the_engine import OPENED
 
 from windbg_ext import minify
@@ -20,9 +22,12 @@ from windbg_ext.render.minify import minify_json
 
 if TYPE_CHECKING:
     from engine import Engine
+    from kernel_symbols import WriteDump
 
 SCRIPT = Path(__file__).with_name("session_minify.py")
 HEADER = 0x2000
+KD_DEBUGGER_DATA_BLOCK = 0x80
+"""Offset in DUMP_HEADER64."""
 SESSION_COMMANDS = (".enumtag", "vertarget")
 """What only a file can answer: secondary data, and the clock where the page that all processes share is missing."""
 
@@ -72,3 +77,12 @@ def test_a_session_without_a_file_gives_a_small_dump_with_the_same_answers_but_f
     ]
     assert agreement.asked > len(SESSION_COMMANDS)
     assert not different, "\n".join(map(str, different))
+
+
+def test_a_session_without_a_file_finds_the_debugger_data_block_by_its_symbol(
+    engine: Engine, dump_with_symbols: WriteDump, tmp_path: Path
+) -> None:
+    dump, block = dump_with_symbols(tmp_path, PUBLIC)
+    session_minify(engine, dump, tmp_path / "session.dmp", "--without-file")
+    header = (tmp_path / "session.dmp").read_bytes()[:HEADER]
+    assert struct.unpack_from("<Q", header, KD_DEBUGGER_DATA_BLOCK) == (block,)

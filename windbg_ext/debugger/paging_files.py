@@ -97,17 +97,18 @@ def _addresses() -> list[int]:
     except pykd.SymbolException:
         # public symbols have types but do not tell which one a variable has
         partition = pykd.typedVar("nt!_MI_PARTITION", pykd.getOffset("nt!MiSystemPartition"))
-        array = partition.Vp.PagingFile
+        array = partition.field("Vp").field("PagingFile")
         return [int(array[index]) for index in range(MAX_PAGING_FILES)]
 
 
 def _flag(file: Any, name: str) -> bool:
-    return bool(file.hasField(name)) and bool(int(getattr(file, name)))
+    return bool(file.hasField(name)) and bool(int(file.field(name)))
 
 
 def _read(file: Any) -> SessionPagingFile:
-    path = pykd.loadUnicodeString(file.PageFileName.getAddress())
-    return SessionPagingFile(path, int(file.Size) * PAGE_SIZE, int(file.MaximumSize) * PAGE_SIZE)
+    # field(), since a field that a build does not have is an AttributeError as an attribute, and no DbgException
+    path = pykd.loadUnicodeString(file.field("PageFileName").getAddress())
+    return SessionPagingFile(path, int(file.field("Size")) * PAGE_SIZE, int(file.field("MaximumSize")) * PAGE_SIZE)
 
 
 def _physical_memory() -> int | None:

@@ -53,5 +53,8 @@ def dump_path() -> str | None:
 
 
 def has_kernel_types() -> bool:
-    """Tell whether the kernel's symbols are loaded. To ask for one that is not makes the engine look for it, aloud."""
+    """Tell whether the kernel's symbols are loaded. To ask for one that is not makes the engine look for it, aloud.
+
+    The listing has `(pdb symbols)` for Microsoft's public ones, `(private pdb symbols)` where they are whole.
+    """
     return "pdb symbols)" in command("lm m nt")
