@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -55,20 +57,25 @@ def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> 
     """Give a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
 
     It is written under a temporary name in the same folder and may be read by whoever may read `source`, whose memory
-    it holds; without a source, by its owner only.
+    it holds; without a source, by its owner only. A temporary file that a run left behind because it was killed is
+    cleared away by the next run to the same destination.
     """
     destination = Path(os.path.realpath(destination))  # a link to an older file: replace the file, keep the link
-    temporary = destination.with_name(f".{destination.name[:100]}.{secrets.token_hex(8)}.tmp")
+    _clear_leftovers(destination)
+    temporary = destination.with_name(f"{_prefix(destination)}{secrets.token_hex(8)}.tmp")
     try:
         # twice, since Ctrl+C may come while the inner one begins
         try:
-            with os.fdopen(os.open(temporary, _CREATE, stat.S_IRUSR | stat.S_IWUSR), "w+b") as file:
+            with os.fdopen(_create(temporary), "w+b") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            if source is not None:
-                temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
-            _move(temporary, destination, overwrite=overwrite)
+                if source is not None:
+                    temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+                if os.name != "nt":  # while it is locked
+                    _move(temporary, destination, overwrite=overwrite)
+            if os.name == "nt":  # where no file can be moved while it is open
+                _move(temporary, destination, overwrite=overwrite)
         except OSError as error:
             raise _not_writable(destination, error) from None
         finally:
@@ -78,6 +85,57 @@ def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> 
 
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
+_RANDOM_END = re.compile(r"[0-9a-f]{16}\.tmp")
+
+
+def _prefix(destination: Path) -> str:
+    return f".{destination.name[:100]}."
+
+
+def _create(temporary: Path) -> int:
+    """Create a temporary file that no other run takes for one whose run is dead; gives its descriptor."""
+    while True:
+        descriptor = os.open(temporary, _CREATE, stat.S_IRUSR | stat.S_IWUSR)
+        with contextlib.suppress(OSError):  # a file system without locks, where nobody else gets one either
+            _lock(descriptor, wait=True)
+        if os.name == "nt" or os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # another run cleared it away before it was locked
+
+
+def _clear_leftovers(destination: Path) -> None:
+    """Remove the temporary files for a destination whose runs are dead."""
+    prefix = _prefix(destination)
+    with contextlib.suppress(OSError), os.scandir(destination.parent) as entries:
+        for entry in entries:
+            if (
+                entry.name.startswith(prefix)
+                and _RANDOM_END.fullmatch(entry.name, len(prefix))
+                and entry.is_file(follow_symlinks=False)
+            ):
+                _clear_leftover(Path(entry.path))
+
+
+def _clear_leftover(temporary: Path) -> None:
+    """Remove a temporary file unless its run is alive: that has it open, which Windows respects, and locked."""
+    with contextlib.suppress(OSError):
+        if os.name == "nt":
+            temporary.unlink()
+            return
+        descriptor = os.open(temporary, os.O_RDWR)
+        try:
+            _lock(descriptor, wait=False)
+            temporary.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool) -> None:
+    """Lock an open file until it is closed or its process ends in any way. OSError: it is locked, or cannot be."""
+    if sys.platform != "win32":
+        from fcntl import LOCK_EX, LOCK_NB, flock  # Windows does not have it
+
+        flock(descriptor, LOCK_EX if wait else LOCK_EX | LOCK_NB)
 
 
 def _discard(temporary: Path) -> None:
@@ -96,7 +154,7 @@ def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
         os.link(temporary, destination)  # unlike a rename, a link refuses to overwrite, whoever came in between
     except FileExistsError:
         raise _exists(destination) from None
-    except OSError:  # a file system without hard links
+    except OSError:  # a file system without hard links: of runs that come here at once, the last one stays
         if os.path.lexists(destination):
             raise _exists(destination) from None
         temporary.rename(destination)
