@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from command_line import ROOT, Outcome, command, contents, environment
 from dump_file import copy_with_blob
+from minify_process import finish, start_writing, temporary_files
 from small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
@@ -30,27 +31,11 @@ def source(tmp_path: Path) -> Path:
     return copy_with_blob(SAMPLE, tmp_path, LARGEST_BLOB)
 
 
-def temporary_files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix == ".tmp"]
-
-
 def interrupt(source: Path, number: signal.Signals, *options: str) -> Outcome:
     """Run minify and send it a signal when some of the small dump is on the disk."""
-    process = subprocess.Popen(
-        command("minify", source, source.with_name("small.dmp"), *options),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    end = time.monotonic() + 30
-    while not any(path.stat().st_size > 1 << 20 for path in temporary_files(source.parent)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    process = start_writing(source, source.with_name("small.dmp"), *options)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    return Outcome(process.returncode, out, err)
+    return finish(process)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from command_line import ROOT, contents, refusal, refusal_of, run, run_changed
+from disks import mounted
 from small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
@@ -242,30 +243,11 @@ def test_a_name_of_a_source_that_is_too_long_is_refused(source: Path) -> None:
     assert "file: cannot be opened" in line
 
 
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """Mount a file system of its own, in memory, with these options; skip where that is not allowed."""
-    if shutil.which("mount") is None or os.name == "nt" or os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mount: {done.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
 @pytest.fixture
 def read_only_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that is mounted read-only."""
-    yield from mounted(tmp_path / "disk", "ro")
-
-
-@pytest.fixture
-def little_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for half of the small dump of the sample."""
-    yield from mounted(tmp_path / "disk", "size=64k")
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "ro", "tmpfs") as disk:
+        yield disk
 
 
 def test_a_read_only_disk_is_refused(source: Path, read_only_disk: Path) -> None:
@@ -273,34 +255,94 @@ def test_a_read_only_disk_is_refused(source: Path, read_only_disk: Path) -> None
     assert "destination: cannot be written (Read-only file system)" in line
 
 
-# --- a disk that gets full half way ---
+# --- what killed runs left behind ---
 
 
-def test_a_disk_that_gets_full_half_way_holds_nothing_afterwards(source: Path, little_disk: Path) -> None:
-    line = refusal(little_disk, source, little_disk / "small.dmp")
-    assert "destination: cannot be written (No space left on device)" in line
-    assert shutil.disk_usage(little_disk).used == 0
+RANDOM = "0123456789abcdef"
 
 
-def test_a_disk_that_gets_full_half_way_keeps_the_file_that_was_to_be_replaced(source: Path, little_disk: Path) -> None:
-    (little_disk / "small.dmp").write_bytes(OLD)
-    assert "No space left" in refusal(little_disk, source, little_disk / "small.dmp", "--overwrite")
-    assert (little_disk / "small.dmp").read_bytes() == OLD
+def test_what_a_dead_run_to_the_same_destination_left_is_cleared_away_and_nothing_else(source: Path) -> None:
+    others = [
+        f".small.dmp.{RANDOM}.tmp.bak",
+        f".small.dmp.{RANDOM}0.tmp",
+        f".small2.dmp.{RANDOM}.tmp",
+        ".small.dmp.notes.tmp",
+        f"small.dmp.{RANDOM}.tmp",
+    ]
+    for name in (f".small.dmp.{RANDOM}.tmp", *others):
+        source.with_name(name).write_bytes(OLD)
+    assert run("minify", source, source.with_name("small.dmp")).status == 0
+    assert set(contents(source.parent)) == {"MEMORY.DMP", "small.dmp", *others}
 
 
 @on_posix
-@pytest.mark.parametrize("room", [0, 1, 0x2000, 0x2080, 100_000])
-def test_a_file_that_may_not_grow_further_is_taken_away(source: Path, room: int) -> None:
-    import resource  # POSIX has it, Windows not
+def test_a_link_or_a_folder_with_the_name_of_a_left_file_stays(source: Path) -> None:
+    link, folder = source.with_name(f".small.dmp.{RANDOM}.tmp"), source.with_name(f".small.dmp.{RANDOM[::-1]}.tmp")
+    link.symlink_to(source)
+    folder.mkdir()
+    assert run("minify", source, source.with_name("small.dmp")).status == 0
+    assert link.is_symlink()
+    assert folder.is_dir()
 
-    before = contents(source.parent)
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+@on_posix
+@pytest.mark.parametrize("step", ["open", "flock"])
+def test_a_file_that_another_run_clears_away_before_it_is_locked_is_made_again(
+    source: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    import fcntl  # POSIX has it, Windows not
 
-    outcome = run_changed(limit, "minify", source, source.with_name("small.dmp"))
-    assert "destination: cannot be written (File too large)" in refusal_of(outcome)
-    assert contents(source.parent) == before
+    module, name = (os, "open") if step == "open" else (fcntl, "flock")
+    call = getattr(module, name)
+    cleared: list[Path] = []
+
+    def clear_away(*arguments: object) -> object:
+        done = call(*arguments)
+        for path in source.parent.glob(".small.dmp.*.tmp"):
+            if not cleared:
+                path.unlink()
+                cleared.append(path)
+        return done
+
+    monkeypatch.setattr(module, name, clear_away)
+    assert run("minify", source, source.with_name("small.dmp")).status == 0
+    assert len(cleared) == 1
+    assert set(contents(source.parent)) == {"MEMORY.DMP", "small.dmp"}
+
+
+@on_posix
+def test_where_files_cannot_be_locked_nothing_is_cleared_away(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl  # POSIX has it, Windows not
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    left = source.with_name(f".small.dmp.{RANDOM}.tmp")
+    left.write_bytes(OLD)
+    assert run("minify", source, source.with_name("small.dmp")).status == 0
+    check_small_dump(source.with_name("small.dmp"))
+    assert left.read_bytes() == OLD
+
+
+# --- a disk without hard links ---
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_on_a_disk_without_hard_links_an_existing_file_is_as_safe(
+    source: Path, monkeypatch: pytest.MonkeyPatch, overwrite: list[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    destination = source.with_name("small.dmp")
+    assert run("minify", source, destination, *overwrite).status == 0
+    check_small_dump(destination)
+    destination.write_bytes(OLD)
+    if not overwrite:
+        assert "destination: exists" in refusal(source.parent, source, destination)
+    assert set(contents(source.parent)) == {"MEMORY.DMP", "small.dmp"}
 
 
 # --- what the file is when it is done ---

@@ -1,0 +1,49 @@
+"""`windbg-ext minify` as a process of its own that a test watches, stops or kills while it writes."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from command_line import Outcome, command, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEADLINE = 60
+"""Seconds after which a test gives up."""
+
+
+def start(source: Path, destination: Path, *options: str) -> subprocess.Popen[str]:
+    """Start it."""
+    return subprocess.Popen(
+        command("minify", source, destination, *options),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Outcome:
+    """Wait for its end."""
+    out, err = process.communicate(timeout=DEADLINE)
+    return Outcome(process.returncode, out, err)
+
+
+def temporary_files(folder: Path) -> list[Path]:
+    """Give the files that are being written, or were left behind."""
+    return [path for path in folder.iterdir() if path.suffix == ".tmp"]
+
+
+def start_writing(source: Path, destination: Path, *options: str) -> subprocess.Popen[str]:
+    """Start it and wait until more than 1 MB of the small dump is on the disk."""
+    before = set(temporary_files(destination.parent))
+    process = start(source, destination, *options)
+    end = time.monotonic() + DEADLINE
+    while not any(path.stat().st_size > 1 << 20 for path in temporary_files(destination.parent) if path not in before):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    return process
