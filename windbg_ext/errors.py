@@ -52,10 +52,15 @@ class NotMappedError(MemoryReadError):
         return f"0x{self.address:x} is not mapped"
 
 
-class NotInDumpError(MemoryReadError):
-    """The address is mapped, but its page (or a page table on the way to it) is not in this dump.
+class ReadFailure(str):
+    """Why a page that is in the dump cannot be had: the system cannot read the file there."""
 
-    pfn: the page frame that is missing, None where there are no page tables (small dumps).
+
+class NotInDumpError(MemoryReadError):
+    """The address is mapped, but its page (or a page table on the way to it) is not in this dump, or cannot be read.
+
+    pfn: the page frame that is missing, None where there are no page tables (small dumps); why: the end of a sentence
+    about it, a ReadFailure where the dump does hold it.
     """
 
     def __init__(self, address: int, pfn: int | None = None, why: str = "not in this dump") -> None:

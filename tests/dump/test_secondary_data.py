@@ -38,10 +38,12 @@ def test_every_blob_is_found_behind_its_paddings() -> None:
         START,
         len(chain),
         (
-            SecondaryBlob(TAGS[0].bytes_le, START + 0x10 + 0x20 + 5, 3),
-            SecondaryBlob(TAGS[1].bytes_le, START + 0x10 + 0x20 + 5 + 3 + 7 + 0x20, 6),
+            SecondaryBlob(TAGS[0].bytes_le, START + 0x10 + 0x20 + 5, 3, START + 0x10),
+            SecondaryBlob(TAGS[1].bytes_le, START + 0x10 + 0x20 + 5 + 3 + 7 + 0x20, 6, START + 0x3F),
         ),
     )
+    first, second, end = START + 0x10, START + 0x3F, START + 0x67
+    assert found.extents == [(START, first), (first, second), (second, end)]
 
 
 def test_the_tag_is_a_guid_as_windows_keeps_it() -> None:
@@ -157,10 +159,30 @@ def test_a_blob_whose_header_is_cut_is_told(kept: int) -> None:
     assert found.problem.startswith(f"the header of blob 1 at 0x{START + len(good):x} is cut")
 
 
-def test_where_the_system_cannot_read_there_is_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: int) -> bytes:
-        raise OSError(5, "Input/output error")
+def read_failing(chain: bytes, first: int, monkeypatch: pytest.MonkeyPatch) -> SecondaryData | None:
+    """Read a chain of which nothing can be read from an offset on."""
+    with file_of(chain) as file:
+        read = file.read
 
-    with file_of(chain_header()) as file:
+        def fail(offset: int, length: int) -> bytes:
+            if offset + length > first:
+                raise OSError(5, "Input/output error")
+            return read(offset, length)
+
         monkeypatch.setattr(file, "read", fail)
-        assert read_secondary_data(file, 0) is None
+        return read_secondary_data(file, 0)
+
+
+def test_where_the_system_cannot_read_it_is_not_known_whether_there_is_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = "its beginning at 0x0 cannot be read (Input/output error)"
+    assert read_failing(chain_header(), 0, monkeypatch) == SecondaryData(0, 0, (), problem)
+
+
+def test_a_header_of_a_blob_that_the_system_cannot_read_ends_the_chain_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good = chain_header() + blob(TAGS[0], b"one")
+    found = read_failing(good + blob(TAGS[1], b"two") + blob(TAGS[0], b"three"), len(good) + 1, monkeypatch)
+    assert found is not None
+    assert (found.size, len(found.blobs), found.missing) == (len(good), 1, 0)
+    assert found.problem == "the header of blob 1 at 0x33 cannot be read (Input/output error): the rest is lost"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from memory_files import ListedPages, file_of, physical_memory_of
 
+from windbg_ext.errors import ReadFailure
 from windbg_ext.memory import PhysicalMemory
 
 if TYPE_CHECKING:
@@ -51,9 +52,49 @@ def failing(file: DumpFile, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_page_that_the_system_cannot_read_is_absent_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
     with file_of(bytes(0x2000)) as file:
         failing(file, monkeypatch)
-        physical = PhysicalMemory(file, ListedPages({1: 0x1000}))
+        physical = PhysicalMemory(file, ListedPages({1: 0x1000, 2: 1 << 40}))
         assert physical.page(1) is None
-        assert physical.why_missing(1) == "at 0x1000 of the file, where reading fails"
+        why = physical.why_missing(1)
+        assert why == "at 0x1000 of the file, where reading fails (Input/output error)"
+        assert isinstance(why, ReadFailure)
+        assert not isinstance(physical.why_missing(2), ReadFailure)
+        assert not isinstance(physical.why_missing(3), ReadFailure)
+
+
+def test_what_could_not_be_read_is_told_in_the_order_of_the_file_and_as_one_where_it_touches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with file_of(bytes(0x100000)) as file:
+        failing(file, monkeypatch)
+        physical = PhysicalMemory(file, ListedPages({pfn: 0x1000 * pfn for pfn in range(0x100)}))
+        assert list(physical.failures()) == []
+        for pfn in (9, 3, 5, 4):
+            physical.page(pfn)
+        assert list(physical.failures()) == [
+            "0x3000 to 0x6000 of the file cannot be read (Input/output error)",
+            "0x9000 to 0xa000 of the file cannot be read (Input/output error)",
+        ]
+        for pfn in range(11, 0x100, 2):
+            physical.page(pfn)
+        *told, rest = physical.failures()
+        assert len(told) == 16
+        assert rest == "109 more pages in 109 more places cannot be read"
+
+
+def test_what_could_not_be_read_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("windbg_ext.memory.physical.CACHED_PAGES", 0)
+    tried = []
+
+    def fail(offset: int, _: int) -> bytes:
+        tried.append(offset)
+        raise OSError(5, "Input/output error")
+
+    with file_of(bytes(0x2000)) as file:
+        monkeypatch.setattr(file, "read", fail)
+        physical = PhysicalMemory(file, ListedPages({1: 0x1000}))
+        for _ in range(5):
+            assert physical.page(1) is None
+    assert tried == [0x1000]
 
 
 def test_a_page_that_is_asked_for_again_is_not_read_again() -> None:

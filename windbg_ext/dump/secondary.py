@@ -18,11 +18,15 @@ MAX_BLOBS = 0x10000
 
 
 class SecondaryBlob(NamedTuple):
-    """One blob: the bytes of the GUID that tells its owner, where its data lies in the file and how many they are."""
+    """One blob: the bytes of the GUID that tells its owner, where its data lies in the file and how many they are.
+
+    start: where the blob itself begins in the file, with its header.
+    """
 
     guid: bytes
     offset: int
     size: int
+    start: int
 
     @property
     def tag(self) -> UUID:
@@ -35,8 +39,9 @@ class SecondaryBlob(NamedTuple):
 class SecondaryData(NamedTuple):
     """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
 
-    problem: why the chain ended before its time, None when it ended as it should. missing: bytes of its last blob that
-    the end of the file cuts off; what may have followed is not counted.
+    problem: why the chain ended before its time, None when it ended as it should; where not even its beginning can be
+    read, size is 0. missing: bytes of its last blob that the end of the file cuts off; what may have followed is not
+    counted.
     """
 
     offset: int
@@ -45,10 +50,19 @@ class SecondaryData(NamedTuple):
     problem: str | None = None
     missing: int = 0
 
+    @property
+    def extents(self) -> list[tuple[int, int]]:
+        """Where the header of the chain and each blob begin and end in the file."""
+        bounds = [self.offset, *(blob.start for blob in self.blobs), self.offset + self.size]
+        return list(zip(bounds, bounds[1:]))
+
 
 def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     """Walk the chain that starts at a file offset; None if there is none. What is behind its end does not count."""
-    start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
+    try:
+        start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
+    except OSError as error:
+        return SecondaryData(offset, 0, (), f"its beginning at 0x{offset:x} cannot be read ({error.strerror})")
     if start is None or not start.startswith(SECONDARY_SIGNATURE):
         return None
     blobs: list[SecondaryBlob] = []
@@ -58,33 +72,36 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
         why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{file.size:x}"
         return SecondaryData(offset, DUMP_BLOB_FILE_HEADER.size, (), why)
     problem, end = None, at
-    while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
-        header = DUMP_BLOB_HEADER.parse(data)
-        if header.number("HeaderSize") != DUMP_BLOB_HEADER.size:
-            break  # zeros, or what another tool appended
-        first = at + DUMP_BLOB_HEADER.size + header.number("PrePad")
-        end = first + header.number("DataSize") + header.number("PostPad")
-        if first + header.number("DataSize") > file.size:
-            problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
-            break
-        if len(blobs) == MAX_BLOBS:
-            problem = f"the chain goes on after {MAX_BLOBS} blobs"
-            break
-        blobs.append(SecondaryBlob(header.raw("Tag"), first, header.number("DataSize")))
-        at = min(end, file.size)
-    else:
-        if _read(file, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
-            problem = f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
-            end = at + DUMP_BLOB_HEADER.size
+    try:
+        while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
+            header = DUMP_BLOB_HEADER.parse(data)
+            if header.number("HeaderSize") != DUMP_BLOB_HEADER.size:
+                break  # zeros, or what another tool appended
+            first = at + DUMP_BLOB_HEADER.size + header.number("PrePad")
+            end = first + header.number("DataSize") + header.number("PostPad")
+            if first + header.number("DataSize") > file.size:
+                problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
+                break
+            if len(blobs) == MAX_BLOBS:
+                problem = f"the chain goes on after {MAX_BLOBS} blobs"
+                break
+            blobs.append(SecondaryBlob(header.raw("Tag"), first, header.number("DataSize"), at))
+            at = min(end, file.size)
+        else:
+            if _read(file, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
+                problem = (
+                    f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
+                )
+                end = at + DUMP_BLOB_HEADER.size
+    except OSError as error:
+        problem = f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror}): the rest is lost"
     missing = max(0, end - file.size)
     return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem, missing)
 
 
 def _read(file: DumpFile, offset: int, length: int) -> bytes | None:
+    """Read exactly `length` bytes, None where the file ends before that; OSError as the system reports it."""
     if offset + length > file.size:
         return None
-    try:
-        data = file.read(offset, length)
-    except OSError:
-        return None
+    data = file.read(offset, length)
     return data if len(data) == length else None

@@ -312,7 +312,8 @@ def _unloaded_drivers(data: bytes, layouts: SmallDumpLayouts) -> tuple[Record, .
 def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO) -> int:
     """Write a small dump and the secondary data behind it; gives the length of the file.
 
-    out: a seekable file open for writing, empty. The sizes in the header are set to what was written.
+    out: a seekable file open for writing, empty; whoever gives the secondary data may seek back in it between pieces.
+    The sizes in the header are set to what was written.
     """
     body, triage = lay_out(dump)
     layouts = SMALL_DUMP_LAYOUTS[dump.header.layout.name]
@@ -321,7 +322,7 @@ def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO)
         out.write(part)
     for piece in secondary:
         out.write(piece)
-    length = out.tell()
+    length = out.truncate()
     header = dump.header.replace(
         DumpType=DumpType.TRIAGE, RequiredDumpSpace=length, MiniDumpFields=_mini_dump_fields(dump)
     )

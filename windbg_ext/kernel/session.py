@@ -99,13 +99,17 @@ class SessionTarget:
         """Bytes of the chain of secondary data; only a file has one."""
         return 0 if self._file is None else self._file.secondary_size
 
-    def secondary_data(self) -> Iterator[bytes]:
-        """Give the chain of secondary data in pieces; nothing if there is none."""
+    def secondary_data(self) -> Iterator[Iterator[bytes]]:
+        """Give the chain of secondary data, its header and each blob in pieces; nothing if there is none."""
         return iter(()) if self._file is None else self._file.secondary_data()
 
     def losses(self) -> Iterator[tuple[str, str]]:
         """Give what is missing from the file itself: (part, why)."""
         return iter(()) if self._file is None else self._file.losses()
+
+    def read_failures(self) -> Iterator[tuple[str, str]]:
+        """Give what of the file could not be read so far: (part, why)."""
+        return iter(()) if self._file is None else self._file.read_failures()
 
 
 def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:

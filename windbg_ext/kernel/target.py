@@ -27,7 +27,7 @@ from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.structs.architectures import ARCHITECTURES
-from windbg_ext.structs.header import DumpType
+from windbg_ext.structs.header import SIGNATURE, DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,11 +64,17 @@ class Target(Protocol):
     def secondary_size(self) -> int:
         """Bytes of the chain of secondary data, 0 if there is none."""
 
-    def secondary_data(self) -> Iterator[bytes]:
-        """Give the chain of secondary data in pieces; nothing if there is none."""
+    def secondary_data(self) -> Iterator[Iterator[bytes]]:
+        """Give the header of the chain of secondary data and each blob, in pieces; nothing if there is none.
+
+        A blob that cannot be read to its end is a DumpError; the next one may be whole again.
+        """
 
     def losses(self) -> Iterator[tuple[str, str]]:
         """Give what is missing from the source itself: (part, why)."""
+
+    def read_failures(self) -> Iterator[tuple[str, str]]:
+        """Give what of the source could not be read so far: (part, why). DumpError if none of it can be any more."""
 
 
 class DumpTarget:
@@ -101,12 +107,24 @@ class DumpTarget:
         if dump.secondary is not None and dump.secondary.problem is not None:
             yield "secondary data", dump.secondary.problem
 
-    def secondary_data(self) -> Iterator[bytes]:
-        """Give the chain of secondary data in pieces; nothing if there is none."""
+    def read_failures(self) -> Iterator[tuple[str, str]]:
+        """Give what of the file could not be read so far: (part, why). DumpError if none of it can be any more."""
+        try:
+            self.dump.file.read(0, len(SIGNATURE))
+        except OSError as error:
+            advice = "copy the dump to a disk of this machine, and try again"
+            raise DumpError("file", f"can no longer be read ({error.strerror})", advice) from None
+        if self._physical is not None:
+            yield from (("pages", why) for why in self._physical.failures())
+
+    def secondary_data(self) -> Iterator[Iterator[bytes]]:
+        """Give the header of the chain of secondary data and each blob, in pieces; nothing if there is none."""
         chain = self.dump.secondary
-        if chain is not None:
-            for start in range(0, chain.size, CHUNK):
-                yield self.dump.file.read_field("secondary data", chain.offset + start, min(CHUNK, chain.size - start))
+        return map(self._pieces, () if chain is None or not chain.size else chain.extents)
+
+    def _pieces(self, extent: tuple[int, int]) -> Iterator[bytes]:
+        for start in range(*extent, CHUNK):
+            yield self.dump.file.read_field("secondary data", start, min(CHUNK, extent[1] - start))
 
     def count_kernel_pages(self, progress: Callable[[int, int], None] = lambda done, total: None) -> KernelPages | None:
         """Count the pages of RAM that the kernel half of the page tables maps.

@@ -6,12 +6,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.dump.pages import PAGE_SIZE
+from windbg_ext.errors import ReadFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from windbg_ext.dump.file import DumpFile
     from windbg_ext.dump.pages import PageSource
 
 CACHED_PAGES = 2048
+MOST_TOLD = 16
+"""Places of a file that are told one by one when they cannot be read."""
 
 
 class PhysicalPages(Protocol):
@@ -21,7 +26,10 @@ class PhysicalPages(Protocol):
         """Read a page of 4096 bytes; None if it cannot be had."""
 
     def why_missing(self, pfn: int) -> str:
-        """Tell why `page` gave None, as the end of a sentence about the page frame: "not in this dump"."""
+        """Tell why `page` gave None, as the end of a sentence about the page frame: "not in this dump".
+
+        A ReadFailure where the page is there, but cannot be read.
+        """
 
 
 class PhysicalMemory:
@@ -30,24 +38,41 @@ class PhysicalMemory:
     def __init__(self, file: DumpFile, pages: PageSource) -> None:
         self._file = file
         self._pages = pages
+        self._failures: dict[int, tuple[int, str]] = {}
         self.page = lru_cache(maxsize=CACHED_PAGES)(self._read)
 
     def _read(self, pfn: int) -> bytes | None:
-        """Read a page; None if the dump does not hold it."""
+        """Read a page; None if the dump does not hold it or the file cannot be read there."""
         offset = self._pages.offset_of(pfn)
-        if offset is None:
+        if offset is None or pfn in self._failures:  # a disk that fails takes seconds each time
             return None
         try:
             data = self._file.read(offset, PAGE_SIZE)
-        except OSError:
+        except OSError as error:
+            self._failures[pfn] = (offset, error.strerror or str(error))
             return None
         return data if len(data) == PAGE_SIZE else None
 
     def why_missing(self, pfn: int) -> str:
         """Tell why `page` gave None."""
-        offset = self._pages.offset_of(pfn)
-        if offset is None:
+        if pfn in self._failures:
+            offset, reason = self._failures[pfn]
+            return ReadFailure(f"at 0x{offset:x} of the file, where reading fails ({reason})")
+        at = self._pages.offset_of(pfn)
+        if at is None:
             return "not in this dump"
-        if offset + PAGE_SIZE > self._file.size:
-            return f"cut off (it would lie at 0x{offset:x} of the file)"
-        return f"at 0x{offset:x} of the file, where reading fails"
+        return f"cut off (it would lie at 0x{at:x} of the file)"
+
+    def failures(self) -> Iterator[str]:
+        """Tell where the file could not be read so far, and why; in the order of the file, what touches as one."""
+        places: list[tuple[int, int, str]] = []
+        for offset, reason in sorted(self._failures.values()):
+            if places and places[-1][1:] == (offset, reason):
+                places[-1] = (places[-1][0], offset + PAGE_SIZE, reason)
+            else:
+                places.append((offset, offset + PAGE_SIZE, reason))
+        for start, end, reason in places[:MOST_TOLD]:
+            yield f"0x{start:x} to 0x{end:x} of the file cannot be read ({reason})"
+        rest = sum(end - start for start, end, _ in places[MOST_TOLD:])
+        if rest:
+            yield f"{rest // PAGE_SIZE:,} more pages in {len(places) - MOST_TOLD:,} more places cannot be read"

@@ -241,6 +241,7 @@ class _Reader:
         if crash.problem is not None:
             told = self.problems if not whole.missing else self.notes
             told.append(f"modules and stack cannot be read: {crash.problem}")
+        self.problems.extend(f"pages: {why}" for why in crash.unread)
         return crash
 
     def _evidence(self, driver_names: tuple[str, ...]) -> list[Evidence]:

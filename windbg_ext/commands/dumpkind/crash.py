@@ -36,6 +36,7 @@ KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 class Crash(NamedTuple):
     """What the kernel's structures tell of a crash. problem: why not more of it, None if all was there.
 
+    unread: places of the file that could not be read, so that some of it may be missing;
     driver_names: as a small dump lists them, with or without paths;
     instruction: address of the instruction in the header's context; exception: address in the exception record, None if
     there was no exception.
@@ -48,6 +49,7 @@ class Crash(NamedTuple):
     process: str | None = None
     driver_names: tuple[str, ...] = ()
     problem: str | None = None
+    unread: tuple[str, ...] = ()
 
 
 def read_crash(dump: Dump) -> Crash:
@@ -59,12 +61,15 @@ def read_crash(dump: Dump) -> Crash:
     record = layout.parse(header.record.raw("Exception"))
     # without an exception, the record is that of a breakpoint inside the bug check itself
     exception = record.number("ExceptionAddress") if record.number("ExceptionCode") != STATUS_BREAKPOINT else None
+    physical = None if dump.pages is None else PhysicalMemory(dump.file, dump.pages)
     try:
-        modules, stack, process, names = _of_small_dump(dump) if dump.small is not None else _of_large_dump(dump)
+        modules, stack, process, names = _of_small_dump(dump) if physical is None else _of_large_dump(dump, physical)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
         return Crash(ModuleMap(()), instruction, exception, problem=why)
-    return Crash(modules, instruction, exception, _code_on(stack, modules, architecture), process, names)
+    unread = () if physical is None else tuple(physical.failures())
+    code = _code_on(stack, modules, architecture)
+    return Crash(modules, instruction, exception, code, process, names, unread=unread)
 
 
 def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
@@ -86,11 +91,10 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str,
     return ModuleMap(modules), stack, process, tuple(driver.name for driver in drivers)
 
 
-def _of_large_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
+def _of_large_dump(dump: Dump, physical: PhysicalMemory) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
     """Give modules, stack and process name by way of page tables and the debugger data block."""
     header, architecture = dump.header, ARCHITECTURES[dump.header.machine]
-    assert dump.pages is not None
-    memory = crash_memory(PhysicalMemory(dump.file, dump.pages), header)
+    memory = crash_memory(physical, header)
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
     listed = read_modules(memory, header.ps_loaded_module_list or block["PsLoadedModuleList"], images=False).modules
     context = parse_context(header.record.raw("ContextRecord"), architecture)

@@ -89,8 +89,11 @@ def _end_of_body(
 
 
 def _end_by_bitmap_header(file: DumpFile, at: int) -> tuple[int | None, str]:
-    """Give the end of a bitmap dump whose bitmap itself is cut."""
-    data = file.read(at, BITMAP_HEADER64.size)
+    """Give the end of a bitmap dump whose bitmap itself is cut or cannot be read."""
+    try:
+        data = file.read(at, BITMAP_HEADER64.size)
+    except OSError:
+        return None, ""
     if len(data) < BITMAP_HEADER64.size:
         return None, ""
     header = BITMAP_HEADER64.parse(data)

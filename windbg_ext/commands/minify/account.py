@@ -9,6 +9,8 @@ USUAL_LIMIT = 96 << 20
 """Bytes that go in, secondary data not counted, when no size is asked for. Real small dumps have up to 10 MB; a damaged
 one whose page tables show the same page everywhere would go on for terabytes.
 """
+SECONDARY_DATA = "secondary data"
+"""The part that is copied as it is, behind all others."""
 PADDING = 0x80
 """Room for the end mark and for the few bytes between parts."""
 

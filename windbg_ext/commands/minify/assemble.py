@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify import parts as build
 from windbg_ext.commands.minify import selection
-from windbg_ext.commands.minify.account import Account, LeftOut, Part
+from windbg_ext.commands.minify.account import SECONDARY_DATA, Account, LeftOut, Part
 from windbg_ext.commands.minify.saver import Saver
 from windbg_ext.dump.small import SmallDump, driver_size, unloaded_size
 from windbg_ext.errors import DumpError, MemoryReadError
@@ -110,9 +110,9 @@ def assemble(
     saver.tell_absences()
     with_secondary = secondary_size > 0 and (size is None or account.fits(secondary_size))
     if with_secondary:
-        account.enter("secondary data", secondary_size)
+        account.enter(SECONDARY_DATA, secondary_size)
     elif secondary_size:
-        account.lose_for_size("secondary data")
+        account.lose_for_size(SECONDARY_DATA)
     small = SmallDump(
         header=build.small_header(target.header.record, kernel, comment),
         mm=mm,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.destination import beside, check_destination, replace_file
 from windbg_ext.commands.minify.account import SMALLEST_SIZE, LeftOut, Part
 from windbg_ext.commands.minify.assemble import assemble
+from windbg_ext.commands.minify.secondary import SecondaryCopy
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump, write_small_dump
 from windbg_ext.errors import DumpError, UsageError
@@ -17,7 +18,6 @@ from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.progress import Progress
     from windbg_ext.kernel import Target
@@ -29,7 +29,8 @@ class MinifyReport:
 
     source: None where it was a debugger session without a file; bytes: length of the destination; parts: what went in,
     most important first; left_out: what did not, and why; processors, modules: how many a debugger can show; complete:
-    nothing that the engine needs, and nothing because of a size limit, was left out.
+    nothing that the engine needs, and nothing because of a size limit or because the source could not be read
+    everywhere, was left out.
     """
 
     source: Path | None
@@ -111,28 +112,21 @@ def minify_target(
         error.why = "; ".join((error.why, *(why for _, why in target.losses())))
         raise
     with replace_file(destination, source, overwrite=overwrite) as out:
-        pieces = target.secondary_data() if made.with_secondary else ()
-        length = write_small_dump(made.dump, _followed(pieces, target.secondary_size, follow), out)
+        secondary = SecondaryCopy(target, out, follow)
+        length = write_small_dump(made.dump, secondary.pieces() if made.with_secondary else (), out)
+        unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]
     return MinifyReport(
         source=source,
         destination=destination,
         bytes=length,
-        parts=made.parts,
-        left_out=(*(LeftOut(part, why) for part, why in target.losses()), *made.left_out),
+        parts=tuple(secondary.corrected(part) for part in made.parts),
+        left_out=(*(LeftOut(part, why) for part, why in target.losses()), *unread, *made.left_out),
         processors=made.processors,
         modules=len(made.dump.drivers),
-        complete=made.complete,
+        complete=made.complete and not unread,
     )
 
 
 def _check_size(size: int | None) -> None:
     if size is not None and size < SMALLEST_SIZE:
         raise UsageError(f"--size: {size} bytes are too few, a small dump takes at least {SMALLEST_SIZE} (64K)")
-
-
-def _followed(pieces: Iterable[bytes], total: int, progress: Progress) -> Iterator[bytes]:
-    done = 0
-    for piece in pieces:
-        yield piece
-        done += len(piece)
-        progress("copying secondary data", done, total)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify import selection
 from windbg_ext.commands.minify.saved import SavedMemory
-from windbg_ext.errors import MemoryReadError, NotInDumpError
+from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.structs.triage import TRIAGE_DATA_BLOCK
 
@@ -37,7 +37,7 @@ class Saver:
         self._account = account
         self._memory = memory
         self._progress = progress
-        self._absent: Counter[str] = Counter()
+        self._absent: Counter[tuple[str, str]] = Counter()
 
     def blocks(self) -> tuple[DataBlock, ...]:
         """Give the data blocks: all that was saved, merged where it touches."""
@@ -65,10 +65,9 @@ class Saver:
         return followed
 
     def tell_absences(self) -> None:
-        """Note how many of the ranges without a name lie in pages that the source does not hold."""
-        for part, count in (+self._absent).items():
-            why = f"{count:,} of its addresses lie in pages that are not in the source"
-            self._account.lose(part, why, essential=False)
+        """Note how many of the ranges without a name lie in pages that the source does not hold or give."""
+        for (part, pages), count in self._absent.items():
+            self._account.lose(part, f"{count:,} of its addresses lie in pages that {pages}", essential=False)
 
     def save_windows(self, part: str, roots: list[Piece], architecture: Architecture) -> list[int]:
         """Save a window at every pointer in these pieces, then in those windows, three levels deep.
@@ -126,7 +125,9 @@ class Saver:
             (wanted.memory or self._memory).read(wanted.address, wanted.length)
         except MemoryReadError as error:
             if not wanted.name:
-                self._absent[part] += isinstance(error, NotInDumpError)
+                if isinstance(error, NotInDumpError):
+                    pages = "cannot be read" if isinstance(error.why, ReadFailure) else "are not in the source"
+                    self._absent[part, pages] += 1
             elif isinstance(error, NotInDumpError) or (wanted.essential and not found):
                 why = f"{wanted.length - found:,} of {wanted.length:,} bytes: {error}"
                 self._account.lose(wanted.name, why, essential=wanted.essential)

@@ -125,6 +125,8 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
 def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list[Measured]:
     """Give what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
     size, how = dump.expected_bytes + _secondary_size(dump), OWN_SIZE
+    if dump.secondary is not None and dump.secondary.problem is not None:
+        notes.append(f"secondary data: {dump.secondary.problem}, so its size is not known")
     attributes = dump.header.attributes or 0
     if kind is Kind.SMALL:  # a debugger's has more in it than Windows writes when it crashes
         return [Measured(kind, size, how)] if attributes & Attributes.KERNEL_GENERATED_TRIAGE_DUMP else []
@@ -141,7 +143,9 @@ def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list
 
 def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int | None:
     try:
-        pages = DumpTarget(dump).count_kernel_pages(lambda done, total: progress("counting kernel pages", done, total))
+        target = DumpTarget(dump)
+        pages = target.count_kernel_pages(lambda done, total: progress("counting kernel pages", done, total))
+        notes.extend(f"{part}: {why}" for part, why in target.read_failures())
     except DumpError as error:
         notes.append(f"the size of a kernel dump cannot be counted: {error}")
         return None
@@ -150,7 +154,8 @@ def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int
         return None
     if pages.missing_tables:
         notes.append(
-            f"{pages.missing_tables:,} page tables are not in this dump: a kernel dump may be larger than counted"
+            f"{pages.missing_tables:,} page tables are not in this dump or cannot be read: "
+            "a kernel dump may be larger than counted"
         )
     return pages.count if pages.count else None
 
