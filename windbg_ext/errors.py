@@ -53,7 +53,7 @@ class NotMappedError(MemoryReadError):
 
 
 class ReadFailure(str):
-    """Why a page that is in the dump cannot be had: the system cannot read the file there."""
+    """Why something that is in the dump cannot be had: the system cannot read the file there."""
 
 
 class NotInDumpError(MemoryReadError):

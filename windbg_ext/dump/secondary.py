@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from windbg_ext.errors import ReadFailure
 from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER, SECONDARY_SIGNATURE
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class SecondaryBlob(NamedTuple):
 class SecondaryData(NamedTuple):
     """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
 
-    problem: why the chain ended before its time, None when it ended as it should; where not even its beginning can be
-    read, size is 0. missing: bytes of its last blob that the end of the file cuts off; what may have followed is not
+    problem: why the chain ended before its time (a ReadFailure where the file cannot be read; size is 0 where that is its
+    very beginning), None when it ended as it should. missing: bytes of its last blob that the end of the file cuts off; what may have followed is not
     counted.
     """
 
@@ -62,7 +63,8 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     try:
         start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
     except OSError as error:
-        return SecondaryData(offset, 0, (), f"its beginning at 0x{offset:x} cannot be read ({error.strerror})")
+        why = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror})")
+        return SecondaryData(offset, 0, (), why)
     if start is None or not start.startswith(SECONDARY_SIGNATURE):
         return None
     blobs: list[SecondaryBlob] = []
@@ -71,7 +73,8 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     if at > file.size:
         why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{file.size:x}"
         return SecondaryData(offset, DUMP_BLOB_FILE_HEADER.size, (), why)
-    problem, end = None, at
+    problem: str | None = None
+    end = at
     try:
         while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
             header = DUMP_BLOB_HEADER.parse(data)
@@ -94,7 +97,9 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
                 )
                 end = at + DUMP_BLOB_HEADER.size
     except OSError as error:
-        problem = f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror}): the rest is lost"
+        problem = ReadFailure(
+            f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror}): the rest is lost"
+        )
     missing = max(0, end - file.size)
     return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem, missing)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Protocol
 
 from windbg_ext.dump.small import BlockExtent
-from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.errors import DumpError, MemoryReadError, ReadFailure
 from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.kernel.debugger_data import DebuggerData, read_debugger_data
@@ -105,7 +105,8 @@ class DumpTarget:
             why = f"the source is cut short: {dump.missing_bytes:,} of {dump.expected_bytes:,} bytes are missing"
             yield "pages", why
         if dump.secondary is not None and dump.secondary.problem is not None:
-            yield "secondary data", dump.secondary.problem
+            if not isinstance(dump.secondary.problem, ReadFailure):
+                yield "secondary data", dump.secondary.problem
 
     def read_failures(self) -> Iterator[tuple[str, str]]:
         """Give what of the file could not be read so far: (part, why). DumpError if none of it can be any more."""
@@ -116,6 +117,8 @@ class DumpTarget:
             raise DumpError("file", f"can no longer be read ({error.strerror})", advice) from None
         if self._physical is not None:
             yield from (("pages", why) for why in self._physical.failures())
+        if self.dump.secondary is not None and isinstance(self.dump.secondary.problem, ReadFailure):
+            yield "secondary data", self.dump.secondary.problem
 
     def secondary_data(self) -> Iterator[Iterator[bytes]]:
         """Give the header of the chain of secondary data and each blob, in pieces; nothing if there is none."""

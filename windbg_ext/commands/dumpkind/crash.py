@@ -66,10 +66,13 @@ def read_crash(dump: Dump) -> Crash:
         modules, stack, process, names = _of_small_dump(dump) if physical is None else _of_large_dump(dump, physical)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
-        return Crash(ModuleMap(()), instruction, exception, problem=why)
-    unread = () if physical is None else tuple(physical.failures())
+        return Crash(ModuleMap(()), instruction, exception, problem=why, unread=_unread(physical))
     code = _code_on(stack, modules, architecture)
-    return Crash(modules, instruction, exception, code, process, names, unread=unread)
+    return Crash(modules, instruction, exception, code, process, names, unread=_unread(physical))
+
+
+def _unread(physical: PhysicalMemory | None) -> tuple[str, ...]:
+    return () if physical is None else tuple(physical.failures())
 
 
 def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
