@@ -40,9 +40,9 @@ class SecondaryBlob(NamedTuple):
 class SecondaryData(NamedTuple):
     """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
 
-    problem: why the chain ended before its time (a ReadFailure where the file cannot be read; size is 0 where that is its
-    very beginning), None when it ended as it should. missing: bytes of its last blob that the end of the file cuts off; what may have followed is not
-    counted.
+    problem: why the chain ended before its time, None when it ended as it should. Where the file cannot be read it is a
+    ReadFailure, and size is 0 if that is the very beginning. missing: bytes of its last blob that the end of the file
+    cuts off; what may have followed is not counted.
     """
 
     offset: int
@@ -63,8 +63,8 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     try:
         start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
     except OSError as error:
-        why = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror})")
-        return SecondaryData(offset, 0, (), why)
+        lost = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror})")
+        return SecondaryData(offset, 0, (), lost)
     if start is None or not start.startswith(SECONDARY_SIGNATURE):
         return None
     blobs: list[SecondaryBlob] = []

@@ -104,9 +104,9 @@ class DumpTarget:
         if dump.missing_bytes:
             why = f"the source is cut short: {dump.missing_bytes:,} of {dump.expected_bytes:,} bytes are missing"
             yield "pages", why
-        if dump.secondary is not None and dump.secondary.problem is not None:
-            if not isinstance(dump.secondary.problem, ReadFailure):
-                yield "secondary data", dump.secondary.problem
+        problem = dump.secondary.problem if dump.secondary is not None else None
+        if problem is not None and not isinstance(problem, ReadFailure):
+            yield "secondary data", problem
 
     def read_failures(self) -> Iterator[tuple[str, str]]:
         """Give what of the file could not be read so far: (part, why). DumpError if none of it can be any more."""

@@ -172,10 +172,12 @@ def _call_stack(account: Account, memory: VirtualMemory, kernel: Kernel, crashed
         if piece.address != wanted.address + len(data):
             break
         data += piece.data
-    if not data:
-        account.lose("call stack", f"0x{wanted.address:x} is not in the source")
-    elif len(data) < wanted.length and crashed.thread is not None and crashed.thread.owns(wanted.address):
-        account.lose("call stack", f"the source ends after {len(data):,} of {wanted.length:,} bytes")
+    owned = crashed.thread is not None and crashed.thread.owns(wanted.address)
+    if not data or (owned and len(data) < wanted.length):
+        try:
+            memory.read(wanted.address, wanted.length)
+        except MemoryReadError as error:
+            account.lose("call stack", f"{len(data):,} of {wanted.length:,} bytes are in the source: {error}")
     room = 0 if account.full else account.room
     fits = account.fits(len(data))
     if not fits:
@@ -208,7 +210,7 @@ def _drivers(account: Account, kernel: Kernel, layouts: SmallDumpLayouts) -> tup
 
 def _unloaded_drivers(account: Account, kernel: Kernel, layouts: SmallDumpLayouts) -> tuple[Record, ...] | None:
     if kernel.unloaded_drivers is None:
-        account.lose("unloaded drivers", "the list is not in the source", essential=False)
+        account.lose("unloaded drivers", "the list is not in the source or cannot be read", essential=False)
         return None
     size = unloaded_size(len(kernel.unloaded_drivers), layouts)
     if not account.fits(size):
