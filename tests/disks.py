@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-DISK_SIZE = 2 << 20
+LITTLE = 2 << 20
+"""Bytes of a disk that is soon full."""
 MAKERS = {"ext4": ("mkfs.ext4", "-q", "-m", "0"), "vfat": ("mkfs.vfat",)}
 
 
@@ -33,20 +34,59 @@ def mounted(folder: Path, *what: object) -> Iterator[Path]:
         subprocess.run(["umount", folder], check=True)
 
 
+def tool(name: str) -> str:
+    """Find a program of the system's administrator; without it the test is skipped."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"there is no {name}")
+    return found
+
+
+def make_image(image: Path, kind: str, size: int) -> None:
+    """Make the image of an empty disk."""
+    with image.open("wb") as file:
+        file.truncate(size)
+    name, *options = MAKERS[kind]
+    subprocess.run([tool(name), *options, image], check=True, capture_output=True)
+
+
 @contextmanager
 def little_disk(kind: str, parent: Path) -> Iterator[Path]:
     """Mount a disk of 2 MB: a tmpfs, or an image with ext4 or vfat on it as a loop device."""
     if kind == "tmpfs":
-        with mounted(parent / "disk", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "tmpfs") as disk:
-            yield disk
-        return
-    image = parent / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(DISK_SIZE)
-    name, *options = MAKERS[kind]
-    maker = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if maker is None:
-        pytest.skip(f"there is no {name}")
-    subprocess.run([maker, *options, image], check=True, capture_output=True)
-    with mounted(parent / "disk", "-t", kind, "-o", "loop", image) as disk:
+        what = ("-t", "tmpfs", "-o", f"size={LITTLE}", "tmpfs")
+    else:
+        what = ("-t", kind, "-o", "loop", str(parent / "disk.img"))
+        make_image(parent / "disk.img", kind, LITTLE)
+    with mounted(parent / "disk", *what) as disk:
         yield disk
+
+
+@contextmanager
+def loop_disk(parent: Path, size: int, name: str, data: bytes) -> Iterator[Path]:
+    """Mount a read-only disk on a loop device, with one file that the system has not read yet."""
+    image = parent / "disk.img"
+    make_image(image, "ext4", size)
+    with mounted(parent / "filled", "-t", "ext4", "-o", "loop", image) as disk:
+        (disk / name).write_bytes(data)
+    with mounted(parent / "disk", "-t", "ext4", "-o", "loop,ro", image) as disk:
+        yield disk
+
+
+def shrink(disk: Path, name: str, offset: int) -> None:
+    """Let the device behind a loop disk end where a byte of a file on it lies: the rest of the file cannot be read."""
+    image = disk.with_name("disk.img")
+    block_size = os.statvfs(disk).f_bsize
+    blocks = [_block(image, (disk / name).stat().st_ino, number) for number in (0, offset // block_size)]
+    assert blocks[1] - blocks[0] == offset // block_size  # the file lies in one piece
+    os.truncate(image, blocks[1] * block_size)
+    losetup = tool("losetup")
+    device = subprocess.run([losetup, "-j", image, "-n", "-O", "NAME"], check=True, capture_output=True, text=True)
+    subprocess.run([losetup, "-c", device.stdout.strip()], check=True)
+
+
+def _block(image: Path, inode: int, number: int) -> int:
+    told = subprocess.run(
+        [tool("debugfs"), "-R", f"bmap <{inode}> {number}", image], check=True, capture_output=True, text=True
+    )
+    return int(told.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from datetime import datetime, timezone
@@ -322,6 +323,18 @@ def test_a_file_that_is_no_hive_is_refused(tmp_path: Path, data: bytes) -> None:
 
 def test_a_hive_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert "cannot be read (No such file" in refusal(tmp_path / "SYSTEM")
+
+
+def test_a_hive_that_the_system_cannot_read_to_its_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "SYSTEM"
+    path.write_bytes(smallest_hive())
+    monkeypatch.setattr("regipy.registry.open", fail, raising=False)  # which reads it whole
+    assert "file: cannot be read (Input/output error); copy the hive again" in refusal(path)
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

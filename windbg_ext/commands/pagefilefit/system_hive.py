@@ -64,6 +64,8 @@ class SystemHive:
             raise self._error("file", f"{size:,} bytes are more than a SYSTEM hive has")
         try:
             return RegistryHive(self._path)
+        except OSError as error:
+            raise self._error("file", f"cannot be read ({error.strerror})", "copy the hive again") from None
         except Exception as error:  # regipy lets out whatever its parsers stumble over
             raise self._error("regf", f"cannot be read ({type(error).__name__})", DAMAGED) from None
 
