@@ -52,14 +52,17 @@ def test_killed_at_random_moments_it_leaves_the_destination_whole_or_as_it_was(
     moments = random.Random(20)
     killed: Counter[str] = Counter()
     too_late = 0
-    while sum(killed.values()) < KILLS:
+    while (number := sum(killed.values())) < KILLS or killed["while writing"] < 3:
+        if number and number % KILLS == 0:  # it was slower than the one that was measured
+            assert number < 5 * KILLS
+            duration *= 1.5
         destination.unlink(missing_ok=True)
         if options:
             destination.write_bytes(OLD)
         before = set(temporary_files(folder))
         began = time.monotonic()
         process = start(source, destination, *options)
-        moment = duration * (sum(killed.values()) + moments.random()) / KILLS  # from all parts of a run alike
+        moment = duration * (number % KILLS + moments.random()) / KILLS  # from all parts of a run alike
         time.sleep(max(0, began + moment - time.monotonic()))
         process.kill()
         if finish(process).status != -signal.SIGKILL:  # it was faster than the one that was measured
@@ -72,8 +75,7 @@ def test_killed_at_random_moments_it_leaves_the_destination_whole_or_as_it_was(
         assert len(temporary_files(folder)) <= 1  # each run clears away what the one before left
         while_writing = set(temporary_files(folder)) - before
         killed["after" if written else "while writing" if while_writing else "before"] += 1
-    assert killed["while writing"] >= 3
-    print(f"{KILLS} kills of living runs: {dict(killed)}; {too_late} came too late")
+    print(f"{sum(killed.values())} kills of living runs: {dict(killed)}; {too_late} came too late")
 
     assert finish(start(source, destination, "--overwrite")).status == 0
     assert filecmp.cmp(destination, whole, shallow=False)

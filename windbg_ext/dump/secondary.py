@@ -63,7 +63,7 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     try:
         start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
     except OSError as error:
-        lost = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror})")
+        lost = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror or error})")
         return SecondaryData(offset, 0, (), lost)
     if start is None or not start.startswith(SECONDARY_SIGNATURE):
         return None
@@ -98,7 +98,7 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
                 end = at + DUMP_BLOB_HEADER.size
     except OSError as error:
         problem = ReadFailure(
-            f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror}): the rest is lost"
+            f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror or error}): the rest is lost"
         )
     missing = max(0, end - file.size)
     return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem, missing)
