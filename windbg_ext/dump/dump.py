@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.header import DumpHeader, read_header
-from windbg_ext.dump.pages import PageSource, read_page_source
+from windbg_ext.dump.pages import BitmapPages, PageSource, read_page_source
 from windbg_ext.dump.secondary import SecondaryData, read_secondary_data
 from windbg_ext.errors import DumpError
 from windbg_ext.structs.header import DumpType
@@ -37,6 +37,11 @@ class Dump(NamedTuple):
     def missing_bytes(self) -> int:
         """Bytes of the pages (or of the small dump) that the file is too short for; 0 in a whole dump."""
         return max(0, self.expected_bytes - self.file.size)
+
+    @property
+    def unread_bitmap(self) -> str | None:
+        """Which part of the bitmap could not be read and what that costs; None if all could, or if there is none."""
+        return self.pages.unread if isinstance(self.pages, BitmapPages) else None
 
 
 @contextmanager

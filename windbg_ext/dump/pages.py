@@ -51,7 +51,10 @@ class PageSource(Protocol):
         """The file offset behind the last page."""
 
     def offset_of(self, pfn: int) -> int | None:
-        """Give the file offset of a page frame, None if the dump does not hold it."""
+        """Give the file offset of a page frame, None if the dump does not hold it.
+
+        DumpError where the part of the file that would tell cannot be read.
+        """
 
 
 def read_page_source(file: DumpFile, header: DumpHeader) -> RunPages | BitmapPages | None:
@@ -126,6 +129,7 @@ BLOCK_BYTES = 4096
 """Bytes of the bitmap per entry of the rank directory: 128 MiB of physical memory."""
 CHUNK_BYTES = 1 << 20
 """Bytes of a bitmap or a list of ranges that are read at once."""
+UNKNOWN = -1
 
 
 class BitmapPages:
@@ -133,6 +137,9 @@ class BitmapPages:
 
     The rank directory holds the number of set bits before each block, so a lookup counts inside one block only.
     counted_pages: set bits; page_count: what the header says. They differ in a damaged dump.
+
+    Where blocks of the bitmap cannot be read, page_count tells how many bits are set in them, so that the pages behind
+    them are found; those in between are lost. unread: a sentence about that, None where all could be read.
     """
 
     def __init__(self, file: DumpFile, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:
@@ -141,19 +148,45 @@ class BitmapPages:
         self._bits = bits
         self._first = first_page_offset
         self.page_count = page_count
-        self._ranks = [0]
-        rank = 0
-        for start in range(0, _bytes_of(bits), CHUNK_BYTES):
-            chunk = self._read(start, CHUNK_BYTES)
-            for at in range(0, len(chunk), BLOCK_BYTES):
-                rank += _count(chunk[at : at + BLOCK_BYTES])
-                self._ranks.append(rank)
-        self.counted_pages = rank
-        self.end = first_page_offset + rank * PAGE_SIZE
+        self._lost = range(0)
+        self._errors: list[DumpError] = []
+        self.unread: str | None = None
+        counts = [count for start in range(0, _bytes_of(bits), CHUNK_BYTES) for count in self._counts(start)]
+        if self._errors:
+            self._bridge(counts)
+        self._ranks = list(accumulate(counts, initial=0))
+        self.counted_pages = self._ranks[-1]
+        self.end = first_page_offset + self.counted_pages * PAGE_SIZE
         self._block = lru_cache(maxsize=256)(self._read_block)
 
+    def _counts(self, start: int) -> list[int]:
+        """Count the set bits of each block of a chunk, UNKNOWN for one that cannot be read."""
+        try:
+            chunk = self._read(start, CHUNK_BYTES)
+        except DumpError:
+            end = min(start + CHUNK_BYTES, _bytes_of(self._bits))
+            return [self._count_alone(at) for at in range(start, end, BLOCK_BYTES)]
+        return [_count(chunk[at : at + BLOCK_BYTES]) for at in range(0, len(chunk), BLOCK_BYTES)]
+
+    def _count_alone(self, at: int) -> int:
+        try:
+            return _count(self._read(at, BLOCK_BYTES))
+        except DumpError as error:
+            self._errors.append(error)
+            return UNKNOWN
+
+    def _bridge(self, counts: list[int]) -> None:
+        """Let the first of the blocks that cannot be read count for all up to the last one. DumpError if none can."""
+        lost = [block for block, count in enumerate(counts) if count == UNKNOWN]
+        self._lost = range(lost[0], lost[-1] + 1)
+        missing = self.page_count - sum(count for block, count in enumerate(counts) if block not in self._lost)
+        if not 0 <= missing <= len(self._lost) * BLOCK_BYTES * 8:
+            raise self._errors[0]
+        counts[lost[0] : lost[-1] + 1] = [missing] + [0] * (len(self._lost) - 1)
+        self.unread = f"{self._errors[0].why}; by the header's count it tells of {missing:,} pages, which are lost"
+
     def offset_of(self, pfn: int) -> int | None:
-        """Give the file offset of a page frame, None if the dump does not hold it."""
+        """Give the file offset of a page frame, None if the dump does not hold it. DumpError: that cannot be read."""
         if not 0 <= pfn < self._bits:
             return None
         block, bit = divmod(pfn, BLOCK_BYTES * 8)
@@ -169,14 +202,20 @@ class BitmapPages:
         return self._bits
 
     def pages_below(self, pfn: int) -> int:
-        """Count the page frames with a smaller number that the dump holds."""
+        """Count the page frames with a smaller number that the dump holds, as if those lost were spread evenly."""
         if pfn >= self._bits:
             return self.counted_pages
         block, bit = divmod(pfn, BLOCK_BYTES * 8)
+        if block in self._lost:
+            first, end = self._lost.start * BLOCK_BYTES * 8, min(self._lost.stop * BLOCK_BYTES * 8, self._bits)
+            before, behind = self._ranks[self._lost.start], self._ranks[self._lost.stop]
+            return before + (behind - before) * (pfn - first) // (end - first)
         bits = self._block(block)
         return self._ranks[block] + popcount(bits[: bit // 8] + bytes([bits[bit // 8] & (1 << bit % 8) - 1]))
 
     def _read_block(self, block: int) -> bytes:
+        if block in self._lost:
+            raise DumpError("bitmap", self._errors[0].why)
         return self._read(block * BLOCK_BYTES, BLOCK_BYTES)
 
     def _read(self, start: int, length: int) -> bytes:

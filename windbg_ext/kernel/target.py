@@ -115,6 +115,8 @@ class DumpTarget:
         except OSError as error:
             advice = "copy the dump to a disk of this machine, and try again"
             raise DumpError("file", f"can no longer be read ({error.strerror or error})", advice) from None
+        if self.dump.unread_bitmap is not None:
+            yield "bitmap", self.dump.unread_bitmap
         if self._physical is not None:
             yield from (("pages", why) for why in self._physical.failures())
         if self.dump.secondary is not None and isinstance(self.dump.secondary.problem, ReadFailure):

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.dump.pages import PAGE_SIZE
-from windbg_ext.errors import ReadFailure
+from windbg_ext.errors import DumpError, ReadFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +43,13 @@ class PhysicalMemory:
 
     def _read(self, pfn: int) -> bytes | None:
         """Read a page; None if the dump does not hold it or the file cannot be read there."""
-        offset = self._pages.offset_of(pfn)
-        if offset is None or pfn in self._failures:  # a disk that fails takes seconds each time
+        if pfn in self._failures:  # a disk that fails takes seconds each time
+            return None
+        try:
+            offset = self._pages.offset_of(pfn)
+        except DumpError:
+            return None
+        if offset is None:
             return None
         try:
             data = self._file.read(offset, PAGE_SIZE)
@@ -58,7 +63,10 @@ class PhysicalMemory:
         if pfn in self._failures:
             offset, reason = self._failures[pfn]
             return ReadFailure(f"at 0x{offset:x} of the file, where reading fails ({reason})")
-        at = self._pages.offset_of(pfn)
+        try:
+            at = self._pages.offset_of(pfn)
+        except DumpError as error:
+            return ReadFailure(f"at an unknown place of the file ({error.field} {error.why})")
         if at is None:
             return "not in this dump"
         return f"cut off (it would lie at 0x{at:x} of the file)"

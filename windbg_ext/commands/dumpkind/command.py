@@ -219,6 +219,8 @@ class _Reader:
             found.append(
                 f"bitmap: it has {self.pages.counted_pages:,} bits set, its header says {self.pages.page_count:,} pages"
             )
+        if isinstance(self.pages, BitmapPages) and self.pages.unread is not None:
+            found.append(f"bitmap: {self.pages.unread}")
         if self.secondary is not None and self.secondary.problem is not None:
             found.append(f"secondary data: {self.secondary.problem}")
         return found

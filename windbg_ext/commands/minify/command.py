@@ -109,7 +109,8 @@ def minify_target(
             progress=follow,
         )
     except DumpError as error:  # perhaps because the source itself is not whole
-        error.why = "; ".join((error.why, *(why for _, why in (*target.losses(), *target.read_failures()))))
+        failures = (f"{part}: {why}" for part, why in target.read_failures())
+        error.why = "; ".join((error.why, *(why for _, why in target.losses()), *failures))
         raise
     with replace_file(destination, source, overwrite=overwrite) as out:
         secondary = SecondaryCopy(target, out, follow)

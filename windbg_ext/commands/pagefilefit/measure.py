@@ -76,6 +76,8 @@ def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFac
     if attributes & Attributes.LIVE_DUMP_GENERATED_DUMP:
         notes.append("this is a live dump: it was written straight to its file, no paging file took part")
     ram = _ram(header, notes) if with_ram else None
+    if dump.unread_bitmap is not None:
+        notes.append(f"bitmap: {dump.unread_bitmap}")
     measured = [] if kind is None else _own_size(dump, kind, ram, notes)
     kernel_pages = None
     if kind in (Kind.ACTIVE, Kind.COMPLETE):
@@ -145,7 +147,7 @@ def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int
     try:
         target = DumpTarget(dump)
         pages = target.count_kernel_pages(lambda done, total: progress("counting kernel pages", done, total))
-        notes.extend(f"{part}: {why}" for part, why in target.read_failures())
+        notes.extend(f"{part}: {why}" for part, why in target.read_failures() if part == "pages")
     except DumpError as error:
         notes.append(f"the size of a kernel dump cannot be counted: {error}")
         return None
