@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 PAGE = 0x1000
 BY_NAME = {sample.name: sample for sample in SAMPLES}
-SWEPT = [BY_NAME[name] for name in ("complete", "complete-bitmap", "active", "kernel-la57", "ranges-kernel")]
-"""One of each layout; the pages of the second do not lie on multiples of their size."""
+SWEPT = [BY_NAME[name] for name in ("complete-bitmap", "active", "kernel-la57", "ranges-kernel")]
+"""Bitmaps and ranges, four and five levels of page tables; the pages of the first do not lie on multiples of their size."""
 each_swept = pytest.mark.parametrize("sample", SWEPT, ids=lambda sample: str(sample.name))
 PLACE = re.compile(r"0x([0-9a-f]+) to 0x([0-9a-f]+) of the file cannot be read \(" + re.escape(REASON) + r"\)")
 
@@ -113,7 +113,7 @@ def test_whichever_4_kb_of_a_dump_cannot_be_read_dumpkind_and_pagefilefit_say_so
 ) -> None:
     source = tmp_path / "MEMORY.DMP"
     source.write_bytes(build(sample))
-    for command, *options in (("dumpkind", "-v"), ("dumpkind", "--json"), ("pagefilefit", "--json")):
+    for command, *options in (("dumpkind", "-v"), ("pagefilefit", "--json")):
         outcomes: Counter[str] = Counter()
         for start in range(0, source.stat().st_size, PAGE):
             disk = Disk(((start, start + PAGE),))
