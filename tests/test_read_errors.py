@@ -18,7 +18,9 @@ from small_dump_file import SmallDumpFile
 from source_memory import SourceMemory
 
 from samples.builder import SAMPLES, build
-from samples.builder.plausible import OBJECTS, USER_PROCESS
+from samples.builder.places import PLACES as PLACES_OF
+from samples.builder.places import X64_PLACES
+from samples.builder.plausible import USER_PROCESS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 
 PAGE = 0x1000
 BY_NAME = {sample.name: sample for sample in SAMPLES}
-SWEPT = [BY_NAME[name] for name in ("complete-bitmap", "active", "kernel-la57", "ranges-kernel")]
-"""Bitmaps and ranges, four and five levels of page tables; the pages of the first do not lie on multiples of their size."""
+SWEPT = [
+    BY_NAME[name]
+    for name in ("complete-bitmap", "active", "kernel-la57", "ranges-kernel", "arm64-kernel", "x86-pae-kernel")
+]
+"""Bitmaps and ranges, page tables of several kinds; pages of the first lie at no multiples of their size."""
 each_swept = pytest.mark.parametrize("sample", SWEPT, ids=lambda sample: str(sample.name))
 PLACE = re.compile(r"0x([0-9a-f]+) to 0x([0-9a-f]+) of the file cannot be read \(" + re.escape(REASON) + r"\)")
 
@@ -82,6 +87,7 @@ def test_whichever_4_kb_of_a_source_cannot_be_read_the_rest_is_saved_and_the_los
     source, memory = tmp_path / "MEMORY.DMP", SourceMemory(sample)
     data = build(sample)
     source.write_bytes(data)
+    highest_bit = 8 * PLACES_OF[sample.machine.architecture.machine_type].pointer_size - 1
     untouched = minify(source, Disk()).small
     assert untouched is not None
     outcomes: Counter[str] = Counter()
@@ -93,7 +99,8 @@ def test_whichever_4_kb_of_a_source_cannot_be_read_the_rest_is_saved_and_the_los
             outcomes["refused"] += 1
             continue
         for address, block in made.small.blocks:
-            assert memory.read(address, len(block), None if address >> 63 else USER_PROCESS) == block
+            process = None if address >> highest_bit else USER_PROCESS
+            assert memory.read(address, len(block), process) == block
         lost = places(made.left_out("pages"))
         of_chain = [why for why in made.left_out("secondary data") if f"cannot be read ({REASON})" in why]
         of_bitmap = [why for why in made.left_out("bitmap") if f"({REASON})" in why]
@@ -189,7 +196,7 @@ def offset_of(place: str, sample: Sample, data: bytes) -> int:
         "control block of another processor": memory.prcb(1 - machine.crashed),
         "context buffers": machine.processors[0].context,
         "stack of the crash": machine.processors[machine.crashed].registers["Rsp"],
-        "I/O objects": OBJECTS,
+        "I/O objects": X64_PLACES.objects,
     }[place]
     pfn = memory.crash_space.frame(address)
     assert pfn is not None
@@ -238,7 +245,7 @@ def test_a_page_that_is_not_in_the_dump_is_told_apart_from_one_that_cannot_be_re
     source = tmp_path / "MEMORY.DMP"
     source.write_bytes(build(sample))
     raw, memory = RawDump(source.read_bytes()), SourceMemory(sample)
-    pfn = memory.crash_space.frame(OBJECTS)
+    pfn = memory.crash_space.frame(X64_PLACES.objects)
     assert pfn is not None
     start = raw.pages[pfn]
     made = minify(source, Disk(((start, start + PAGE),)))

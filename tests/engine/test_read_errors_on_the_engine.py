@@ -12,7 +12,7 @@ from raw_dump import RawDump
 from source_memory import SourceMemory
 
 from samples.builder import SAMPLES, build
-from samples.builder.plausible import OBJECTS
+from samples.builder.places import X64_PLACES
 from windbg_ext import minify
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def source(tmp_path: Path) -> Path:
 def test_without_a_page_that_only_pointers_lead_to_the_engine_gives_all_the_same_answers(
     source: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pfn = SourceMemory(SAMPLE).crash_space.frame(OBJECTS)
+    pfn = SourceMemory(SAMPLE).crash_space.frame(X64_PLACES.objects)
     assert pfn is not None
     start = RawDump(source.read_bytes()).pages[pfn]
     Disk(((start, start + 0x1000),)).put_under_every_file(monkeypatch)
