@@ -61,7 +61,7 @@ def check_small_dump(small: SmallDumpFile) -> None:
     """Assert that every part of a small dump lies in the file and that its data blocks are in order."""
     assert small.u32(0xF98) == 4
     assert small.u64(0xFA0) == len(small.data)
-    assert small.bytes_at(small.u32(0x2008), 4) == b"TRGD"
+    assert small.bytes_at(small.triage(0x8), 4) == b"TRGD"
     assert len(small.call_stack) <= 0x20000
     assert small.debugger_data[0x10:0x14] == b"KDBG" or not small.debugger_data
     assert all(driver.size < 1 << 32 for driver in small.drivers)

@@ -11,6 +11,7 @@ import pytest
 from dumpkind_cases import ACTIVE, BITMAP, BY_NAME, COMPLETE, FILL, KERNEL, SMALL, build, dump32, look, look_at
 
 from samples.builder import SAMPLES, Sample
+from windbg_ext.structs.header import Machine
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_report_says_what_the_machine_was_built_with(sample: Sample) -> None:
     assert (report.build, report.processors, report.architecture) == (
         machine.version.build,
         len(machine.processors),
-        "x64",
+        {Machine.I386: "x86", Machine.AMD64: "x64", Machine.ARM64: "ARM64"}[machine.architecture.machine_type],
     )
     assert (report.system_time, report.system_up_time) == (machine.system_time, machine.system_up_time)
     assert report.bug_check is not None
@@ -73,10 +74,10 @@ def test_a_report_says_what_the_machine_was_built_with(sample: Sample) -> None:
         machine.bug_check.parameters,
     )
     assert report.ram_bytes == 4096 * sum(run.page_count for run in machine.ram)
-    assert (
-        report.process
-        == machine.process(machine.thread(machine.processors[machine.crashed].current_thread).process).name
-    )
+    process = machine.process(machine.thread(machine.processors[machine.crashed].current_thread).process).name
+    # where the name stands in 32-bit Windows after 10586 was never seen
+    known = machine.architecture.machine_type is not Machine.I386 or machine.version.build <= 10586
+    assert report.process == (process if known else None)
 
 
 def test_a_dump_type_that_was_never_set_is_told_as_that() -> None:

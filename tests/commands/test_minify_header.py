@@ -10,6 +10,8 @@ from command_line import run
 from small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build
+from samples.builder.places import PLACES
+from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,14 +23,15 @@ BY_NAME = {sample.name: sample for sample in SAMPLES}
 each_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: str(sample.name))
 
 CHANGED = {
-    "DumpType": range(0xF98, 0xF9C),
-    "RequiredDumpSpace": range(0xFA0, 0xFA8),
-    "MiniDumpFields": range(0x1038, 0x103C),
-    "WriterStatus": range(0x1048, 0x104C),
-    "Attributes": range(0x1050, 0x1054),
+    8: (range(0xF98, 0xF9C), range(0xFA0, 0xFA8), range(0x1038, 0x103C), range(0x1048, 0x104C), range(0x1050, 0x1054)),
+    4: (range(0xF88, 0xF8C), range(0xFA0, 0xFA8), range(0xF8C, 0xF90), range(0xF9C, 0xFA0), range(0x8A0, 0x8A4)),
 }
-"""What speaks of the file and not of the crash."""
+"""DumpType, RequiredDumpSpace, MiniDumpFields, WriterStatus, Attributes, which speak of the file and not of the crash, by
+the bytes of a pointer.
+"""
 COMMENT = range(0xFB0, 0x1030)
+INSTRUCTION = {Machine.I386: 0xB8, Machine.AMD64: 0xF8, Machine.ARM64: 0x108}
+"""Offset in CONTEXT (winnt.h)."""
 
 
 def minified(folder: Path, data: bytes, *options: str, status: int = 0) -> SmallDumpFile:
@@ -40,49 +43,60 @@ def minified(folder: Path, data: bytes, *options: str, status: int = 0) -> Small
 
 def differences(first: bytes, second: bytes) -> set[int]:
     """The offsets in the header at which two files differ."""
-    return {offset for offset in range(0x2000) if first[offset] != second[offset]}
+    size = 0x2000 if first.startswith(b"PAGEDU64") else 0x1000
+    return {offset for offset in range(size) if first[offset] != second[offset]}
 
 
 @each_sample
 def test_all_of_the_header_is_kept_but_for_what_speaks_of_the_file(tmp_path: Path, sample: Sample) -> None:
     data = build(sample)
-    changed = {offset for field in CHANGED.values() for offset in field}
+    changed = {offset for field in CHANGED[sample.machine.architecture.pointer_size] for offset in field}
     assert differences(data, minified(tmp_path, data).data) <= changed
 
 
 @each_sample
 def test_code_parameters_times_context_runs_and_lists_are_those_of_the_machine(tmp_path: Path, sample: Sample) -> None:
     small, machine = minified(tmp_path, build(sample)), sample.machine
-    assert small.data[:8] == b"PAGEDU64"
-    assert small.u32(0x38) == machine.bug_check.code
-    assert struct.unpack_from("<4Q", small.data, 0x40) == machine.bug_check.parameters
-    assert small.u64(0xFA8) == machine.system_time
-    assert small.u64(0x1030) == machine.system_up_time
-    assert (small.u32(0x1040), small.u32(0x1044)) == (machine.product_type, machine.suite_mask)
-    assert small.u32(0x34) == len(machine.processors)
+    wide = machine.architecture.pointer_size == 8
+    assert small.data[:8] == (b"PAGEDU64" if wide else b"PAGEDUMP")
+    assert small.u32(0x38 if wide else 0x28) == machine.bug_check.code
+    parameters = struct.unpack_from("<4Q", small.data, 0x40) if wide else struct.unpack_from("<4I", small.data, 0x2C)
+    assert parameters == machine.bug_check.parameters
+    assert small.u64(0xFA8 if wide else 0xFC0) == machine.system_time
+    assert small.u64(0x1030 if wide else 0xFB8) == machine.system_up_time
+    edition = (small.u32(0x1040), small.u32(0x1044)) if wide else (small.u32(0xF94), small.u32(0xF98))
+    assert edition == (machine.product_type, machine.suite_mask)
+    assert small.u32(0x34 if wide else 0x24) == len(machine.processors)
+    kind = machine.architecture.machine_type
     registers = machine.context or machine.processors[machine.crashed].registers
-    assert small.u64(0x348 + 0xF8) == registers["Rip"]
-    assert small.u32(0xF00) == machine.exception.code
-    assert small.u32(0x88) == len(machine.ram)
-    runs = [(small.u64(0x98 + 16 * index), small.u64(0xA0 + 16 * index)) for index in range(len(machine.ram))]
+    instruction = small.pointer((0x348 if wide else 0x320) + INSTRUCTION[kind])
+    assert instruction == registers[PLACES[kind].roles.instruction]
+    assert small.u32(0xF00 if wide else 0x7D0) == machine.exception.code
+    assert small.u32(0x88 if wide else 0x64) == len(machine.ram)
+    at, size = (0x98, 8) if wide else (0x6C, 4)
+    runs = [
+        (small.pointer(at + 2 * size * n), small.pointer(at + 2 * size * n + size)) for n in range(len(machine.ram))
+    ]
     assert runs == [(run.base_page, run.page_count) for run in machine.ram]
 
 
 @each_sample
 def test_type_and_sizes_are_those_of_the_file(tmp_path: Path, sample: Sample) -> None:
     small = minified(tmp_path, build(sample))
-    assert small.u32(0xF98) == 4
+    wide = sample.machine.architecture.pointer_size == 8
+    assert small.u32(0xF98 if wide else 0xF88) == 4
     assert small.u64(0xFA0) == len(small.data)
     assert small.size_of_dump < len(small.data)
-    assert small.u32(0x1048) == 0
+    assert small.u32(0x1048 if wide else 0xF9C) == 0
 
 
 @each_sample
 def test_the_fields_say_which_parts_there_are(tmp_path: Path, sample: Sample) -> None:
     small = minified(tmp_path, build(sample))
     # context, exception, PRCB, process, thread, stack, drivers, broken driver, debugger data, data blocks
-    assert small.u32(0x1038) & ~0x100 == 0xCFF
-    assert (small.u32(0x200C), small.u32(0x2010)) == (0x348, 0xF00)
+    wide = sample.machine.architecture.pointer_size == 8
+    assert small.u32(0x1038 if wide else 0xF8C) & ~0x100 == 0xCFF
+    assert (small.triage(0xC), small.triage(0x10)) == ((0x348, 0xF00) if wide else (0x320, 0x7D0))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +128,7 @@ def test_a_comment_goes_into_the_header_with_zeros_behind_it(tmp_path: Path, com
     data = build(BY_NAME["kernel"])
     small = minified(tmp_path, data, "--comment", comment)
     assert small.bytes_at(COMMENT.start, 128) == comment.encode("ascii").ljust(128, b"\0")
-    changed = {offset for field in CHANGED.values() for offset in field} | set(COMMENT)
+    changed = {offset for field in CHANGED[8] for offset in field} | set(COMMENT)
     assert differences(data, small.data) <= changed
 
 
