@@ -19,7 +19,6 @@ from samples.builder.writers import Complete
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.memory import PagedMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,32 +197,3 @@ def test_physical_memory_shows_through_a_page_of_a_gigabyte(sample: Sample) -> N
         for pfn in seen:
             assert memory.read(sample.machine.window + (pfn << 12), 0x1000) == machine.memory.read(pfn)
     assert len(seen) > 20
-
-
-@each_large_sample
-def test_kdmp_parser_translates_and_reads_the_same(sample: Sample) -> None:
-    kdmp_parser = pytest.importorskip(
-        "kdmp_parser", reason="kdmp-parser has no working wheel for this Python", exc_type=ImportError
-    )
-    if sample.machine.page_tables.name != "x64":
-        pytest.skip("kdmp-parser 0.7 knows four levels of page tables of x64 only")
-    machine = crashed(sample.name)
-    # an entry in transition is not valid, and kdmp-parser goes no further
-    in_transition = {item.address for item in sample.machine.placements if item.backing is Backing.TRANSITION}
-    parser = kdmp_parser.KernelDumpParser(FOLDER / sample.file_name)
-    compared = 0
-    with open_dump(FOLDER / sample.file_name) as dump:
-        target = DumpTarget(dump)
-        for space in machine.spaces.values():
-            root = machine.directory_table_base(space)
-            memory = target.memory_of(root)
-            assert isinstance(memory, PagedMemory)
-            for address, _ in mapped_pages(space):
-                if address in in_transition:
-                    continue
-                assert memory.translate(address + 0x123) == parser.translate_virtual(address + 0x123, root)
-                page = parser.read_virtual_page(address, root)
-                if page is not None:
-                    assert memory.read(address, 0x1000) == page
-                    compared += 1
-    assert compared > 50
