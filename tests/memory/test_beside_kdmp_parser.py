@@ -13,6 +13,7 @@ import pytest
 from dumps_at_hand import dumps_of_types, unpacked
 from mutations import LARGE, Overwrite, changed, original
 
+from samples.builder.kernel import crash
 from samples.builder.page_tables import X64
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import MemoryReadError
@@ -43,14 +44,13 @@ KNOWN = {IN_TRANSITION, NOT_CANONICAL, ABOVE_48_BITS, LARGE_NOT_ALIGNED}
 """Why the two may translate an address differently."""
 
 
-def four_levels(path: Path) -> bool:
-    return "la57" not in path.name  # kdmp-parser 0.7 knows four levels of page tables only
-
-
+OTHER_TABLES = {name for name, sample in LARGE.items() if sample.machine.page_tables is not X64}
+"""kdmp-parser 0.7 knows page tables of x64 with four levels only."""
 DUMPS = dumps_of_types(1, 5, 6, 8, 9, 0xA)
+BITMAPS = [name for name in LARGE if original(name).data[0x2004:0x2008] == b"DUMP"]
 each_dump = pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.name)
 each_dump_of_four_levels = pytest.mark.parametrize(
-    "path", [path for path in DUMPS if four_levels(path)], ids=lambda path: path.name
+    "path", [path for path in DUMPS if path.name.rpartition(".dmp")[0] not in OTHER_TABLES], ids=lambda path: path.name
 )
 
 
@@ -65,18 +65,14 @@ def compare_pages(copy: Path, data: bytes) -> tuple[int, int]:
 
     Gives how many pages were compared, and how many were missing.
     """
-    copy.write_bytes(data)
-    theirs = {address >> 12 for address in kdmp_parser.KernelDumpParser(copy).pages}
-    parser = kdmp_parser.KernelDumpParser(copy)
+    parser = open_both(copy, data)
+    theirs = {address >> 12 for address in parser.pages}
     with open_dump(copy) as dump:
         assert dump.pages is not None
         frames = (*theirs, *(pfn + step for pfn in theirs for step in (-1, 1)), *range(0x300))
         compared = 0
         for pfn in sorted({pfn for pfn in frames if pfn >= 0}):
             offset = dump.pages.offset_of(pfn)
-            if is_behind_full_bytes(data, pfn):
-                assert pfn not in theirs
-                continue
             assert (offset is not None) == (pfn in theirs), hex(pfn)
             if offset is not None and offset + PAGE <= len(data):  # kdmp-parser does not look how long the file is
                 assert parser.read_physical_page(pfn << 12) == data[offset : offset + PAGE], hex(pfn)
@@ -84,12 +80,22 @@ def compare_pages(copy: Path, data: bytes) -> tuple[int, int]:
     return compared, len(theirs)
 
 
-def is_behind_full_bytes(data: bytes, pfn: int) -> bool:
-    """Tell whether a page frame is one that kdmp-parser 0.7 never finds: it does not look into the last byte of a
-    bitmap if that is not full.
+def open_both(copy: Path, data: bytes) -> Any:
+    """Write a dump, and open it with kdmp-parser.
+
+    kdmp-parser 0.7 does not look into the last byte of a bitmap if it is not full: its copy says that it is, with the
+    bits behind the last page frame zero.
     """
-    bits = struct.unpack_from("<Q", data, 0x2030)[0] if data[0x2004:0x2008] == b"DUMP" else 0
-    return bool(bits // 8 * 8 <= pfn < bits)
+    copy.write_bytes(data)
+    theirs = copy
+    if data[0x2004:0x2008] == b"DUMP":
+        (bits,) = struct.unpack_from("<Q", data, 0x2030)
+        end = 0x2038 + bits // 8
+        last = bytes([data[end] & (1 << bits % 8) - 1]) if bits % 8 else b""
+        theirs = copy.with_name("full.dmp")
+        full = struct.pack("<Q", -(-bits // 8) * 8)
+        theirs.write_bytes(data[:0x2030] + full + data[0x2038:end] + last + data[end + len(last) :])
+    return kdmp_parser.KernelDumpParser(theirs)
 
 
 @each_dump
@@ -98,7 +104,7 @@ def test_both_find_the_same_pages(path: Path, copy: Path) -> None:
     assert compared == pages > 50
 
 
-@pytest.mark.parametrize("name", [name for name, sample in LARGE.items() if hasattr(sample.format, "signature")])
+@pytest.mark.parametrize("name", BITMAPS)
 @pytest.mark.parametrize("seed", range(4))
 def test_both_find_the_same_pages_behind_a_changed_bitmap(name: str, seed: int, copy: Path) -> None:
     chance, data = random.Random(seed), bytearray(original(name).data)
@@ -113,13 +119,13 @@ def test_both_find_the_same_pages_behind_a_changed_bitmap(name: str, seed: int, 
 class Both:
     """Both parsers on one dump, and why they may give different answers."""
 
-    def __init__(self, copy: Path, dump: Dump) -> None:
-        self.parser: Any = kdmp_parser.KernelDumpParser(copy)
-        target = DumpTarget(dump)
-        assert isinstance(target.memory, PagedMemory)
-        self.memory, self.root = target.memory, dump.header.directory_table_base & FRAME
+    def __init__(self, parser: Any, dump: Dump, root: int) -> None:
+        self.parser = parser
+        memory = DumpTarget(dump).memory_of(root)
+        assert isinstance(memory, PagedMemory)
+        self.memory, self.root = memory, root
         assert dump.pages is not None
-        self._pages, self._file, self._head = dump.pages, dump.file, dump.file.read(0, 3 * PAGE)
+        self._pages, self._file = dump.pages, dump.file
         self.differences: set[str] = set()
 
     def compare(self, address: int) -> bool:
@@ -134,7 +140,7 @@ class Both:
             assert why, f"0x{address:x}: {ours and hex(ours)}, kdmp-parser {theirs and hex(theirs)}"
             self.differences.add(why)
             return False
-        if ours is None or self._pages.offset_of(ours >> 12) is None or is_behind_full_bytes(self._head, ours >> 12):
+        if ours is None or self._pages.offset_of(ours >> 12) is None:
             return False
         page = self.parser.read_virtual_page(address & -PAGE, self.root)
         assert self.memory.read(address & -PAGE, PAGE) == page, hex(address)
@@ -196,11 +202,17 @@ def random_addresses(chance: random.Random, mapped: list[int]) -> Iterator[int]:
         yield chance.choice(mapped) ^ 1 << chance.randrange(64)
 
 
-def compare_memory(copy: Path, data: bytes, chance: random.Random) -> tuple[int, set[str]]:
-    """Compare what both make of addresses, mapped and not. Gives how many pages there were, and known differences."""
-    copy.write_bytes(data)
+def compare_memory(
+    copy: Path, data: bytes, chance: random.Random, directory_table_base: int | None = None
+) -> tuple[int, set[str]]:
+    """Compare what both make of addresses, mapped and not. Gives how many pages there were, and known differences.
+
+    directory_table_base: of a process; without it, the one in the header.
+    """
+    parser = open_both(copy, data)
     with open_dump(copy) as dump:
-        both = Both(copy, dump)
+        root = dump.header.directory_table_base if directory_table_base is None else directory_table_base
+        both = Both(parser, dump, root & FRAME)
         mapped = mapped_addresses(both)
         chosen = chance.sample(mapped, min(ADDRESSES, len(mapped)))
         addresses = [address + chance.randrange(PAGE) for address in chosen]
@@ -215,7 +227,23 @@ def test_both_translate_alike(path: Path, copy: Path) -> None:
     assert differences <= {IN_TRANSITION, NOT_CANONICAL}  # sound page tables have no others
 
 
-@pytest.mark.parametrize("name", [name for name, sample in LARGE.items() if sample.machine.page_tables is X64])
+each_x64_sample = pytest.mark.parametrize(
+    "name", [name for name, sample in LARGE.items() if sample.machine.page_tables is X64]
+)
+
+
+@each_x64_sample
+def test_both_translate_alike_in_every_process(name: str, copy: Path) -> None:
+    crashed = crash(LARGE[name].machine)
+    assert len(crashed.spaces) > 1
+    for space in crashed.spaces.values():
+        root = crashed.directory_table_base(space)
+        compared, differences = compare_memory(copy, original(name).data, random.Random(2), root)
+        assert compared > 50
+        assert differences <= {IN_TRANSITION, NOT_CANONICAL}
+
+
+@each_x64_sample
 def test_both_translate_alike_through_changed_page_tables(name: str, copy: Path) -> None:
     chance, base = random.Random(name), original(name)
     entries = next(place.offsets for place in base.places if place.name == "page tables")
