@@ -45,7 +45,7 @@ ORDER = (
     "page-table entries",
     "secondary data",
 )
-"""The order of importance of the issue that asked for it, in the words of the report."""
+"""The order of importance, in the words of the report."""
 FOUND_THROUGH_OTHERS = {"other threads and their stacks", "page-table entries"}
 """What cannot be known to be missing: it is found through what was dropped before it."""
 SIZES = {"64K": 65536, "96K": 98304, "128K": 131072, "256K": 262144, "1M": 1048576}
@@ -71,7 +71,9 @@ def minified(sample: Sample, folder: Path, *options: str) -> Run:
     assert outcome.err == ""
     report = json.loads(outcome.out)
     parts = {part["part"]: part["bytes"] for part in report["parts"]}
-    left_out = {lost["part"]: lost["why"] for lost in report["left_out"]}
+    left_out: dict[str, str] = {}
+    for lost in report["left_out"]:  # a part may be left out for two reasons
+        left_out[lost["part"]] = "; ".join(filter(None, (left_out.get(lost["part"]), lost["why"])))
     return Run(parts, left_out, SmallDumpFile(folder / "small.dmp"), outcome.status)
 
 
