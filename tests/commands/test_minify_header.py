@@ -26,8 +26,9 @@ CHANGED = {
     8: (range(0xF98, 0xF9C), range(0xFA0, 0xFA8), range(0x1038, 0x103C), range(0x1048, 0x104C), range(0x1050, 0x1054)),
     4: (range(0xF88, 0xF8C), range(0xFA0, 0xFA8), range(0xF8C, 0xF90), range(0xF9C, 0xFA0), range(0x8A0, 0x8A4)),
 }
-"""By the bytes of a pointer: DumpType, RequiredDumpSpace, MiniDumpFields, WriterStatus and Attributes, which speak of the
-file and not of the crash.
+"""By the bytes of a pointer: DumpType, RequiredDumpSpace, MiniDumpFields, WriterStatus and Attributes.
+
+They speak of the file and not of the crash.
 """
 COMMENT = range(0xFB0, 0x1030)
 INSTRUCTION = {Machine.I386: 0xB8, Machine.AMD64: 0xF8, Machine.ARM64: 0x108}
