@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from raw_dump import RawDump
+from raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, build
 from samples.builder.physical import PhysicalMemory, runs_of
-from samples.builder.plausible import USER_MODULES
 from samples.builder.sparse import patterned, ram_of, write_sparse
 from samples.builder.tweaks import (
     DATA_BLOCK_ENCODED,
@@ -67,19 +66,25 @@ def test_a_machine_can_be_given_another_register() -> None:
     assert struct.unpack_from("<Q", data, 0x348 + 0x98) == (0xFFFF8888_00000000,)
 
 
-def test_a_process_can_list_its_modules_in_its_peb() -> None:
-    process = replace(MACHINE.processes[-1], modules=USER_MODULES)
-    machine = replace(MACHINE, processes=(*MACHINE.processes[:-1], process))
-    dump = RawDump(build(replace(SAMPLE, machine=machine)))
-    head = dump.read_u64(process.peb + 0x18) + 0x10  # PEB.Ldr, InLoadOrderModuleList
+PEB_OFFSETS = {8: (0x18, 0x10, 0x58, 0x30, 0x40), 4: (0xC, 0xC, 0x2C, 0x18, 0x20)}
+"""PEB.Ldr, InLoadOrderModuleList, and of its entries BaseDllName, DllBase and SizeOfImage (winternl.h, `dt`)."""
+
+
+@pytest.mark.parametrize("name", ["complete", "x86-complete", "x86-pae-complete", "arm64-complete"])
+def test_a_process_lists_its_modules_in_its_peb(name: str) -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == name)
+    dump, process = RawDump(build(sample), TABLES[sample.machine.page_tables.name]), sample.machine.processes[-1]
+    loader, in_load_order, base_name, base, size = PEB_OFFSETS[dump.pointer_size]
+    head = dump.read_pointer(process.peb + loader) + in_load_order
     found = []
-    entry = dump.read_u64(head)
+    entry = dump.read_pointer(head)
     while entry != head:
-        length = int.from_bytes(dump.read(entry + 0x58, 2), "little")
-        name = dump.read(dump.read_u64(entry + 0x60), length).decode("utf-16-le")
-        found.append((name, dump.read_u64(entry + 0x30), dump.read_u64(entry + 0x40)))
-        entry = dump.read_u64(entry)
-    assert found == [(module.name, module.base, module.size) for module in USER_MODULES]
+        length = int.from_bytes(dump.read(entry + base_name, 2), "little")
+        text = dump.read(dump.read_pointer(entry + base_name + dump.pointer_size), length).decode("utf-16-le")
+        found.append((text, dump.read_pointer(entry + base), dump.read_pointer(entry + size)))
+        entry = dump.read_pointer(entry)
+    assert found == [(module.name, module.base, module.size) for module in process.modules]
+    assert len(found) == 2
 
 
 def test_a_looped_module_list_never_gets_back_to_its_head() -> None:
@@ -117,8 +122,8 @@ def test_a_spoiled_debugger_data_block_keeps_its_tag_only() -> None:
 
 def test_looped_page_tables_lead_back_to_the_root() -> None:
     dump = RawDump(build(SAMPLE, loop_page_tables))
-    root = dump.u64(0x10) >> 12
-    assert dump.translate(0xFFFFF805_12400000, root)[0] >> 12 == root
+    root = dump.u64(0x10)
+    assert dump.translate(0xFFFFF805_12400000)[0] == root
 
 
 BITMAP = Bitmap(DumpType.BITMAP_FULL, all_ram, signature=b"FDMP")

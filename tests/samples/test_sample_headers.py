@@ -5,15 +5,23 @@ from __future__ import annotations
 import struct
 
 import pytest
-from raw_dump import RawDump
+from raw_dump import BUG_CHECK_PARAMETERS, CONTEXT_RECORD, EXCEPTION, PHYSICAL_MEMORY_BLOCK, RawDump
 
 from samples.builder import SAMPLES, Sample, build
 
+SMALL = [sample for sample in SAMPLES if sample.format.dump_type == 4]
 LARGE = [sample for sample in SAMPLES if sample.large]
 FILL = 0x45474150
+MACHINES = {"x86": 0x14C, "x64": 0x8664, "ARM64": 0xAA64}  # IMAGE_FILE_MACHINE_* of winnt.h
+CONTEXTS = {  # by machine: the offset and size of a field with its value in kernel mode, of stack and instruction
+    0x14C: ((0xBC, 4, 0x8), (0xC4, 4), (0xB8, 4)),  # SegCs
+    0x8664: ((0x38, 2, 0x10), (0x98, 8), (0xF8, 8)),  # SegCs
+    0xAA64: ((0x4, 4, 0x60000144), (0x100, 8), (0x108, 8)),  # Cpsr, exception level 1
+}
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 each_large_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: sample.name)
+each_small_sample = pytest.mark.parametrize("sample", SMALL, ids=lambda sample: sample.name)
 
 
 def sample_named(name: str) -> Sample:
@@ -22,44 +30,51 @@ def sample_named(name: str) -> Sample:
 
 @each_sample
 def test_the_header_tells_machine_bug_check_and_times(sample: Sample) -> None:
-    data, machine = build(sample), sample.machine
-    assert data[:8] == b"PAGEDU64"
-    assert struct.unpack_from("<II", data, 0x8) == (0xF, machine.version.build)
-    assert struct.unpack_from("<II", data, 0x30) == (0x8664, len(machine.processors))
-    assert struct.unpack_from("<I", data, 0x38) == (machine.bug_check.code,)
-    assert struct.unpack_from("<4Q", data, 0x40) == machine.bug_check.parameters
-    assert struct.unpack_from("<Q", data, 0xFA8) == (machine.system_time,)
-    assert struct.unpack_from("<Q", data, 0x1030) == (machine.system_up_time,)
-    assert struct.unpack_from("<II", data, 0x1040) == (machine.product_type, machine.suite_mask)
+    dump, machine = RawDump(build(sample)), sample.machine
+    is_x86 = sample.name.startswith("x86")
+    assert dump.data[:8] == (b"PAGEDUMP" if is_x86 else b"PAGEDU64")
+    assert struct.unpack_from("<II", dump.data, 0x8) == (0xF, machine.version.build)
+    assert dump.header("MachineImageType") == MACHINES[machine.architecture.cpu.name]
+    assert dump.header("NumberProcessors") == len(machine.processors)
+    assert dump.header("BugCheckCode") == machine.bug_check.code
+    assert dump.pointers(dump.by_width(BUG_CHECK_PARAMETERS), 4) == machine.bug_check.parameters
+    assert dump.header("SystemTime") == machine.system_time
+    assert dump.header("SystemUpTime") == machine.system_up_time
+    assert (dump.header("ProductType"), dump.header("SuiteMask")) == (machine.product_type, machine.suite_mask)
+    if is_x86:
+        assert dump.data[0x5C] == ("pae" in sample.name)
 
 
 @each_sample
 def test_required_dump_space_is_the_length_of_the_file(sample: Sample) -> None:
-    data = build(sample)
-    assert struct.unpack_from("<Q", data, 0xFA0) == (len(data),)
+    dump = RawDump(build(sample))
+    assert dump.header("RequiredDumpSpace") == len(dump.data)
 
 
 @each_sample
 def test_the_physical_memory_block_lists_the_ram(sample: Sample) -> None:
-    data = build(sample)
+    dump = RawDump(build(sample))
     runs = [(run.base_page, run.page_count) for run in sample.machine.ram]
-    assert struct.unpack_from("<I4xQ", data, 0x88) == (len(runs), sum(count for _, count in runs))
-    assert list(struct.iter_unpack("<QQ", data[0x98 : 0x98 + 16 * len(runs)])) == runs
-    assert struct.unpack_from("<I", data, 0x98 + 16 * len(runs)) == (FILL,)
+    start, size = dump.by_width(PHYSICAL_MEMORY_BLOCK), dump.pointer_size
+    assert dump.u32(start) == len(runs)
+    assert dump.pointers(start + size, 1) == (sum(count for _, count in runs),)
+    assert dump.runs() == runs
+    assert dump.u32(start + 2 * size * (len(runs) + 1)) == FILL
 
 
 @each_sample
 def test_the_context_in_the_header_is_a_kernel_context_with_the_crash_registers(sample: Sample) -> None:
-    data, machine = build(sample), sample.machine
+    dump, machine = RawDump(build(sample)), sample.machine
     registers = machine.context or machine.processors[machine.crashed].registers
-    assert struct.unpack_from("<H", data, 0x348 + 0x38) == (0x10,)
-    assert struct.unpack_from("<Q", data, 0x348 + 0x98) == (registers["Rsp"],)
-    assert struct.unpack_from("<Q", data, 0x348 + 0xF8) == (registers["Rip"],)
-    assert struct.unpack_from("<II8xQ", data, 0xF00) == (
-        machine.exception.code,
-        machine.exception.flags,
-        machine.exception.address,
-    )
+    context = dump.data[dump.by_width(CONTEXT_RECORD) :]
+    (at, size, in_kernel), stack, instruction = CONTEXTS[dump.header("MachineImageType")]
+    assert int.from_bytes(context[at : at + size], "little") == in_kernel
+    for name, (at, size) in (("stack_pointer", stack), ("instruction_pointer", instruction)):
+        register = registers[getattr(machine.architecture.cpu, name)]
+        assert int.from_bytes(context[at : at + size], "little") == register, name
+    exception = dump.by_width(EXCEPTION)
+    assert struct.unpack_from("<II", dump.data, exception) == (machine.exception.code, machine.exception.flags)
+    assert dump.pointers(exception + 8, 2)[1] == machine.exception.address
 
 
 def test_an_exception_crash_has_the_context_of_the_exception_in_its_header() -> None:
@@ -90,10 +105,10 @@ def check_secondary_data(data: bytes, at: int, sample: Sample) -> None:
     assert at == len(data)
 
 
-def test_secondary_data_of_a_small_dump_follows_its_last_part() -> None:
-    sample = sample_named("small")
-    data = build(sample)
-    check_secondary_data(data, struct.unpack_from("<I", data, 0x2004)[0], sample)
+@each_small_sample
+def test_secondary_data_of_a_small_dump_follows_its_last_part(sample: Sample) -> None:
+    dump = RawDump(build(sample))
+    check_secondary_data(dump.data, dump.u32(dump.header_size + 4), sample)
 
 
 def test_the_active_dump_is_filtered_and_holds_less_than_the_ram() -> None:
