@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 TRUNCATED = "WARNING: Dump file has been truncated"
 FULL = "full address space is available"
-MACHINES = {"x64": 0x8664, "ARM64": 0xAA64}
+MACHINES = {"x86": 0x14C, "x64": 0x8664, "ARM64": 0xAA64}
+CALLED = {"x86": "x86 compatible", "x64": "x64", "ARM64": "ARM 64-bit"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ def test_the_kind(both: Both) -> None:
     elif both.report.dump_type == 1:
         assert "kernel full dump" in called
         assert both.report.kind == "complete"
+    elif both.report.dump_type == 2:
+        assert "kernel summary dump" in called
+        assert both.report.kind == "kernel"
     else:
         assert "bitmap dump" in called
         assert full == (both.report.kind in ("complete", "active"))
@@ -78,7 +82,7 @@ def test_the_build_the_architecture_and_the_processors(both: Both) -> None:
     assert MACHINES[report.architecture or ""] == both.field("MachineImageType")
     assert re.search(rf"\b{report.build}\b", both.version)
     assert (f"MP ({report.processors} procs)" if report.processors != 1 else " UP ") in both.version
-    assert ("x64" if report.architecture == "x64" else "ARM 64-bit") in both.version
+    assert f"Free {CALLED[report.architecture or '']}" in both.version
 
 
 def test_the_bug_check(both: Both) -> None:
