@@ -51,7 +51,7 @@ TABLES = {"x86": X86, "x86 PAE": X86_PAE, "x64": X64, "x64 LA57": X64_LA57, "ARM
 
 
 class RawDump:
-    """A dump as bytes, with its pages found by plain counting; a small one has none."""
+    """A dump as bytes, with its pages found by plain counting; a small one and a header alone have none."""
 
     def __init__(self, data: bytes, tables: PageTables = X64) -> None:
         self.data = data
@@ -60,7 +60,7 @@ class RawDump:
         self.pointer_size, self.pointer_code = (8, "Q") if self.is_64_bit else (4, "I")
         self.header_size = 0x2000 if self.is_64_bit else 0x1000
         self.dump_type = self.header("DumpType")
-        self.pages = {} if self.dump_type == 4 else self._pages()
+        self.pages = {} if self.dump_type in (3, 4) else self._pages()
         self.end = max(self.pages.values(), default=self.header_size) + 0x1000
 
     def u16(self, offset: int) -> int:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 Select = Callable[["CrashedMachine"], bytearray]
 """Chooses pages: a bitmap in which bit n, least significant first, is page frame n; it ends with the last RAM."""
 
+BITMAP_ADDRESS = 0x8A000020
+"""Where the kernel that wrote a `Summary` had the bitmap; nothing is there any more."""
+
 BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
 
 
@@ -168,6 +171,8 @@ class Summary:
             HeaderSize=first_page,
             BitmapSize=bits,
             Pages=present,
+            SizeOfBitMap=bits,
+            BitMapBuffer=BITMAP_ADDRESS,
         )
         out.seek(at)
         out.write(summary_header.build() + bitmap)
@@ -178,13 +183,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class HeaderOnly:
-    """The header and nothing behind it."""
+    """The header and nothing behind it. The debugger engine opens no such dump."""
 
     dump_type: DumpType = DumpType.HEADER
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
         """See `Format`."""
-        _finish(crashed, out, self, Writer.KERNEL, 0, header_size(crashed), header)
+        record = build_header(crashed, self.dump_type, Writer.KERNEL)
+        out.write(record.replace(RequiredDumpSpace=header_size(crashed)).replace(**header).build())
 
 
 @dataclass(frozen=True)

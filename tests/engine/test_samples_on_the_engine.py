@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from agreement import STACK_QUESTIONS, Question, questions, replies
+from agreement import STACK_QUESTIONS, Question, measure_agreement, questions, replies
 from complaints import complaints
 from dumps import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, SUMMARY, given_dumps
+from engine import EngineError
 from samples_for_the_engine import OPENED
 
+from samples.builder import write
 from samples.builder.architectures import ARM64, X64, X86
 from samples.builder.machine import SYSTEM, Backing
+from samples.builder.writers import Bitmap, HeaderOnly
+from windbg_ext.structs.header import Attributes
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -200,6 +204,24 @@ def test_the_engine_lists_the_secondary_data(shown: Shown) -> None:
         head, tail = str(blob.tag).upper().rsplit("-", 1)  # the engine leaves out the last dash
         expected.append(("{" + head + tail + "}", len(blob.data), blob.data))
     assert list(tagged(shown.answer(".enumtag"))) == expected
+
+
+@pytest.mark.parametrize("name", ["kernel", "x86-pae-kernel", "arm64-kernel"])
+def test_the_engine_answers_about_a_dump_of_a_running_machine_as_about_one_that_crashed(
+    name: str, engine: Engine, tmp_path: Path
+) -> None:
+    sample = next(sample for sample in OPENED if sample.name == name)
+    assert isinstance(sample.format, Bitmap)
+    live = replace(sample, format=replace(sample.format, attributes=Attributes.LIVE_DUMP_GENERATED_DUMP))
+    write(live, tmp_path / sample.file_name)
+    agreement = measure_agreement(engine, SAMPLES / sample.file_name, tmp_path / sample.file_name)
+    assert agreement.percent == 100, agreement.differences
+
+
+def test_the_engine_opens_no_header_alone(engine: Engine, tmp_path: Path) -> None:
+    write(replace(OPENED[0], format=HeaderOnly()), tmp_path / "header.dmp")
+    with pytest.raises(EngineError, match="did not open it"):
+        engine.ask(tmp_path / "header.dmp", [])
 
 
 def missing_user_pages(shown: Shown) -> list[str]:

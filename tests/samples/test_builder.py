@@ -22,8 +22,8 @@ from samples.builder.tweaks import (
     loop_page_tables,
     spoil_debugger_data,
 )
-from samples.builder.writers import Bitmap, Complete, Format, all_ram
-from windbg_ext.structs.header import DumpType
+from samples.builder.writers import Bitmap, Complete, Format, HeaderOnly, all_ram
+from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +124,25 @@ def test_looped_page_tables_lead_back_to_the_root() -> None:
     dump = RawDump(build(SAMPLE, loop_page_tables))
     root = dump.u64(0x10)
     assert dump.translate(0xFFFFF805_12400000)[0] == root
+
+
+@pytest.mark.parametrize("name", ["kernel", "x86-pae-kernel", "arm64-kernel"])
+def test_a_dump_can_be_a_header_alone(name: str) -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == name)
+    whole, alone = RawDump(build(sample)), RawDump(build(replace(sample, format=HeaderOnly())))
+    assert len(alone.data) == alone.header("RequiredDumpSpace") == whole.header_size
+    assert (alone.header("DumpType"), alone.pages) == (3, {})
+    for field in ("MachineImageType", "BugCheckCode", "SystemTime", "KdDebuggerDataBlock"):
+        assert alone.header(field) == whole.header(field)
+
+
+@pytest.mark.parametrize("name", ["kernel", "x86-pae-kernel", "arm64-kernel"])
+def test_a_dump_can_be_one_of_a_running_machine(name: str) -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == name)
+    assert isinstance(sample.format, Bitmap)
+    live = replace(sample, format=replace(sample.format, attributes=Attributes.LIVE_DUMP_GENERATED_DUMP))
+    assert RawDump(build(live)).header("Attributes") == 1 << 4
+    assert RawDump(build(live)).pages == RawDump(build(sample)).pages
 
 
 BITMAP = Bitmap(DumpType.BITMAP_FULL, all_ram, signature=b"FDMP")

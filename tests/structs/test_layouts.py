@@ -73,6 +73,7 @@ BITMAP_HEADER64 38
 # S2E WindowsCrashDumpGenerator.h
 SUMMARY_HEADER32 20
   0 4 Signature  4 4 ValidDump  8 4 DumpOptions  C 4 HeaderSize  10 4 BitmapSize  14 4 Pages
+  18 4 SizeOfBitMap  1C 4 BitMapBuffer
 # kdmp-parser RDMP_HEADER64
 RDMP_HEADER64 30
   0 4 Marker  4 4 Signature  8 4 ValidDump  10 8 MetadataSize  18 8 FirstPageOffset

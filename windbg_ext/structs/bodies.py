@@ -54,6 +54,8 @@ SUMMARY_HEADER32 = Layout(
         (0x0C, "HeaderSize", U32),  # file offset of the first page
         (0x10, "BitmapSize", U32),  # bits
         (0x14, "Pages", U32),  # how many are in the file
+        (0x18, "SizeOfBitMap", U32),  # of an RTL_BITMAP, bits
+        (0x1C, "BitMapBuffer", U32),  # its address in the kernel that wrote the dump
     ],
 )
 """Source: S2E `WindowsCrashDumpGenerator.h`, Ghidra. That of 64-bit Windows is documented nowhere."""
