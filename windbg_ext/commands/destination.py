@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from windbg_ext.dump.packed import DUMP_ENDINGS
+from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
 from windbg_ext.errors import DestinationError
 
 if TYPE_CHECKING:
@@ -19,8 +21,14 @@ if TYPE_CHECKING:
 
 
 def beside(source: Path) -> Path:
-    """Give a name for a small dump beside its source that no file has yet: MEMORY.DMP becomes MEMORY-small.dmp."""
-    return unused(source.with_name(f"{source.stem}-small.dmp"))
+    """Give a name for a small dump beside its source that no file has yet: MEMORY.DMP becomes MEMORY-small.dmp.
+
+    So does MEMORY.DMP.gz.
+    """
+    stem = source.stem
+    if source.suffix.lower() in PACKED_ENDINGS and stem.lower().endswith(DUMP_ENDINGS):
+        stem = Path(stem).stem
+    return unused(source.with_name(f"{stem}-small.dmp"))
 
 
 def unused(path: Path) -> Path:

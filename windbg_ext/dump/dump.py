@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.header import DumpHeader, read_header
+from windbg_ext.dump.packed import open_packed
 from windbg_ext.dump.pages import BitmapPages, PageSource, read_page_source
-from windbg_ext.dump.secondary import SecondaryData, read_secondary_data
+from windbg_ext.dump.secondary import MOST_SECONDARY, SecondaryData, read_secondary_data
 from windbg_ext.errors import DumpError
-from windbg_ext.structs.header import DumpType
+from windbg_ext.structs.header import DUMP_HEADER64, DumpType
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from typing import Callable
 
+    from windbg_ext.dump.packed import PackedStream
     from windbg_ext.dump.small import SmallDumpParts
 
 
@@ -45,10 +48,21 @@ class Dump(NamedTuple):
 
 
 @contextmanager
-def open_dump(path: str | os.PathLike[str]) -> Iterator[Dump]:
-    """Open a dump for reading. DumpError, with the path in it, if it is not a kernel dump or its header lies."""
+def open_dump(
+    path: str | os.PathLike[str], progress: Callable[[str, int, int], None] = lambda doing, done, total: None
+) -> Iterator[Dump]:
+    """Open a dump for reading, also one inside a packed file: a long one is unpacked to a temporary file.
+
+    progress: called while that takes its time with what is being done, bytes done and bytes to do. DumpError, with the
+    path in it: it is not a kernel dump, its header lies, or it cannot be unpacked.
+    """
     with _named(path), DumpFile(path) as file:
-        yield _read(file)
+        packed = open_packed(file)
+        if packed is None:
+            yield _read(file)
+            return
+        with DumpFile(path, packed) as content:
+            yield _read_packed(content, packed, progress)
 
 
 @contextmanager
@@ -58,6 +72,29 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     except DumpError as error:
         error.path = error.path or str(path)
         raise
+
+
+def _read_packed(file: DumpFile, packed: PackedStream, progress: Callable[[str, int, int], None]) -> Dump:
+    try:
+        header = read_header(file)
+    except DumpError as error:
+        if error.field in ("Signature", "file"):
+            error.field = f"{error.field} inside the {packed.kind} file"
+        raise
+    end = _end_of_body(file, header)
+    packed.unpack(end, end + MOST_SECONDARY, progress)
+    return _read(file)
+
+
+def _end_of_body(file: DumpFile, header: DumpHeader) -> int:
+    """Tell where secondary data begins, without a look at what lies before it."""
+    if header.dump_type is DumpType.TRIAGE:
+        from windbg_ext.structs.triage import TRIAGE_DUMP32, TRIAGE_DUMP64  # not for large ones to wait for
+
+        layout = TRIAGE_DUMP64 if header.record.layout is DUMP_HEADER64 else TRIAGE_DUMP32
+        return layout.parse(file.read_field(layout.name, header.size, layout.size)).number("SizeOfDump")
+    pages = read_page_source(file, header)
+    return header.size if pages is None else pages.end
 
 
 def _read(file: DumpFile) -> Dump:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 
 class Content(Protocol):
-    """Bytes to be read here and there. `size`: how many they are."""
+    """Bytes to be read here and there."""
 
     @property
     def size(self) -> int:
         """Their number."""
+
+    @property
+    def reach(self) -> int:
+        """How many of them, from the first on, can be read; those of a packed file perhaps not to the end."""
 
     def seek(self, offset: int, /) -> object:
         """Set where the next read begins."""
@@ -42,7 +46,7 @@ class PlainFile:
             if path.is_fifo():  # opening it would wait for a writer
                 raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(path))
             file = path.open("rb", buffering=0)
-            self.size = file.seek(0, os.SEEK_END)
+            self.size = self.reach = file.seek(0, os.SEEK_END)
         except IsADirectoryError:
             raise DumpError("file", "is a folder", "name the dump in it", str(path)) from None
         except OSError as error:
@@ -68,11 +72,19 @@ class DumpFile:
         """The number of bytes."""
         return self._content.size
 
+    @property
+    def reach(self) -> int:
+        """How many of them, from the first on, can be read."""
+        return self._content.reach
+
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes from `offset`; fewer where the file ends. OSError as the system reports it."""
-        if offset >= self.size:  # no seek: an offset out of a damaged dump may be more than the system can take
+        room = self.size - offset
+        if room <= 0:  # no seek: an offset out of a damaged dump may be more than the system can take
             return b""
         pieces: list[bytes] = []
+        if length > room:  # also where the file has grown since
+            length = room
         with self._lock:
             self._content.seek(offset)
             while length > 0:
@@ -93,12 +105,16 @@ class DumpFile:
                 field, f"cannot be read at 0x{offset:x} ({error.strerror})", "copy the dump again"
             ) from None
         if len(data) < length:
-            raise DumpError(
-                field,
-                f"lies at 0x{offset:x} to 0x{offset + length:x}, the file ends at 0x{self.size:x}",
-                "the file is cut short: copy it again from where it was made",
-            )
+            raise self._cut(field, offset, offset + length, offset + len(data))
         return data
+
+    def _cut(self, field: str, start: int, end: int, there: int) -> DumpError:
+        """Tell why bytes from start to end are not all there, only those up to `there`."""
+        if end <= self.size:
+            why = f"ends at 0x{there:x}, the file has become shorter since it was opened"
+            return DumpError(field, why, "something still writes it: wait until that is done")
+        why = f"lies at 0x{start:x} to 0x{end:x}, the file ends at 0x{self.size:x}"
+        return DumpError(field, why, "the file is cut short: copy it again from where it was made")
 
     def close(self) -> None:
         """Close the file; reading from it is an error from now on."""

@@ -19,6 +19,7 @@ class OtherFile(NamedTuple):
     advice: str
 
 
+# Those that can be unpacked (packed.py) come here only where they are inside another one.
 _UNPACK = "unpack it and name the dump that comes out"
 _HIBERNATION = OtherFile(
     "a hibernation file",
@@ -51,10 +52,11 @@ SIGNATURES: dict[bytes, OtherFile] = {
     b"\xd0\xbe\xd2\xbe": _VMWARE,
     b"\x1f\x8b": OtherFile("a gzip file", _UNPACK),
     b"\xfd7zXZ\0": OtherFile("an xz file", _UNPACK),
+    b"Rar!": OtherFile("a RAR file", _UNPACK),
     b"\x28\xb5\x2f\xfd": OtherFile("a zstd file", _UNPACK),
     b"PK\x03\x04": OtherFile("a zip file", _UNPACK),
     b"7z\xbc\xaf\x27\x1c": OtherFile("a 7z file", _UNPACK),
-    b"MSCF": OtherFile("a CAB file", _UNPACK + " (WinDbg's -z opens a CAB as it is)"),
+    b"MSCF": OtherFile("a CAB file", _UNPACK),
     b"PAGEPAGE": OtherFile(
         "a kernel dump whose header was never finished", "the machine stopped while it wrote: let it crash again"
     ),
@@ -91,6 +93,6 @@ def identify(file: DumpFile) -> OtherFile:
 
 
 def is_zeros(file: DumpFile) -> bool:
-    """Tell whether a file is all zeros in LOOKED_AT pages, spread evenly from its first to its last."""
-    places = range(0, file.size, max(PAGE_SIZE, file.size // LOOKED_AT))
-    return not any(any(file.read(offset, PAGE_SIZE)) for offset in (*places, max(0, file.size - PAGE_SIZE)))
+    """Tell whether a file is all zeros in LOOKED_AT pages, spread evenly from its first to the last in reach."""
+    places = range(0, file.reach, max(PAGE_SIZE, file.reach // LOOKED_AT))
+    return not any(any(file.read(offset, PAGE_SIZE)) for offset in (*places, max(0, file.reach - PAGE_SIZE)))

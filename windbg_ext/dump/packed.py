@@ -1,83 +1,119 @@
-"""A dump inside a gzip or xz file, unpacked in memory only as far as it is looked at, and never beyond a bound.
+"""A dump inside a packed file, unpacked only as far as it is looked at: in memory up to a bound, then on disk.
 
-Formats: RFC 1952 (gzip), "The .xz File Format" of tukaani.org (xz), whose index tells how long the content is.
+How long the content may be, the content says itself: its header tells where its pages lie, and behind them there are
+at most 256 MB of secondary data. Packed data that goes on longer, as a bomb would, is not unpacked further, and what
+the header of a bomb claims must fit into the free space of the temporary folder before anything is written there.
 """
 
 from __future__ import annotations
 
-import lzma
-import zlib
+import os
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Iterable, Iterator
+    from typing import IO, Callable
 
     from windbg_ext.dump.file import DumpFile
 
-    class Unpacker(Protocol):
-        """What zlib and lzma have in common."""
-
-        @property
-        def eof(self) -> bool:
-            """Whether the packed stream has ended."""
-
-        @property
-        def unused_data(self) -> bytes:
-            """What came behind its end."""
-
-        def decompress(self, data: bytes, max_length: int) -> bytes:
-            """Unpack at most max_length bytes."""
-
-
-SIGNATURES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz"}
+SIGNATURES = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x50\x2a\x4d\x18": "zstd",  # pzstd: a frame for its own use comes first
+    b"PK\x03\x04": "zip",
+    b"MSCF": "CAB",
+}
+ENDINGS = (".gz", ".xz", ".zst", ".zip", ".cab")
+"""Of the names of such files."""
+DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
+MOST_LISTED = 8
+"""Names of files in an archive in an error."""
 MOST_UNPACKED = 64 << 20
-"""Bytes: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
-MOST_PACKED = 2 * MOST_UNPACKED
-"""Bytes that are read for them: a file may hold any number of packed streams with nothing in them."""
-MOST_STREAMS = 100_000
-"""One behind the other in a file; bgzip makes one for each 64 KB."""
-MOST_MEMORY = 256 << 20
-"""Bytes that xz may take for itself; its highest preset takes 65 MiB."""
-PIECE = 1 << 20
+"""Bytes in memory: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
+MOST_WASTE = 2 * MOST_UNPACKED
+"""Bytes of a packed file that may unpack to nothing; beyond them, it must unpack to half of its length."""
+MOST_PIECE = 1 << 20
+"""Bytes that are unpacked at once."""
 UNKNOWN_SIZE = 1 << 62
+ZERO_PAGE = bytes(0x1000)
+
+
+class DamagedError(Exception):
+    """Packed data is damaged; the text says how."""
 
 
 def open_packed(file: DumpFile) -> PackedStream | None:
-    """Give the content of a packed file, to be read as a DumpFile; None if it is not one of the two kinds."""
+    """Give the content of a packed file, to be read as a DumpFile; None if it is of no kind that can be unpacked."""
     start = file.read(0, 8)
     kind = next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)
     return None if kind is None else PackedStream(file, kind)
 
 
+def choose_dump(kind: str, names: list[str]) -> int:
+    """Give the index of the one dump among the files of an archive, by their names; DumpError if it is not clear."""
+    found = [index for index, name in enumerate(names) if name.lower().endswith(DUMP_ENDINGS)]
+    if len(names) == 1:
+        return 0
+    if len(found) == 1:
+        return found[0]
+    if not names:
+        raise DumpError(f"{kind} file", "holds no file", "name the dump")
+    listed = ", ".join(ascii(names[index]) for index in (found or range(len(names)))[:MOST_LISTED])
+    more = len(found or names) - MOST_LISTED
+    which = f"{listed} and {more:,} more" if more > 0 else listed
+    what = "dumps" if found else "files, none of which is a dump by its name"
+    raise DumpError(f"{kind} file", f"holds several {what}: {which}", "unpack it and name the one that is meant")
+
+
 class PackedStream:
-    """The unpacked bytes of a packed file, from its start. `size` is UNKNOWN_SIZE until it is known."""
+    """The unpacked bytes of a packed file. `size` is UNKNOWN_SIZE until it is known.
+
+    They can be read here and there up to MOST_UNPACKED, and everywhere after `unpack`.
+    """
 
     def __init__(self, file: DumpFile, kind: str) -> None:
         self.kind = kind
-        self.size = (_xz_size(file) or UNKNOWN_SIZE) if kind == "xz" else UNKNOWN_SIZE
         self._file = file
         self._at = 0
-        self._packed_at = 0
-        self._rest = b""
         self._unpacked = bytearray()
         self._ended = False
-        self._streams = 0
-        self._unpacker = self._new_unpacker()
+        self._opened: tuple[int | None, Iterator[bytes]] | None = None
+        self._size: int | None = None
+        self._disk: IO[bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        if self._size is None:
+            told, _ = self._open()
+            return UNKNOWN_SIZE if told is None else told
+        return self._size
+
+    @property
+    def reach(self) -> int:
+        """Bytes of it that can be read."""
+        return self.size if self._disk is not None else min(self.size, MOST_UNPACKED)
 
     def seek(self, offset: int) -> None:
         """Set where the next read begins."""
         self._at = offset
 
     def read(self, length: int) -> bytes:
-        """Read up to `length` bytes; DumpError beyond MOST_UNPACKED, or where the packed file is damaged."""
+        """Read up to `length` bytes; DumpError beyond what can be read, or where the packed file is damaged."""
         end = self._at + length
-        if min(end, self.size) > MOST_UNPACKED:
+        if self._disk is not None:
+            self._disk.seek(self._at)
+            data = self._disk.read(length)
+        elif min(end, self.size) > MOST_UNPACKED:
             why = f"0x{self._at:x} is behind the first {MOST_UNPACKED >> 20} MB, the most that is looked into"
             raise DumpError(f"content of the {self.kind} file", why, "unpack the file first")
-        self._unpack_to(end)
-        data = bytes(self._unpacked[self._at : end])
+        else:
+            self._unpack_to(end)
+            data = bytes(self._unpacked[self._at : end])
         self._at += len(data)
         return data
 
@@ -86,100 +122,131 @@ class PackedStream:
         if self.size == UNKNOWN_SIZE:
             self._unpack_to(MOST_UNPACKED)
 
+    def unpack(self, expected: int, most: int, progress: Callable[[str, int, int], None]) -> None:
+        """Unpack all of it, so that it can be read here and there; on disk what is too long to be kept in memory.
+
+        expected: bytes that it should have by its own header; most: where it is cut off in any case. progress: called
+        with what is being done, bytes done and bytes expected. DumpError: it is damaged, or there is too little room.
+        """
+        self._unpack_to(MOST_UNPACKED + 1)
+        if not self._ended:
+            self._disk = self._unpack_to_disk(min(expected, self.size), most, progress)
+            self._unpacked = bytearray()
+            self._size = self._disk.seek(0, os.SEEK_END)
+        self._size = min(self.size, most)
+
     def close(self) -> None:
-        """Forget what was unpacked."""
+        """Forget what was unpacked; a temporary file is gone."""
         self._unpacked = bytearray()
+        if self._disk is not None:
+            self._disk.close()
+
+    def _open(self) -> tuple[int | None, Iterator[bytes]]:
+        if self._opened is None:
+            self._opened = _open(self.kind, self._file)
+        return self._opened
+
+    def _pieces(self, done: int) -> Iterator[bytes]:
+        """Give the rest of the content. done: bytes that were unpacked before."""
+        _, pieces = self._open()
+        try:
+            for piece in pieces:
+                yield piece
+                done += len(piece)
+        except DamagedError as error:
+            why = f"damaged behind 0x{done:x} ({error})"
+            raise DumpError(f"content of the {self.kind} file", why, "copy the file again") from None
 
     def _unpack_to(self, end: int) -> None:
-        while len(self._unpacked) < end and not self._ended:
-            try:
-                self._unpack_piece(min(PIECE, end - len(self._unpacked)))
-            except (zlib.error, lzma.LZMAError, OSError) as error:
-                why = f"damaged behind 0x{len(self._unpacked):x} ({error})"
-                raise DumpError(f"content of the {self.kind} file", why, "copy the file again") from None
-        if self._ended and self.size == UNKNOWN_SIZE:
-            self.size = len(self._unpacked)
-
-    def _unpack_piece(self, most: int) -> None:
-        if self._unpacker.eof:  # another packed stream may follow
-            self._rest = self._unpacker.unused_data.lstrip(b"\0")
-            if not (self._rest or self._refill()):
-                self._ended = True
+        if len(self._unpacked) >= end or self._ended:
+            return
+        for piece in self._pieces(len(self._unpacked)):
+            self._unpacked += piece
+            if len(self._unpacked) >= end:
                 return
-            self._unpacker = self._new_unpacker()
-        if not self._rest and getattr(self._unpacker, "needs_input", True):
-            self._refill()
-        data = self._unpacker.decompress(self._rest, most)
-        if not (data or self._rest or self._unpacker.eof):
-            raise OSError("it ends too early")
-        self._unpacked += data
-        self._rest = getattr(self._unpacker, "unconsumed_tail", b"")  # lzma keeps what it was given
+        self._ended = True
+        self._size = len(self._unpacked)
 
-    def _refill(self) -> bool:
-        if self._packed_at > MOST_PACKED:
-            raise OSError("it unpacks to less than half of its length")
-        self._rest = self._file.read(self._packed_at, PIECE // 16)
-        self._packed_at += len(self._rest)
-        return bool(self._rest)
+    def _unpack_to_disk(self, expected: int, most: int, progress: Callable[[str, int, int], None]) -> IO[bytes]:
+        doing, done = f"unpacking the {self.kind} file", 0
 
-    def _new_unpacker(self) -> Unpacker:
-        self._streams += 1
-        if self._streams > MOST_STREAMS:
-            raise OSError(f"it has more than {MOST_STREAMS:,} packed streams")
-        if self.kind == "xz":
-            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY)
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        def followed() -> Iterator[bytes]:
+            nonlocal done
+            for piece in chain([bytes(self._unpacked)], self._pieces(len(self._unpacked))):
+                yield piece[: most - done]
+                done += len(piece)
+                progress(doing, min(done, expected), expected)
+                if done >= most:
+                    return
 
-
-XZ_FOOTER = 12
-LARGEST_PADDING = 1 << 16
-MOST_XZ_STREAMS = 1000
-"""Whose indexes are added up."""
+        file = _temporary_file(expected)
+        try:
+            write_sparse(followed(), file)
+        except OSError as error:
+            file.close()
+            raise _no_room(f"cannot be written ({error.strerror})", expected) from None
+        except BaseException:
+            file.close()
+            raise
+        return file
 
 
-def _xz_size(file: DumpFile) -> int | None:
-    """Add up what the indexes at the ends of the xz streams say; None where they do not fit together."""
-    end, total = file.size, 0
-    for _ in range(MOST_XZ_STREAMS):
-        if not end:
-            return total
-        padded = file.read(max(0, end - LARGEST_PADDING), min(end, LARGEST_PADDING))  # zeros between streams
-        end -= len(padded) - len(padded.rstrip(b"\0"))
-        footer = file.read(max(0, end - XZ_FOOTER), XZ_FOOTER)
-        if len(footer) < XZ_FOOTER or not footer.endswith(b"YZ"):
-            return None
-        index_size = 4 * (int.from_bytes(footer[4:8], "little") + 1)
-        index_at = end - XZ_FOOTER - index_size
-        sizes = _xz_index(file.read(index_at, index_size)) if index_at > XZ_FOOTER and index_size <= PIECE else None
-        if sizes is None:
-            return None
-        total += sizes[1]
-        end = index_at - sizes[0] - XZ_FOOTER  # the stream's header is as long as its footer
-        if end < 0:
-            break
-    return None
+def _open(kind: str, file: DumpFile) -> tuple[int | None, Iterator[bytes]]:
+    """Give the bytes of the content, None if they show only at its end, and the content itself in pieces."""
+    if kind == "zip":
+        from windbg_ext.dump.zip_file import open_zip  # each only where it is needed: most dumps are not packed
+
+        return open_zip(file)
+    if kind == "CAB":
+        from windbg_ext.dump.cab_file import open_cab
+
+        return open_cab(file)
+    from windbg_ext.dump.streams import open_streams
+
+    return open_streams(kind, file)
 
 
-def _xz_index(index: bytes) -> tuple[int, int] | None:
-    """Give (bytes of the packed blocks, bytes that they unpack to)."""
-    at = 1
+def _temporary_file(size: int) -> IO[bytes]:
+    """Make a file that nobody else sees and that is gone when it is closed, or when this process ends."""
+    import shutil
+    import tempfile
 
-    def number() -> int:
-        nonlocal at
-        value = shift = 0
-        while at < len(index) and shift < 63:
-            byte = index[at]
-            value |= (byte & 0x7F) << shift
-            at, shift = at + 1, shift + 7
-            if not byte & 0x80:
-                break
-        return value
+    try:
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if free < size:
+            raise _no_room(f"has {free:,} bytes free", size)
+        return tempfile.TemporaryFile(prefix="windbg-ext-", buffering=0)
+    except OSError as error:
+        raise _no_room(f"cannot be used ({error.strerror or error})", size) from None
 
-    records = number()
-    if index[:1] != b"\0" or records > len(index):
-        return None
-    packed = unpacked = 0
-    for _ in range(records):
-        packed += -(-number() // 4) * 4
-        unpacked += number()
-    return packed, unpacked
+
+def _no_room(why: str, size: int) -> DumpError:
+    import tempfile
+
+    variable = "TEMP" if os.name == "nt" else "TMPDIR"
+    where = f"temporary folder {tempfile.tempdir}" if tempfile.tempdir else "temporary folder"
+    advice = f"set {variable} to a folder on a disk with that much room, or unpack the file yourself"
+    return DumpError(where, f"{why}, unpacking takes {size:,}", advice)
+
+
+def write_sparse(pieces: Iterable[bytes], file: IO[bytes]) -> None:
+    """Write the pieces one behind the other; pages of zeros become holes where the file system has such."""
+    rest = b""
+    for piece in pieces:
+        rest += piece
+        whole = len(rest) - len(rest) % len(ZERO_PAGE)
+        _write_pages(memoryview(rest)[:whole], file)
+        rest = rest[whole:]
+    _write_pages(memoryview(rest), file)
+    file.truncate(file.tell())
+
+
+def _write_pages(data: memoryview, file: IO[bytes]) -> None:
+    size = len(ZERO_PAGE)
+    for zero, places in groupby(range(0, len(data), size), key=lambda at: data[at : at + size] == ZERO_PAGE):
+        pages = list(places)
+        at, end = pages[0], min(len(data), pages[-1] + size)
+        if zero:
+            file.seek(end - at, os.SEEK_CUR)
+        while not zero and at < end:
+            at += file.write(data[at:end])

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from windbg_ext.dump.file import DumpFile
 
 MAX_BLOBS = 0x10000
+MOST_SECONDARY = 256 << 20
+"""Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
 
 
 class SecondaryBlob(NamedTuple):

@@ -6,16 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windbg_ext.dump.packed import DUMP_ENDINGS
+from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
 from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ENDINGS = tuple(
-    name + packed
-    for name in (".dmp", ".mdmp", ".hdmp", ".kdmp")
-    for packed in ("", ".gz", ".xz", ".zst", ".zip", ".cab")
-)
+ENDINGS = tuple(name + packed for name in DUMP_ENDINGS for packed in ("", *PACKED_ENDINGS))
 """Files of a folder whose names end like this are looked at; whatever is named itself is looked at in any case."""
 
 

@@ -12,6 +12,7 @@ from windbg_ext.commands.dumpkind.kind import has
 from windbg_ext.commands.dumpkind.report import Whole
 from windbg_ext.dump.header import number_of
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
+from windbg_ext.dump.secondary import MOST_SECONDARY
 from windbg_ext.structs.bodies import BITMAP_HEADER64, BITMAP_SIGNATURES
 from windbg_ext.structs.header import Attributes, DumpType
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from windbg_ext.dump.pages import RunPages
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.structs.layout import Record
-
-
-MOST_SECONDARY = 256 << 20
-"""Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
 
 
 def is_whole(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,6 @@ from windbg_ext.kernel import DumpTarget, read_kernel
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
-    import os
-
     from windbg_ext.commands.progress import Progress
     from windbg_ext.kernel import Target
 
@@ -64,10 +63,13 @@ def minify(
     """
     _check_size(size)
     source = Path(source)
-    with open_dump(source) as dump:
+    destination = beside(source) if destination is None else Path(destination)
+    if os.path.exists(source):  # noqa: PTH110 - Path.exists raises for a link that leads to itself
+        check_destination(destination, source, overwrite=overwrite)  # before it is unpacked, which may take minutes
+    with open_dump(source, progress or no_progress) as dump:
         return minify_target(
             DumpTarget(dump),
-            beside(source) if destination is None else Path(destination),
+            destination,
             source=source,
             overwrite=overwrite,
             size=size,

@@ -1,0 +1,162 @@
+"""The dump in a CAB file, as WinDbg's `.dump /b` makes them.
+
+Format: Microsoft's [MS-CAB], which describes MSZIP, too. A folder there is a run of blocks, each of at most 32 KB of
+content, that are packed together; a file is a stretch of a folder's content.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from windbg_ext.dump.lzx import SLOTS, LzxUnpacker
+from windbg_ext.dump.packed import DamagedError, choose_dump
+from windbg_ext.dump.streams import PackedBytes
+from windbg_ext.errors import DumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+    from windbg_ext.dump.file import DumpFile
+
+HEADER = struct.Struct("<4s4xI4xI4xBBHHHHH")
+RESERVED = struct.Struct("<HBB")
+FOLDER = struct.Struct("<IHH")
+MEMBER = struct.Struct("<IIH6x")
+BLOCK = struct.Struct("<IHH")
+PREVIOUS, NEXT, RESERVE = 1, 2, 4
+"""Bits of the header's flags."""
+FIRST_CONTINUED = 0xFFFD
+"""Folder numbers from here on: a file that begins or ends in another CAB file."""
+MOST_DIRECTORY = 1 << 20
+"""Bytes of the directory that are read: of some thousand files."""
+MOST_BLOCK = 0x8000
+MOST_PACKED_BLOCK = MOST_BLOCK + 6144
+"""Microsoft's bound of what a block takes where packing made it longer."""
+STORED, MSZIP, QUANTUM, LZX = range(4)
+EXPAND = "unpack it (on Windows: expand -F:* FILE .) and name the dump that comes out"
+
+
+class Member(NamedTuple):
+    """A file in a CAB file: its name, its bytes, where in the folder's content they begin, the folder's number."""
+
+    name: str
+    size: int
+    offset: int
+    folder: int
+
+
+def open_cab(file: DumpFile) -> tuple[int, Iterator[bytes]]:
+    """Give the bytes of the one dump in a CAB file, and its content. DumpError: there is none that can be unpacked."""
+    try:
+        directory = _Directory(file)
+    except (struct.error, ValueError):
+        raise DumpError("CAB file", "its directory is cut or damaged", "copy the file again") from None
+    member = directory.members[choose_dump("CAB", [member.name for member in directory.members])]
+    if member.folder >= FIRST_CONTINUED:
+        raise DumpError("CAB file", "is one of a set, and the dump goes on in another one", EXPAND)
+    if member.folder >= len(directory.folders):
+        raise DumpError("CAB file", f"has no folder {member.folder}, in which the dump should be", "copy it again")
+    at, method = directory.folders[member.folder]
+    return member.size, _content(_blocks(file, at, _unpacker(method), directory.block_reserve), member)
+
+
+class _Directory:
+    """folders: (file offset of the first block, method) of each."""
+
+    def __init__(self, file: DumpFile) -> None:
+        data = file.read(0, MOST_DIRECTORY)
+        _, _, files_at, _, _, folders, files, flags, _, _ = HEADER.unpack_from(data)
+        at, folder_reserve, self.block_reserve = HEADER.size, 0, 0
+        if flags & RESERVE:
+            header_reserve, folder_reserve, self.block_reserve = RESERVED.unpack_from(data, at)
+            at += RESERVED.size + header_reserve
+        for flag in (PREVIOUS, NEXT):
+            if flags & flag:  # names of the file and of its disk
+                at = data.index(b"\0", data.index(b"\0", at) + 1) + 1
+        self.folders = []
+        for index in range(folders):
+            offset, _, method = FOLDER.unpack_from(data, at + index * (FOLDER.size + folder_reserve))
+            self.folders.append((offset, method))
+        self.members = []
+        for _ in range(files):
+            size, offset, folder = MEMBER.unpack_from(data, files_at)
+            end = data.index(b"\0", files_at + MEMBER.size)
+            name = data[files_at + MEMBER.size : end].decode("utf-8", "backslashreplace")
+            self.members.append(Member(name, size, offset, folder))
+            files_at = end + 1
+
+
+def _content(blocks: Iterator[bytes], member: Member) -> Iterator[bytes]:
+    at, end = 0, member.offset + member.size
+    while at < end:
+        data = next(blocks, None)
+        if data is None:
+            raise DamagedError("it ends too early")
+        piece = data[max(0, member.offset - at) : end - at]
+        at += len(data)
+        if piece:
+            yield piece
+
+
+def _blocks(file: DumpFile, at: int, unpack: Callable[[bytes, int], bytes], reserve: int) -> Iterator[bytes]:
+    """Give the content of a folder block by block."""
+    source = PackedBytes(file, at)
+    while True:
+        header = source.read(BLOCK.size + reserve)
+        if len(header) < BLOCK.size + reserve:
+            return
+        checksum, packed_size, size = BLOCK.unpack_from(header)
+        if not 0 < size <= MOST_BLOCK or packed_size > MOST_PACKED_BLOCK:
+            raise DamagedError(f"a block of {packed_size} bytes for {size}")
+        packed = source.read(packed_size)
+        if len(packed) < packed_size:
+            return
+        if checksum and not reserve and checksum != _checksum(packed) ^ _checksum(header[4:]):
+            raise DamagedError("the checksum of a block is wrong")
+        data = unpack(packed, size)
+        if len(data) != size:
+            raise DamagedError("a block has another length than it says")
+        source.unpacked += size
+        yield data
+
+
+def _unpacker(method: int) -> Callable[[bytes, int], bytes]:
+    """Give what unpacks the blocks of a folder in their order."""
+    kind, window_bits = method & 0xF, method >> 8 & 0x1F
+    if kind == STORED:
+        return lambda packed, _size: packed
+    if kind == MSZIP:
+        return _MszipUnpacker().unpack
+    if kind == LZX and window_bits in SLOTS:
+        return LzxUnpacker(window_bits).unpack
+    raise DumpError("CAB file", f"is packed with {'Quantum' if kind == QUANTUM else f'method 0x{method:x}'}", EXPAND)
+
+
+class _MszipUnpacker:
+    """Each block is Deflate (RFC 1951) for itself, but may refer to the content of the one before."""
+
+    def __init__(self) -> None:
+        self._before = b""
+
+    def unpack(self, packed: bytes, size: int) -> bytes:
+        if not packed.startswith(b"CK"):
+            raise DamagedError("a block does not begin with CK")
+        try:
+            self._before = zlib.decompressobj(-zlib.MAX_WBITS, zdict=self._before).decompress(packed[2:], size)
+        except zlib.error as error:
+            raise DamagedError(str(error)) from None
+        return self._before
+
+
+def _checksum(data: bytes) -> int:
+    """Give the exclusive or of all 32-bit words; the bytes of a last, shorter word count from the other end."""
+    words = len(data) // 4
+    value = int.from_bytes(data[: 4 * words], "little")
+    tail = int.from_bytes(data[4 * words :], "big")
+    while words > 1:  # one half over the other
+        words = (words + 1) // 2
+        value = value & (1 << 32 * words) - 1 ^ value >> 32 * words
+    return value ^ tail

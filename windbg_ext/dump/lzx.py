@@ -1,0 +1,229 @@
+"""Unpacking of LZX, which WinDbg packs a dump with when it writes a CAB file.
+
+Format: Microsoft's "LZX Data Compression Format" of the Cabinet SDK (its sibling is [MS-PATCH]). The stream comes in
+frames of 32 KB of content. Blocks of codes do not keep to frames, but every frame begins at a whole 16-bit word, the
+bits of which are taken from the highest on.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from itertools import accumulate
+from typing import NamedTuple
+
+from windbg_ext.dump.packed import DamagedError
+
+FRAME = 0x8000
+SLOTS = {15: 30, 16: 32, 17: 34, 18: 36, 19: 38, 20: 42, 21: 50}
+"""Distance slots by the window's bits."""
+EXTRA_BITS = tuple(min(max(0, slot // 2 - 1), 17) for slot in range(50))
+"""Of a distance, behind its slot."""
+FIRST_DISTANCES = tuple(first - 2 for first in accumulate((1 << bits for bits in EXTRA_BITS[:-1]), initial=0))
+VERBATIM, ALIGNED, UNCOMPRESSED = 1, 2, 3
+LENGTH_SYMBOLS = 249
+SHORTEST_MATCH = 2
+MOST_BLOCKS = 64
+"""In a frame; packers make one for a frame or more, and each brings codes that take time to set up."""
+TRANSLATED_FRAMES = 0x8000
+CALL = b"\xe8"
+"""The x86 instruction whose operand is translated back, from absolute to relative."""
+
+
+class Code(NamedTuple):
+    """A Huffman code. table: for the next `bits` bits, the symbol << 5 | the bits that it takes."""
+
+    bits: int
+    table: list[int]
+
+
+class LzxUnpacker:
+    """Unpacks the frames of one stream in their order. What is damaged is a DamagedError."""
+
+    def __init__(self, window_bits: int) -> None:
+        self._window = 1 << window_bits
+        self._lengths = bytearray(256 + 8 * SLOTS[window_bits])  # of the codes, kept from block to block
+        self._match_lengths = bytearray(LENGTH_SYMBOLS)
+        self._main = self._match = self._aligned = Code(0, [])
+        self._recent = (1, 1, 1)
+        self._block, self._left, self._pad = 0, 0, False
+        self._history = bytearray()
+        self._frames = 0
+        self._translated_size = 0
+
+    def unpack(self, packed: bytes, size: int) -> bytes:
+        """Unpack a frame of `size` bytes."""
+        bits = _Bits(packed)
+        if not self._frames and bits.take(1):
+            self._translated_size = bits.take(16) << 16 | bits.take(16)
+        self._frames += 1
+        if len(self._history) > 2 * self._window:
+            del self._history[: -self._window]
+        end = len(self._history) + size
+        blocks = 0
+        while (here := len(self._history)) < end:
+            if not self._left:
+                self._begin_block(bits)
+                blocks += 1
+            if blocks > MOST_BLOCKS:
+                raise DamagedError(f"an LZX frame has more than {MOST_BLOCKS} blocks")
+            most = min(end, here + self._left)
+            if self._block == UNCOMPRESSED:
+                self._history += bits.take_bytes(most - here)
+                if len(self._history) < most:
+                    raise DamagedError("an LZX frame ends too early")
+            else:
+                self._unpack_codes(bits, most)
+            self._left -= len(self._history) - here
+        if len(self._history) > end or bits.overrun:
+            raise DamagedError("an LZX frame has another length than it says")
+        if self._pad and not self._left and bits.take_bytes(1):
+            self._pad = False
+        return self._translated(bytes(self._history[-size:]))
+
+    def _begin_block(self, bits: _Bits) -> None:
+        if self._pad:  # behind an odd number of bytes
+            bits.take_bytes(1)
+            self._pad = False
+        self._block = bits.take(3)
+        self._left = bits.take(24)
+        if self._block not in (VERBATIM, ALIGNED, UNCOMPRESSED) or not self._left:
+            raise DamagedError("an LZX block is of no known type, or empty")
+        if self._block == UNCOMPRESSED:
+            bits.align()
+            self._recent = struct.unpack("<3I", bits.take_bytes(12).ljust(12, b"\0"))
+            self._pad = self._left % 2 == 1
+            return
+        if self._block == ALIGNED:
+            self._aligned = _code(bytes(bits.take(3) for _ in range(8)))
+        _read_lengths(bits, self._lengths, 0, 256)
+        _read_lengths(bits, self._lengths, 256, len(self._lengths))
+        self._main = _code(self._lengths)
+        _read_lengths(bits, self._match_lengths, 0, LENGTH_SYMBOLS)
+        self._match = _code(self._match_lengths)
+
+    def _unpack_codes(self, bits: _Bits, end: int) -> None:
+        """Unpack literals and matches until there are `end` bytes."""
+        history, window = self._history, self._window
+        take, symbol, main, match = bits.take, bits.symbol, self._main, self._match
+        first, second, third = self._recent
+        while len(history) < end:
+            code = symbol(main)
+            if code < 256:
+                history.append(code)
+                continue
+            slot, length = divmod(code - 256, 8)
+            if length == 7:
+                length += symbol(match)
+            length += SHORTEST_MATCH
+            if slot == 0:
+                pass
+            elif slot == 1:
+                first, second = second, first
+            elif slot == 2:
+                first, third = third, first
+            else:
+                extra = EXTRA_BITS[slot]
+                distance = FIRST_DISTANCES[slot]
+                if self._block == ALIGNED and extra >= 3:
+                    distance += (take(extra - 3) << 3) + symbol(self._aligned)
+                else:
+                    distance += take(extra)
+                first, second, third = distance, first, second
+            start = len(history) - first
+            if start < 0 or not 0 < first <= window:
+                raise DamagedError("an LZX match begins before the content does")
+            if first >= length:
+                history += history[start : start + length]
+            else:
+                history += (history[start:] * (length // first + 1))[:length]
+        self._recent = first, second, third
+
+    def _translated(self, frame: bytes) -> bytes:
+        """Undo the translation of x86 calls: it makes addresses out of distances, which are alike more often."""
+        size = self._translated_size
+        if not size or self._frames > TRANSLATED_FRAMES or len(frame) <= 10 or CALL not in frame:
+            return frame
+        data, base, at = bytearray(frame), (self._frames - 1) * FRAME, 0
+        while 0 <= (at := data.find(CALL, at)) < len(data) - 10:
+            (address,) = struct.unpack_from("<i", data, at + 1)
+            if -(base + at) <= address < size:
+                distance = address - (base + at) if address >= 0 else address + size
+                struct.pack_into("<I", data, at + 1, distance & 0xFFFFFFFF)
+            at += 5
+        return bytes(data)
+
+
+class _Bits:
+    """The bits of a frame. Behind its end come zeros, and `overrun` tells."""
+
+    def __init__(self, packed: bytes) -> None:
+        words = array("H", packed + b"\0" * (len(packed) % 2))
+        words.byteswap()
+        self._packed = packed
+        self._swapped = words.tobytes() + bytes(8)
+        self._at = 0
+        """Bits that were taken."""
+
+    @property
+    def overrun(self) -> bool:
+        return self._at > 8 * len(self._packed)
+
+    def take(self, count: int) -> int:
+        """Take at most 32 bits as a number."""
+        at = self._at
+        self._at = at + count
+        window = int.from_bytes(self._swapped[at >> 3 : (at >> 3) + 5], "big")
+        return window >> 40 - (at & 7) - count & (1 << count) - 1
+
+    def symbol(self, code: Code) -> int:
+        """Take a symbol of a Huffman code."""
+        at = self._at
+        window = int.from_bytes(self._swapped[at >> 3 : (at >> 3) + 3], "big")
+        if not code.bits:
+            raise DamagedError("an LZX code without symbols is used")
+        entry = code.table[window >> 24 - (at & 7) - code.bits & (1 << code.bits) - 1]
+        self._at = at + (entry & 31)
+        return entry >> 5
+
+    def align(self) -> None:
+        """Go on at the next whole word; 16 bits are skipped where one begins here."""
+        self._at += 16 - self._at % 16
+
+    def take_bytes(self, count: int) -> bytes:
+        """Take bytes as they are, fewer at the end."""
+        at = self._at >> 3
+        data = self._packed[at : at + count]
+        self._at += 8 * len(data)
+        return data
+
+
+def _code(lengths: bytes | bytearray) -> Code:
+    """Make the code whose symbols have these lengths in bits."""
+    bits = max(lengths)
+    table: list[int] = []
+    for length, symbol in sorted((length, symbol) for symbol, length in enumerate(lengths) if length):
+        table += [symbol << 5 | length] * (1 << bits - length)
+        if len(table) > 1 << bits:
+            break
+    if bits and len(table) != 1 << bits:
+        raise DamagedError("the lengths of an LZX code make no code")
+    return Code(bits, table)
+
+
+def _read_lengths(bits: _Bits, lengths: bytearray, at: int, end: int) -> None:
+    """Change the lengths of a code's symbols by what the frame says, itself coded."""
+    code = _code(bytes(bits.take(4) for _ in range(20)))
+    while at < end:
+        step, count = bits.symbol(code), 1
+        if step == 17:
+            count, value = 4 + bits.take(4), 0
+        elif step == 18:
+            count, value = 20 + bits.take(5), 0
+        else:
+            if step == 19:
+                count, step = 4 + bits.take(1), bits.symbol(code)
+            value = (lengths[at] - step) % 17
+        count = min(count, end - at)
+        lengths[at : at + count] = bytes([value]) * count
+        at += count
