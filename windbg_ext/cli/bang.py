@@ -81,6 +81,7 @@ class BangParser(argparse.ArgumentParser):
         session: gives the session as a target where there is no dump; UsageError for a command that reads files only.
         """
         known = self._option_string_actions
+        arguments = [word.replace("/", "\\") if word.startswith("//") else word for word in arguments]  # on a share
         spelled = [word.lower() if word[:1] == "/" and word.lower() in known else word for word in arguments]
         for word in spelled:
             if re.fullmatch(r"/\w+", word) and word not in known:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from windbg_ext.dump.file import system_path
 from windbg_ext.dump.packed import DUMP_ENDINGS
 from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
 from windbg_ext.errors import DestinationError
@@ -34,15 +35,22 @@ def beside(source: Path) -> Path:
 def unused(path: Path) -> Path:
     """Give the path if no file has it yet, else one with a number behind the name: small.dmp, small2.dmp ..."""
     candidates = (path.with_name(f"{path.stem}{'' if n == 1 else n}{path.suffix}") for n in range(1, 10_000))
-    return next(candidate for candidate in candidates if not os.path.lexists(candidate))
+    return next(candidate for candidate in candidates if not os.path.lexists(system_path(candidate)))
 
 
 def check_destination(destination: Path, source: Path | None, *, overwrite: bool) -> None:
     """Refuse, before any work is done, what `replace_file` would refuse after it."""
     try:
-        _check(destination, source, overwrite=overwrite)
+        _check(_of_system(destination), None if source is None else _of_system(source), overwrite=overwrite)
+    except DestinationError as error:
+        error.path = str(destination)
+        raise
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         raise _not_writable(destination, error) from None
+
+
+def _of_system(path: Path) -> Path:
+    return Path(system_path(path))
 
 
 def _check(destination: Path, source: Path | None, *, overwrite: bool) -> None:
@@ -68,7 +76,10 @@ def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> 
     it holds; without a source, by its owner only. A temporary file that a run left behind because it was killed is
     cleared away by the next run to the same destination.
     """
-    destination = Path(os.path.realpath(destination))  # a link to an older file: replace the file, keep the link
+    named, source = destination, None if source is None else _of_system(source)
+    destination = _of_system(destination)
+    if destination.is_symlink():  # to an older file: replace the file, keep the link
+        destination = Path(os.path.realpath(destination))
     _clear_leftovers(destination)
     temporary = destination.with_name(f"{_prefix(destination)}{secrets.token_hex(8)}.tmp")
     try:
@@ -84,8 +95,11 @@ def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> 
                     _move(temporary, destination, overwrite=overwrite)
             if os.name == "nt":  # where no file can be moved while it is open
                 _move(temporary, destination, overwrite=overwrite)
+        except DestinationError as error:
+            error.path = str(named)
+            raise
         except OSError as error:
-            raise _not_writable(destination, error) from None
+            raise _not_writable(named, error) from None
         finally:
             _discard(temporary)
     finally:

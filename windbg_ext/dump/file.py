@@ -17,6 +17,25 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+LONGEST_PLAIN_PATH = 200
+"""Characters. Windows ends at 260, and a temporary file beside a destination has up to 22 more in its name."""
+DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
+
+
+def system_path(path: str | os.PathLike[str], longest: int = LONGEST_PLAIN_PATH) -> str:
+    r"""Give a path as the system takes it. Windows opens a long one only in full, with \\?\ before it.
+
+    Others stay as they are: that prefix switches off `/`, `..` and device names.
+    """
+    plain = os.fspath(path)
+    if os.name != "nt" or plain.startswith(DEVICE_PREFIXES):
+        return plain
+    full = os.path.abspath(plain)  # noqa: PTH100 - Path.resolve goes to the disk
+    if len(full) <= longest or full.startswith(DEVICE_PREFIXES):
+        return plain
+    return f"\\\\?\\UNC{full[1:]}" if full.startswith("\\\\") else f"\\\\?\\{full}"
+
+
 class Content(Protocol):
     """Bytes to be read here and there."""
 
@@ -41,17 +60,21 @@ class Content(Protocol):
 class PlainFile:
     """A file's own bytes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, named: Path) -> None:
+        path = Path(system_path(named))
         try:
             if path.is_fifo():  # opening it would wait for a writer
-                raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(path))
+                raise DumpError("file", "is a pipe", "store what comes out of it in a file first", str(named))
             file = path.open("rb", buffering=0)
             self.size = self.reach = file.seek(0, os.SEEK_END)
-        except IsADirectoryError:
-            raise DumpError("file", "is a folder", "name the dump in it", str(path)) from None
         except OSError as error:
+            if path.is_dir():
+                raise DumpError("file", "is a folder", "name the dump in it", str(named)) from None
+            if isinstance(error, FileNotFoundError) and path.is_symlink():
+                why = f"is a link to {path.readlink()}, which is not there"
+                raise DumpError("file", why, "name the dump itself", str(named)) from None
             advice = "run as administrator, or get the right to read it" if isinstance(error, PermissionError) else ""
-            raise DumpError("file", f"cannot be opened ({error.strerror})", advice, str(path)) from None
+            raise DumpError("file", f"cannot be opened ({error.strerror})", advice, str(named)) from None
         self.seek, self.read, self.close = file.seek, file.read, file.close
 
 

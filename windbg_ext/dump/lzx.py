@@ -1,8 +1,8 @@
 """Unpacking of LZX, which WinDbg packs a dump with when it writes a CAB file.
 
 Format: Microsoft's "LZX Data Compression Format" of the Cabinet SDK (its sibling is [MS-PATCH]). The stream comes in
-frames of 32 KB of content. Blocks of codes do not keep to frames, but every frame begins at a whole 16-bit word, the
-bits of which are taken from the highest on.
+frames of 32 KB of content, each in 16-bit words of its own, whose bits are taken from the highest on. Blocks, each with
+its own codes, do not keep to frames.
 """
 
 from __future__ import annotations
@@ -158,12 +158,13 @@ class _Bits:
     """The bits of a frame. Behind its end come zeros, and `overrun` tells."""
 
     def __init__(self, packed: bytes) -> None:
+        self._begin(packed)
+
+    def _begin(self, packed: bytes) -> None:
         words = array("H", packed + b"\0" * (len(packed) % 2))
         words.byteswap()
-        self._packed = packed
-        self._swapped = words.tobytes() + bytes(8)
-        self._at = 0
-        """Bits that were taken."""
+        self._packed, self._swapped = packed, words.tobytes() + bytes(8)
+        self._at = 0  # bits that were taken
 
     @property
     def overrun(self) -> bool:
@@ -191,11 +192,10 @@ class _Bits:
         self._at += 16 - self._at % 16
 
     def take_bytes(self, count: int) -> bytes:
-        """Take bytes as they are, fewer at the end."""
-        at = self._at >> 3
-        data = self._packed[at : at + count]
-        self._at += 8 * len(data)
-        return data
+        """Take bytes as they are, fewer at the end. Behind them words begin anew, perhaps at an odd byte."""
+        rest = self._packed[self._at >> 3 :]
+        self._begin(rest[count:])
+        return rest[:count]
 
 
 def _code(lengths: bytes | bytearray) -> Code:

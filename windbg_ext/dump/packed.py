@@ -128,9 +128,14 @@ class PackedStream:
         expected: bytes that it should have by its own header; most: where it is cut off in any case. progress: called
         with what is being done, bytes done and bytes expected. DumpError: it is damaged, or there is too little room.
         """
-        self._unpack_to(MOST_UNPACKED + 1)
+        expected = min(expected, self.size)
+
+        def follow(done: int) -> None:
+            progress(f"unpacking the {self.kind} file", min(done, expected), expected)
+
+        self._unpack_to(MOST_UNPACKED + 1, follow)
         if not self._ended:
-            self._disk = self._unpack_to_disk(min(expected, self.size), most, progress)
+            self._disk = self._unpack_to_disk(expected, most, follow)
             self._unpacked = bytearray()
             self._size = self._disk.seek(0, os.SEEK_END)
         self._size = min(self.size, most)
@@ -157,31 +162,30 @@ class PackedStream:
             why = f"damaged behind 0x{done:x} ({error})"
             raise DumpError(f"content of the {self.kind} file", why, "copy the file again") from None
 
-    def _unpack_to(self, end: int) -> None:
+    def _unpack_to(self, end: int, follow: Callable[[int], None] = lambda done: None) -> None:
         if len(self._unpacked) >= end or self._ended:
             return
         for piece in self._pieces(len(self._unpacked)):
             self._unpacked += piece
+            follow(len(self._unpacked))
             if len(self._unpacked) >= end:
                 return
         self._ended = True
         self._size = len(self._unpacked)
 
-    def _unpack_to_disk(self, expected: int, most: int, progress: Callable[[str, int, int], None]) -> IO[bytes]:
-        doing, done = f"unpacking the {self.kind} file", 0
-
-        def followed() -> Iterator[bytes]:
-            nonlocal done
+    def _unpack_to_disk(self, expected: int, most: int, follow: Callable[[int], None]) -> IO[bytes]:
+        def pieces() -> Iterator[bytes]:
+            done = 0
             for piece in chain([bytes(self._unpacked)], self._pieces(len(self._unpacked))):
                 yield piece[: most - done]
                 done += len(piece)
-                progress(doing, min(done, expected), expected)
+                follow(done)
                 if done >= most:
                     return
 
         file = _temporary_file(expected)
         try:
-            write_sparse(followed(), file)
+            write_sparse(pieces(), file)
         except OSError as error:
             file.close()
             raise _no_room(f"cannot be written ({error.strerror})", expected) from None

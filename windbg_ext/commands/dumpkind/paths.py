@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windbg_ext.dump.file import system_path
 from windbg_ext.dump.packed import DUMP_ENDINGS
 from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
 from windbg_ext.errors import DumpError
@@ -46,11 +47,11 @@ def _files(path: str) -> Iterator[str]:
 
 
 def _is_folder(path: str) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
+    return os.path.isdir(system_path(path))  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
 
 
 def _is_pattern(path: str) -> bool:
-    return any(character in path for character in "*?[") and not os.path.lexists(path)
+    return any(character in path for character in "*?[") and not os.path.lexists(system_path(path))
 
 
 def _files_of_pattern(pattern: str) -> Iterator[str]:
@@ -69,11 +70,12 @@ def _files_of_folder(folder: str) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise DumpError("folder", f"cannot be read ({error.strerror})", "run with more rights", str(error.filename))
 
-    for place, folders, names in os.walk(folder, onerror=refuse):
+    top = system_path(folder, longest=0)  # what lies below may have long paths
+    for place, folders, names in os.walk(top, onerror=refuse):
         folders.sort()
         for name in sorted(names):
             if name.lower().endswith(ENDINGS):
                 found = True
-                yield str(Path(place, name))
+                yield str(Path(folder + place[len(top) :], name))
     if not found:
         raise DumpError("folder", "holds no file whose name ends in .dmp", "name the dump itself", folder)

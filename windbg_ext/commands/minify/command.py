@@ -13,6 +13,7 @@ from windbg_ext.commands.minify.assemble import assemble
 from windbg_ext.commands.minify.secondary import SecondaryCopy
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump, write_small_dump
+from windbg_ext.dump.file import system_path
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.kernel import DumpTarget, read_kernel
 from windbg_ext.structs.header import DumpType
@@ -64,7 +65,7 @@ def minify(
     _check_size(size)
     source = Path(source)
     destination = beside(source) if destination is None else Path(destination)
-    if os.path.exists(source):  # noqa: PTH110 - Path.exists raises for a link that leads to itself
+    if os.path.exists(system_path(source)):  # noqa: PTH110 - Path.exists raises for a link that leads to itself
         check_destination(destination, source, overwrite=overwrite)  # before it is unpacked, which may take minutes
     with open_dump(source, progress or no_progress) as dump:
         return minify_target(
