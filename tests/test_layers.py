@@ -33,6 +33,8 @@ ONLY_IN = {
     "tqdm": {"cli"},
     "pykd": {"debugger"},
     "signal": {"cli"},
+    "backports": {"dump"},
+    "compression": {"dump"},
 }
 """Module from outside: the layers that may know it."""
 

@@ -6,10 +6,11 @@ import gzip
 import lzma
 import os
 import zlib
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from dumpkind_cases import BITMAP, KERNEL, SMALL, build, look
+from packers import PACKERS
 
 from windbg_ext.commands.dumpkind import dumpkind
 from windbg_ext.dump.packed import MOST_UNPACKED
@@ -35,10 +36,11 @@ PAGE = 0x1000
         (b"\x7fELF\x02\x01\x01\0", "ELF file", "Volatility"),
         (b"EMiL", "LiME", "Volatility"),
         (b"\xd2\xbe\xd2\xbe", "VMware", "vmss2core"),
-        (b"\x28\xb5\x2f\xfd", "zstd file", "unpack"),
-        (b"PK\x03\x04", "zip file", "unpack"),
+        (b"\x28\xb5\x2f\xfd", "zstd file", "copy the file again"),
+        (b"PK\x03\x04", "zip file", "copy the file again"),
         (b"7z\xbc\xaf\x27\x1c", "7z file", "unpack"),
-        (b"MSCF", "CAB file", "unpack"),
+        (b"Rar!\x1a\x07", "RAR file", "unpack"),
+        (b"MSCF", "CAB file", "copy the file again"),
         (b"PAGEPAGE", "header was never finished", "crash again"),
         (b"GIF89a", "not a Windows kernel dump", "name a kernel dump"),
     ],
@@ -78,21 +80,21 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert dumpkind(tmp_path / "pipe.dmp").problems == ("file: is a pipe",)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
+@pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("sample", [KERNEL, BITMAP, SMALL], ids=lambda sample: sample.name)
-def test_a_packed_dump_is_looked_into(sample: Sample, pack: Callable[[bytes], bytes]) -> None:
+def test_a_packed_dump_is_looked_into(sample: Sample, kind: str) -> None:
     data = build(sample)
-    plain, packed = look(data), look(pack(data))
-    assert packed.packed in ("gzip", "xz")
+    plain, packed = look(data), look(PACKERS[kind](data))
+    assert packed.packed == kind.split(",")[0]
     for field in ("kind", "build", "bug_check", "system_time", "pages_in_file", "file_bytes", "whole", "evidence"):
         assert getattr(packed, field) == getattr(plain, field)
     assert bool(packed.suspects) == (sample is SMALL)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
-def test_a_cut_dump_inside_a_packed_file_is_told_as_cut(pack: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_cut_dump_inside_a_packed_file_is_told_as_cut(kind: str) -> None:
     data = build(KERNEL)
-    report = look(pack(data[:-5000]))
+    report = look(PACKERS[kind](data[:-5000]))
     assert (report.whole.missing, report.complete) == (5000, False)
 
 
@@ -107,10 +109,10 @@ def test_a_dump_in_several_packed_streams_is_one() -> None:
         assert (report.file_bytes, report.complete) == (len(data), True)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
-def test_a_packed_file_without_a_dump_says_what_is_inside(pack: Callable[[bytes], bytes]) -> None:
-    report = look(pack(b"MDMP" + bytes(5000)))
-    assert report.kind == "none"
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_packed_file_without_a_dump_says_what_is_inside(kind: str) -> None:
+    report = look(PACKERS[kind](b"MDMP" + bytes(5000)))
+    assert (report.kind, report.packed) == ("none", kind.split(",")[0])
     assert "holds no kernel dump" in report.problems[0]
     assert "user-mode minidump" in report.problems[0]
 

@@ -13,9 +13,9 @@ NAME = "dumpkind"
 SUMMARY = "tell which kind of dump a file is, whether it is whole, and what crashed"
 DESCRIPTION = """\
 Tells of a file which kind of kernel dump it is and by what evidence, whether it is whole, and what crashed; of several
-files, of folders and of wildcards in one table, newest first. Dumps inside .gz and .xz files are looked into without
-unpacking them to disk. Exit status 0: every file is a whole kernel dump; 1: one of them is not, or has a problem; 3:
-the one file that was named is no kernel dump or cannot be read."""
+files, of folders and of wildcards in one table, newest first. Dumps inside .gz, .xz, .zst, .zip and .cab files are
+looked into without unpacking them to disk. Exit status 0: every file is a whole kernel dump; 1: one of them is not, or
+has a problem; 3: the one file that was named is no kernel dump or cannot be read."""
 SORT = "time"
 
 

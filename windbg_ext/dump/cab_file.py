@@ -6,6 +6,7 @@ content, that are packed together; a file is a stretch of a folder's content.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,7 @@ PREVIOUS, NEXT, RESERVE = 1, 2, 4
 """Bits of the header's flags."""
 FIRST_CONTINUED = 0xFFFD
 """Folder numbers from here on: a file that begins or ends in another CAB file."""
+USUAL_DIRECTORY = 1 << 14
 MOST_DIRECTORY = 1 << 20
 """Bytes of the directory that are read: of some thousand files."""
 MOST_BLOCK = 0x8000
@@ -50,10 +52,7 @@ class Member(NamedTuple):
 
 def open_cab(file: DumpFile) -> tuple[int, Iterator[bytes]]:
     """Give the bytes of the one dump in a CAB file, and its content. DumpError: there is none that can be unpacked."""
-    try:
-        directory = _Directory(file)
-    except (struct.error, ValueError):
-        raise DumpError("CAB file", "its directory is cut or damaged", "copy the file again") from None
+    directory = _read_directory(file)
     member = directory.members[choose_dump("CAB", [member.name for member in directory.members])]
     if member.folder >= FIRST_CONTINUED:
         raise DumpError("CAB file", "is one of a set, and the dump goes on in another one", EXPAND)
@@ -63,11 +62,17 @@ def open_cab(file: DumpFile) -> tuple[int, Iterator[bytes]]:
     return member.size, _content(_blocks(file, at, _unpacker(method), directory.block_reserve), member)
 
 
+def _read_directory(file: DumpFile) -> _Directory:
+    for length in (USUAL_DIRECTORY, MOST_DIRECTORY):
+        with contextlib.suppress(struct.error, ValueError):  # it ends before the directory does
+            return _Directory(file.read(0, length))
+    raise DumpError("CAB file", "its directory is cut, damaged or longer than 1 MB", "copy the file again")
+
+
 class _Directory:
     """folders: (file offset of the first block, method) of each."""
 
-    def __init__(self, file: DumpFile) -> None:
-        data = file.read(0, MOST_DIRECTORY)
+    def __init__(self, data: bytes) -> None:
         _, _, files_at, _, _, folders, files, flags, _, _ = HEADER.unpack_from(data)
         at, folder_reserve, self.block_reserve = HEADER.size, 0, 0
         if flags & RESERVE:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.header import DumpHeader, read_header
-from windbg_ext.dump.packed import open_packed
+from windbg_ext.dump.packed import explain_inside, open_packed
 from windbg_ext.dump.pages import BitmapPages, PageSource, read_page_source
 from windbg_ext.dump.secondary import MOST_SECONDARY, SecondaryData, read_secondary_data
 from windbg_ext.errors import DumpError
@@ -78,8 +78,7 @@ def _read_packed(file: DumpFile, packed: PackedStream, progress: Callable[[str, 
     try:
         header = read_header(file)
     except DumpError as error:
-        if error.field in ("Signature", "file"):
-            error.field = f"{error.field} inside the {packed.kind} file"
+        explain_inside(error, packed.kind)
         raise
     end = _end_of_body(file, header)
     packed.unpack(end, end + MOST_SECONDARY, progress)

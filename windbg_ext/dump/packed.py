@@ -25,6 +25,7 @@ SIGNATURES = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x50\x2a\x4d\x18": "zstd",  # pzstd: a frame for its own use comes first
     b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",  # an empty one
     b"MSCF": "CAB",
 }
 ENDINGS = (".gz", ".xz", ".zst", ".zip", ".cab")
@@ -39,6 +40,8 @@ MOST_WASTE = 2 * MOST_UNPACKED
 MOST_PIECE = 1 << 20
 """Bytes that are unpacked at once."""
 UNKNOWN_SIZE = 1 << 62
+SHORTEST = 8
+"""Bytes. That a content is shorter shows before anything is asked of it."""
 ZERO_PAGE = bytes(0x1000)
 
 
@@ -48,9 +51,18 @@ class DamagedError(Exception):
 
 def open_packed(file: DumpFile) -> PackedStream | None:
     """Give the content of a packed file, to be read as a DumpFile; None if it is of no kind that can be unpacked."""
-    start = file.read(0, 8)
+    try:
+        start = file.read(0, 8)
+    except OSError:  # whoever reads on tells
+        return None
     kind = next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)
     return None if kind is None else PackedStream(file, kind)
+
+
+def explain_inside(error: DumpError, kind: str) -> None:
+    """Let the error that what is inside a packed file is no kernel dump say that it is about that."""
+    if error.field in ("Signature", "file"):
+        error.field = f"the {kind} file holds no kernel dump: {error.field}"
 
 
 def choose_dump(kind: str, names: list[str]) -> int:
@@ -90,8 +102,10 @@ class PackedStream:
         """Bytes of the content."""
         if self._size is None:
             told, _ = self._open()
-            return UNKNOWN_SIZE if told is None else told
-        return self._size
+            if told is not None:
+                return told
+            self._unpack_to(SHORTEST)
+        return UNKNOWN_SIZE if self._size is None else self._size
 
     @property
     def reach(self) -> int:
@@ -148,7 +162,10 @@ class PackedStream:
 
     def _open(self) -> tuple[int | None, Iterator[bytes]]:
         if self._opened is None:
-            self._opened = _open(self.kind, self._file)
+            try:
+                self._opened = _open(self.kind, self._file)
+            except OSError as error:
+                raise _unreadable(error) from None
         return self._opened
 
     def _pieces(self, done: int) -> Iterator[bytes]:
@@ -161,6 +178,8 @@ class PackedStream:
         except DamagedError as error:
             why = f"damaged behind 0x{done:x} ({error})"
             raise DumpError(f"content of the {self.kind} file", why, "copy the file again") from None
+        except OSError as error:
+            raise _unreadable(error) from None
 
     def _unpack_to(self, end: int, follow: Callable[[int], None] = lambda done: None) -> None:
         if len(self._unpacked) >= end or self._ended:
@@ -208,6 +227,10 @@ def _open(kind: str, file: DumpFile) -> tuple[int | None, Iterator[bytes]]:
     from windbg_ext.dump.streams import open_streams
 
     return open_streams(kind, file)
+
+
+def _unreadable(error: OSError) -> DumpError:
+    return DumpError("file", f"cannot be read ({error.strerror or error})", "copy the file again")
 
 
 def _temporary_file(size: int) -> IO[bytes]:

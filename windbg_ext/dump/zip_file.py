@@ -106,7 +106,7 @@ class _Directory:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
         if self._at < 0:
-            raise ValueError("an offset in it is negative")
+            raise OSError("an offset in it is negative")  # as of a file: zipfile tries it
         return self._at
 
     def read(self, length: int = -1) -> bytes:

@@ -32,7 +32,7 @@ def dumpkind_text(report: DumpReport) -> str:
 
 
 def _lines(report: DumpReport) -> Iterator[str]:
-    packed = f" inside a {report.packed} file" if report.packed else ""
+    packed = f" inside {'an' if report.packed == 'xz' else 'a'} {report.packed} file" if report.packed else ""
     yield f"{plain(str(report.path))}: {KINDS[report.kind]}{packed}"
     yield from (f"{INDENT}problem: {plain(problem)}" for problem in report.problems)
     if report.advice:

@@ -12,7 +12,7 @@ from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
 from windbg_ext.dump.dump import Dump
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.header import comment_of, header_layout, number_of, parse_header, physical_pages
-from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, open_packed
+from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, explain_inside, open_packed
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages, read_page_source
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.errors import DumpError
@@ -64,8 +64,8 @@ def _report_packed(path: Path, packed: PackedStream, *, details: bool) -> DumpRe
         try:
             return _Reader(path, file, packed, details=details).report()
         except DumpError as error:
-            inside = f"the {packed.kind} file holds no kernel dump that can be looked into: {error.field}: {error.why}"
-            return DumpReport(path, packed=packed.kind, problems=(inside,), advice=error.advice)
+            explain_inside(error, packed.kind)
+            return DumpReport(path, packed=packed.kind, problems=(f"{error.field}: {error.why}",), advice=error.advice)
 
 
 class _Reader:

@@ -73,8 +73,9 @@ class LoadedModule(NamedTuple):
 class DumpReport(NamedTuple):
     """What one file is. None: the file does not tell.
 
-    kind: one of the constants of this module; packed: gzip or xz, if the dump is inside one; system_time: 100 ns since
-    1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself, unpacked; attributes: names of the bits;
+    kind: one of the constants of this module; packed: gzip, xz, zstd, zip or CAB, if the dump is inside one;
+    system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself, unpacked; attributes:
+    names of the bits;
     stack: code addresses on the crashing stack, nearest first; problems: why the file is no whole kernel dump, most
     important first; advice: the next step; notes: what else there is to know.
     """
