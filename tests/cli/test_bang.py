@@ -37,6 +37,12 @@ def test_a_dump_that_is_named_is_read_instead_of_the_open_one() -> None:
     assert parse(dumpkind, "a.dmp", "b.dmp")["paths"] == ["a.dmp", "b.dmp"]
 
 
+def test_a_path_on_a_share_is_no_switch_whichever_way_its_slashes_lean() -> None:
+    for path in (r"\\server\share\x.dmp", "//server/share/x.dmp"):
+        assert parse(pagefilefit, path)["source"] == r"\\server\share\x.dmp"
+        assert parse(minify, "/o", path)["destination"] == r"\\server\share\x.dmp"
+
+
 @pytest.mark.parametrize("switch", ["/o", "/O", "-o", "/overwrite", "-overwrite", "--overwrite", "/OVERWRITE"])
 def test_a_switch_has_every_spelling(switch: str) -> None:
     assert parse(minify, switch)["overwrite"] is True

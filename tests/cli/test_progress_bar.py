@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import struct
@@ -62,6 +63,16 @@ def test_a_terminal_shows_a_bar_that_is_gone_at_the_end(source: Path) -> None:
     assert re.search(r"copying secondary data +\|", shown)
     assert "\n" not in shown
     assert shown.split("\r")[-1].strip() == ""
+
+
+@on_posix
+@pytest.mark.parametrize("command", ["minify", "pagefilefit"])
+def test_a_terminal_shows_how_far_unpacking_is(source: Path, command: str) -> None:
+    packed = source.with_name("MEMORY.DMP.gz")
+    packed.write_bytes(gzip.compress(source.read_bytes(), 1))
+    status, _, shown = run_on_terminal(command, packed)
+    assert status == 0
+    assert re.search(r"unpacking the gzip file +\|", shown)
 
 
 @on_posix

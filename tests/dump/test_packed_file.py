@@ -8,7 +8,6 @@ import sys
 import tempfile
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Callable
 
@@ -22,6 +21,7 @@ from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from windbg_ext.dump.packed import PackedStream
 

@@ -74,9 +74,9 @@ class LzxUnpacker:
                     raise DamagedError("an LZX frame ends too early")
             else:
                 self._unpack_codes(bits, most)
+            if len(self._history) > most or bits.overrun:
+                raise DamagedError("an LZX match goes on behind its block or frame, or the frame ends too early")
             self._left -= len(self._history) - here
-        if len(self._history) > end or bits.overrun:
-            raise DamagedError("an LZX frame has another length than it says")
         if self._pad and not self._left and bits.take_bytes(1):
             self._pad = False
         return self._translated(bytes(self._history[-size:]))
