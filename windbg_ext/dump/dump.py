@@ -11,7 +11,7 @@ from windbg_ext.dump.packed import explain_inside, open_packed
 from windbg_ext.dump.pages import BitmapPages, PageSource, read_page_source
 from windbg_ext.dump.secondary import MOST_SECONDARY, SecondaryData, read_secondary_data
 from windbg_ext.errors import DumpError
-from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     import os
@@ -88,9 +88,9 @@ def _read_packed(file: DumpFile, packed: PackedStream, progress: Callable[[str, 
 def _end_of_body(file: DumpFile, header: DumpHeader) -> int:
     """Tell where secondary data begins, without a look at what lies before it."""
     if header.dump_type is DumpType.TRIAGE:
-        from windbg_ext.structs.triage import TRIAGE_DUMP32, TRIAGE_DUMP64  # not for large ones to wait for
+        from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS  # not for large ones to wait for
 
-        layout = TRIAGE_DUMP64 if header.record.layout is DUMP_HEADER64 else TRIAGE_DUMP32
+        layout = SMALL_DUMP_LAYOUTS[header.record.layout.name].triage
         return layout.parse(file.read_field(layout.name, header.size, layout.size)).number("SizeOfDump")
     pages = read_page_source(file, header)
     return header.size if pages is None else pages.end

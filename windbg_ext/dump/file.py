@@ -68,7 +68,7 @@ class PlainFile:
             file = path.open("rb", buffering=0)
             self.size = self.reach = file.seek(0, os.SEEK_END)
         except OSError as error:
-            if path.is_dir():
+            if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
                 raise DumpError("file", "is a folder", "name the dump in it", str(named)) from None
             if isinstance(error, FileNotFoundError) and path.is_symlink():
                 why = f"is a link to {path.readlink()}, which is not there"

@@ -194,11 +194,12 @@ class PackedStream:
 
     def _unpack_to_disk(self, expected: int, most: int, follow: Callable[[int], None]) -> IO[bytes]:
         def pieces() -> Iterator[bytes]:
-            done = 0
-            for piece in chain([bytes(self._unpacked)], self._pieces(len(self._unpacked))):
+            done, there = 0, len(self._unpacked)
+            first = (bytes(self._unpacked[at : at + MOST_PIECE]) for at in range(0, there, MOST_PIECE))
+            for piece in chain(first, self._pieces(there)):
                 yield piece[: most - done]
                 done += len(piece)
-                follow(done)
+                follow(max(done, there))
                 if done >= most:
                     return
 
