@@ -66,6 +66,7 @@ def run_in_workers(do: Callable[[T], R], tasks: Mapping[int, T], jobs: int) -> I
             if not workers:
                 number, task = waiting.popleft()
                 yield number, do(task)
+                continue
             ready = wait(list(workers))
             for connection, worker in [each for each in workers.items() if each[0] in ready]:
                 done, worker.number = worker.number, None
