@@ -148,11 +148,14 @@ def _how(exit_code: int | None) -> str:
 
 def _serve(connection: Connection, do: Callable[[Any], object]) -> None:
     """Be a worker: say that it is ready, then answer task after task until nobody asks any more."""
-    with suppress(EOFError, OSError, KeyboardInterrupt):
-        _take_signals()
-        connection.send(None)
-        while True:
-            connection.send(do(connection.recv()))
+    with suppress(KeyboardInterrupt):
+        with suppress(EOFError, OSError):
+            _take_signals()
+            connection.send(None)
+            while True:
+                connection.send(do(connection.recv()))
+        for number in SIGNALS:  # the end of the process is not to be disturbed
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _take_signals() -> None:
