@@ -14,7 +14,7 @@ import pytest
 from command_line import ROOT, command, contents, environment, refusal_of, run, run_process
 
 SAMPLES = ROOT / "samples"
-OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--json")
+OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--json", "--list", "--jobs")
 
 
 @pytest.fixture

@@ -305,7 +305,7 @@ def test_whenever_it_is_interrupted_there_are_whole_files_only_and_no_traceback(
     began = time.monotonic()
     assert run_process("minify", tmp_path, "--jobs", 2).status == 0
     duration = time.monotonic() - began
-    moments = 16
+    moments = 8
     for moment in range(moments):
         for path in written(tmp_path):
             path.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import struct
 import subprocess
 from typing import TYPE_CHECKING
@@ -60,6 +61,18 @@ def test_a_terminal_shows_a_bar_that_is_gone_at_the_end(source: Path) -> None:
     assert status == 0
     assert out.startswith(str(source.parent))
     assert re.search(r"copying secondary data +\|", shown)
+    assert "\n" not in shown
+    assert shown.split("\r")[-1].strip() == ""
+
+
+@on_posix
+def test_over_many_files_there_is_one_bar_of_files(tmp_path: Path) -> None:
+    for name in ("a.dmp", "b.dmp", "c.dmp"):
+        shutil.copy(SAMPLE, tmp_path / name)
+    status, out, shown = run_on_terminal("minify", tmp_path)
+    assert status == 0
+    assert "3 files: 3 written" in out
+    assert re.search(r"\rfiles +\|.*\| 3/3 \[", shown)
     assert "\n" not in shown
     assert shown.split("\r")[-1].strip() == ""
 
