@@ -1,4 +1,4 @@
-"""Measure `minify` of a folder of 200 dumps: what --jobs 2 gives against --jobs 1, and what the workers themselves cost.
+"""Measure `minify` of a folder of 200 dumps: what --jobs 2 gives against --jobs 1.
 
     python tests/benchmarks/many.py [--runs N] [--folder FOLDER]
 
@@ -87,7 +87,9 @@ def measure(folder: Path, runs: int) -> bool:
     print(f"{DUMPS} dumps, {size / MB:.0f} MB; seconds: medians, in parentheses the fastest run")
     for what, timed in (("--jobs 1", first), ("--jobs 2", second), ("--jobs 2, all done before", again)):
         cost = f"processor time {timed.processor_seconds:.2f} s, largest process {timed.peak / MB:.0f} MB"
-        print(f"  {what:26} {timed.seconds:6.2f} s ({timed.fastest:.2f}), {DUMPS / timed.seconds:5.1f} a second, {cost}")
+        print(
+            f"  {what:26} {timed.seconds:6.2f} s ({timed.fastest:.2f}), {DUMPS / timed.seconds:5.1f} a second, {cost}"
+        )
     print(f"  --jobs 2 is {ratio:.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f});", end=" ")
     print(f"two processes that only count, against one after the other: {machine:.2f}")
     fast, small = ratio / machine >= LEAST_SHARE, max(first.peak, second.peak) <= MOST_MEMORY_MB * MB

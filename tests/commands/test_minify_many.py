@@ -112,8 +112,8 @@ def test_a_listed_path_that_leads_upwards_stays_below_the_destination(
 def test_two_sources_of_one_destination_are_told_and_the_first_one_has_it(tmp_path: Path) -> None:
     put(tmp_path / "a.dmp")
     put(tmp_path / "a.hdmp", ROOT / "samples" / "complete.dmp")
-    for options in ({}, {"overwrite": True}):
-        report = minify_many(tmp_path, jobs=None, **options)
+    for overwrite in (False, True):
+        report = minify_many(tmp_path, overwrite=overwrite)
         failed = next(file for file in report.files if file.outcome is Outcome.FAILED)
         assert failed.source == tmp_path / "a.hdmp"
         assert f"{tmp_path / 'a-small.dmp'} would be the small dump of {tmp_path / 'a.dmp'}, too" in failed.problem

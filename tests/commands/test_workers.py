@@ -106,7 +106,7 @@ def test_where_no_process_can_be_started_this_one_does_the_tasks(monkeypatch: py
 def test_who_leaves_in_the_middle_leaves_no_worker_behind() -> None:
     answers = run_in_workers(spelled, WORDS, 2)
     next(answers)
-    answers.close()  # type: ignore[attr-defined]  # it is a generator
+    answers.close()
     assert active_children() == []
 
 

@@ -19,7 +19,7 @@ NAME = "minify"
 SUMMARY = "make a small memory dump out of a complete, active or kernel dump"
 DESCRIPTION = """\
 Writes a small memory dump that WinDbg opens and that answers what the large dump answered: registers and stacks of
-every processor, modules, bug check, secondary data. Of a folder, a wildcard or a list, every dump becomes a file
+every processor, modules, bug check, secondary data. Of a folder or a wildcard, every dump becomes a file
 NAME-small.dmp, beside it or in the folder DESTINATION; what is done already is skipped, so the same command goes on
 where an earlier run stopped. Exit status 1: something that a debugger needs was not in the source or did not fit, or
 one of many files failed."""
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_command_line_options(parser: argparse.ArgumentParser) -> None:
     """Declare what a debugger session has not: worker processes, since Python's executable is the debugger there."""
     parser.add_argument(
-        "--list", metavar="FILE", help="read the dumps that FILE names, one a line; - is standard input"
+        "--list", metavar="FILE", help="of many, too: the dumps that FILE names, one a line; - is standard input"
     )
     parser.add_argument(
         "--jobs",
@@ -146,7 +146,7 @@ def _listed(options: argparse.Namespace) -> list[str]:
             raise DumpError("standard input", "is closed", "name a file with --list")
         return read_list(sys.stdin.buffer.read(LONGEST_LIST + 1), "standard input")
     try:
-        with open(options.list, "rb") as file:  # noqa: PTH123 - a Path would take "" for the current folder
+        with Path(options.list).open("rb") as file:
             return read_list(file.read(LONGEST_LIST + 1), options.list)
     except OSError as error:
         raise DumpError("list", f"cannot be read ({error.strerror})", path=options.list) from None

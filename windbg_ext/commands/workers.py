@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
     from types import FrameType
@@ -45,7 +45,9 @@ class _Worker:
     number: int | None = None
 
 
-def run_in_workers(do: Callable[[T], R], tasks: Mapping[int, T], jobs: int) -> Iterator[tuple[int, R | Lost]]:
+def run_in_workers(
+    do: Callable[[T], R], tasks: Mapping[int, T], jobs: int
+) -> Generator[tuple[int, R | Lost], None, None]:
     """Do the tasks in at most `jobs` processes; gives the number and the answer of each when it is there.
 
     do, tasks and answers are pickled; `do` catches what may go wrong in it. Whoever leaves in the middle, because of
@@ -93,11 +95,9 @@ def run_in_workers(do: Callable[[T], R], tasks: Mapping[int, T], jobs: int) -> I
                     yield done, answer
     finally:
         for connection, worker in workers.items():
-            connection.close()
-            if (
-                os.name != "nt"
-            ):  # there it would unwind nothing; the worker has got Ctrl+C itself, or ends with its task
+            if os.name != "nt":  # there it unwinds nothing; a worker has got Ctrl+C itself, or ends with its task
                 worker.process.terminate()
+            connection.close()
         for process in (*ended, *(worker.process for worker in workers.values())):
             _end(process)
 

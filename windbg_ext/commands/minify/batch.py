@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -24,7 +25,7 @@ from windbg_ext.errors import DestinationError, DumpError
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from typing import Callable
 
     from windbg_ext.commands.minify.command import MinifyReport
@@ -117,9 +118,10 @@ def minify_many(
     reports = {number: report for number, report in enumerate(planned) if isinstance(report, FileReport)}
     convert = partial(minify_one, overwrite=overwrite, size=size, comment=comment, salvage=salvage)
     follow("files", len(reports), len(planned))
-    for number, report in _reports(convert, tasks, jobs):
-        reports[number] = report
-        follow("files", len(reports), len(planned))
+    with closing(_reports(convert, tasks, jobs)) as arriving:  # workers end here, whatever follow() raises
+        for number, report in arriving:
+            reports[number] = report
+            follow("files", len(reports), len(planned))
     return BatchReport(
         (
             *(reports[number] for number in range(len(planned))),
@@ -179,7 +181,7 @@ def _key(path: Path) -> str:
 
 def _reports(
     convert: Callable[[Task], FileReport], tasks: Mapping[int, Task], jobs: int | None
-) -> Iterator[tuple[int, FileReport]]:
+) -> Generator[tuple[int, FileReport], None, None]:
     """Do the tasks; gives each report when it is there."""
     if jobs is None:
         for number, task in tasks.items():
@@ -187,12 +189,13 @@ def _reports(
         return
     from windbg_ext.commands.workers import Lost, run_in_workers  # multiprocessing: not for one dump to wait for
 
-    for number, answer in run_in_workers(convert, tasks, jobs):
-        if isinstance(answer, Lost):
-            clear_leftovers(Path(os.path.realpath(tasks[number].destination)))
-            error = DumpError("worker process", answer.how, "if memory ran out, try fewer --jobs")
-            answer = _failed(tasks[number], error)
-        yield number, answer
+    with closing(run_in_workers(convert, tasks, jobs)) as answers:
+        for number, answer in answers:
+            if isinstance(answer, Lost):
+                clear_leftovers(Path(os.path.realpath(tasks[number].destination)))
+                error = DumpError("worker process", answer.how, "if memory ran out, try fewer --jobs")
+                answer = _failed(tasks[number], error)
+            yield number, answer
 
 
 def minify_one(task: Task, *, overwrite: bool, size: int | None, comment: str | None, salvage: bool) -> FileReport:
