@@ -10,7 +10,7 @@ import pytest
 from command_line import ROOT, contents
 from small_dump_file import SmallDumpFile
 
-from samples.builder import SAMPLES, build
+from samples.builder import SAMPLES, build, write
 from windbg_ext import BatchReport, DestinationError, DumpError, Outcome, UsageError, minify, minify_many
 from windbg_ext.commands.minify.batch import kept_path
 from windbg_ext.commands.paths import read_list
@@ -140,6 +140,16 @@ def test_what_is_done_stays_untouched(tmp_path: Path) -> None:
     assert [file.problem for file in report.files] == ["is a small memory dump already", "is done already", ""]
     after = (tmp_path / "a-small.dmp").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_of_every_kind_of_dump_the_next_run_finds_what_is_done(tmp_path: Path) -> None:
+    (tmp_path / "dumps").mkdir()
+    for sample in SAMPLES:
+        write(sample, tmp_path / "dumps" / sample.file_name)
+    minify_many(tmp_path / "dumps", tmp_path / "out")
+    report = minify_many(tmp_path / "dumps", tmp_path / "out")
+    assert {file.outcome for file in report.files} == {Outcome.SKIPPED}
+    assert {file.problem for file in report.files} == {"is done already", "is a small memory dump already"}
 
 
 def test_overwrite_makes_it_again(tmp_path: Path) -> None:
