@@ -21,6 +21,8 @@ from windbg_ext import minify
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 LARGEST_BLOB = 0xFFFF0000
+DUMPS = 40
+"""Of a run that is killed after the first few."""
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals that a process can send another one")
 
@@ -207,7 +209,7 @@ def wait_for(process: subprocess.Popen[str], reached: Any) -> None:
 @on_posix
 @pytest.mark.parametrize("victim", ["the run", "the run and its workers"])
 def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, whole: bytes, victim: str) -> None:
-    for number in range(12):
+    for number in range(DUMPS):
         shutil.copy(SAMPLE, tmp_path / f"{number:02}.dmp")
     process = start(tmp_path, "--jobs", 2)
     wait_for(process, lambda: len(written(tmp_path)) >= 3)
@@ -217,14 +219,16 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, whole: b
         os.killpg(process.pid, signal.SIGKILL)
     assert process.communicate(timeout=30)[0] == ""  # the workers have gone, too, or they would hold the pipe open
     done = {path: path.stat() for path in written(tmp_path)}
-    assert 3 <= len(done) < 12, "it was killed too late to tell anything"
+    assert 3 <= len(done) < DUMPS, "it was killed too late to tell anything"
     assert all(path.read_bytes() == whole for path in done)
     assert victim != "the run" or temporary_files(tmp_path) == []
 
     again = run("minify", tmp_path, "--jobs", 2)
     assert again.status == 0
-    assert again.out.splitlines()[-1] == f"{12 + len(done)} files: {12 - len(done)} written, {2 * len(done)} skipped"
-    assert len(written(tmp_path)) == 12
+    assert (
+        again.out.splitlines()[-1] == f"{DUMPS + len(done)} files: {DUMPS - len(done)} written, {2 * len(done)} skipped"
+    )
+    assert len(written(tmp_path)) == DUMPS
     assert all(path.read_bytes() == whole for path in written(tmp_path))
     for path, before in done.items():
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

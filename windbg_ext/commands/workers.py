@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 MOST_WORKERS = 60
 """Windows waits for no more than 63 things at once."""
-SECONDS_TO_STOP = 10
+SECONDS_TO_STOP = 30
 SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
 
