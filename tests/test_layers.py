@@ -32,7 +32,7 @@ ONLY_IN = {
     "argparse": {"cli"},
     "tqdm": {"cli"},
     "pykd": {"debugger"},
-    "signal": {"cli"},
+    "signal": {"cli", "commands"},  # commands: for worker processes of its own
     "backports": {"dump"},
     "compression": {"dump"},
 }

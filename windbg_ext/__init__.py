@@ -18,6 +18,7 @@ from windbg_ext.version import __version__
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind import BugCheckFound, DumpReport, Evidence, Suspect, Whole, dumpkind, find_dumps
     from windbg_ext.commands.minify import LeftOut, MinifyReport, Part, minify
+    from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.pagefilefit import (
         HandFigures,
         Kind,
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BatchReport",
     "BugCheckFound",
     "DestinationError",
     "DumpError",
     "DumpReport",
     "Evidence",
+    "FileReport",
     "HandFigures",
     "Kind",
     "KindReport",
     "LeftOut",
     "MinifyReport",
+    "Outcome",
     "PagefileFitReport",
     "PagingFile",
     "Part",
@@ -50,6 +54,7 @@ __all__ = [
     "dumpkind",
     "find_dumps",
     "minify",
+    "minify_many",
     "pagefilefit",
 ]
 
@@ -58,12 +63,13 @@ _HOMES = {
         ("BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"), "dumpkind"
     ),
     **dict.fromkeys(("LeftOut", "MinifyReport", "Part", "minify"), "minify"),
+    **dict.fromkeys(("BatchReport", "FileReport", "Outcome", "minify_many"), "minify.batch"),
     **dict.fromkeys(
         ("HandFigures", "Kind", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
         "pagefilefit",
     ),
 }
-"""The command that each name belongs to."""
+"""The module among the commands that each name belongs to."""
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,7 @@ import pytest
 from command_line import ROOT, command, contents, environment, refusal_of, run, run_process
 
 SAMPLES = ROOT / "samples"
-OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--json")
+OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--json", "--list", "--jobs")
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_python_m_windbg_ext_and_the_installed_script_do_the_same(source: Path) 
 
 
 def test_the_program_is_called_windbg_ext_however_it_is_started() -> None:
-    assert run_process("minify").err.startswith("usage: windbg-ext minify ")
+    assert run_process("minify", "--nonsense").err.startswith("usage: windbg-ext ")
 
 
 ENCODINGS = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import struct
 import subprocess
 from typing import TYPE_CHECKING
@@ -73,6 +74,18 @@ def test_a_terminal_shows_how_far_unpacking_is(source: Path, command: str) -> No
     status, _, shown = run_on_terminal(command, packed)
     assert status == 0
     assert re.search(r"unpacking the gzip file +\|", shown)
+
+
+@on_posix
+def test_over_many_files_there_is_one_bar_of_files(tmp_path: Path) -> None:
+    for name in ("a.dmp", "b.dmp", "c.dmp"):
+        shutil.copy(SAMPLE, tmp_path / name)
+    status, out, shown = run_on_terminal("minify", tmp_path)
+    assert status == 0
+    assert "3 files: 3 written" in out
+    assert re.search(r"\rfiles +\|.*\| 3/3 \[", shown)
+    assert "\n" not in shown
+    assert shown.split("\r")[-1].strip() == ""
 
 
 @on_posix

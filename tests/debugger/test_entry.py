@@ -43,6 +43,40 @@ def test_minify_writes_beside_the_open_dump_and_clears_the_status_bar(pykd: Stan
     assert pykd.status[-1] == ""
 
 
+def test_minify_of_a_folder_starts_no_process_where_python_is_the_debugger(
+    pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", refuse)
+    dump.with_name("other.dmp").write_bytes(b"no dump")
+    monkeypatch.chdir(tmp_path)  # here, a path that begins with a slash is a switch
+    shown = run(pykd, "minify", ".", "out")
+    assert (tmp_path / "out" / "MEMORY-small.dmp").is_file()
+    assert "2 files: 1 written, 1 failed" in shown
+    assert pykd.status[-1] == ""
+
+
+@pytest.mark.parametrize("switch", ["/jobs", "/list"])
+def test_what_needs_a_process_of_its_own_is_no_switch_of_a_session(pykd: StandIn, dump: Path, switch: str) -> None:
+    assert f"there is no switch {switch}" in run(pykd, "minify", switch, "2")
+    pykd.shown.clear()
+    assert switch not in run(pykd, "minify", "-?")
+
+
+def test_an_interrupted_folder_says_how_far_it_came(
+    pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise SystemExit("CTRL+BREAK")
+
+    monkeypatch.setattr("windbg_ext.commands.minify.batch.minify", interrupt)
+    monkeypatch.chdir(tmp_path)
+    shown = run(pykd, "minify", ".", "out")
+    assert "interrupted; 0 of 1 files are done, none is half-written; the same command goes on from there" in shown
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 DONE, NO, WRONG_USE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
+INTERRUPTION = "interrupted; nothing was left behind"
 
 COMMANDS = (dumpkind, minify, pagefilefit)
 """What the command line and the debugger both have."""
@@ -58,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
             command.NAME, help=command.SUMMARY, description=command.DESCRIPTION, formatter_class=HelpFormatter
         )
         command.add_options(sub)
+        if hasattr(command, "add_command_line_options"):
+            command.add_command_line_options(sub)
         sub.set_defaults(run=command.run)
     return parser
 
@@ -90,8 +93,8 @@ def _run(arguments: Sequence[str] | None, console: Terminal) -> int:
     except DumpError as error:
         console.complain(str(error))
         return UNREADABLE
-    except KeyboardInterrupt:
-        console.complain("interrupted; nothing was left behind")
+    except KeyboardInterrupt as interruption:
+        console.complain(f"interrupted; {interruption}" if interruption.args else INTERRUPTION)
         return INTERRUPTED
 
 

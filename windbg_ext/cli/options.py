@@ -1,8 +1,9 @@
-"""Types of option values."""
+"""Types of option values, and a default."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -14,3 +15,17 @@ def byte_size(text: str) -> int:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256K or 64G")
     return int(match[1]) * UNITS[match[2].upper()]
+
+
+def positive(text: str) -> int:
+    """Read a number from 1 up."""
+    if re.fullmatch(r"0*[1-9]\d{0,5}", text.strip(), re.ASCII) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def processors() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def beside(source: Path) -> Path:
-    """Give a name for a small dump beside its source that no file has yet: MEMORY.DMP becomes MEMORY-small.dmp.
-
-    So does MEMORY.DMP.gz.
-    """
+def small_name(source: Path) -> str:
+    """Give the name for the small dump of a source: MEMORY.DMP and MEMORY.DMP.gz become MEMORY-small.dmp."""
     stem = source.stem
     if source.suffix.lower() in PACKED_ENDINGS and stem.lower().endswith(DUMP_ENDINGS):
         stem = Path(stem).stem
-    return unused(source.with_name(f"{stem}-small.dmp"))
+    return f"{stem}-small.dmp"
+
+
+def beside(source: Path) -> Path:
+    """Give a name for a small dump beside its source that no file has yet."""
+    return unused(source.with_name(small_name(source)))
 
 
 def unused(path: Path) -> Path:
@@ -68,6 +70,16 @@ def _check(destination: Path, source: Path | None, *, overwrite: bool) -> None:
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for destinations, with those above it, if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise DestinationError("destination", "is no folder", "name the folder to write to", str(folder)) from None
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
 @contextmanager
 def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Give a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
@@ -80,7 +92,7 @@ def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> 
     destination = _of_system(destination)
     if destination.is_symlink():  # to an older file: replace the file, keep the link
         destination = Path(os.path.realpath(destination))
-    _clear_leftovers(destination)
+    clear_leftovers(destination)
     temporary = destination.with_name(f"{_prefix(destination)}{secrets.token_hex(8)}.tmp")
     try:
         # twice, since Ctrl+C may come while the inner one begins
@@ -125,8 +137,8 @@ def _create(temporary: Path) -> int:
         os.close(descriptor)  # another run cleared it away before it was locked
 
 
-def _clear_leftovers(destination: Path) -> None:
-    """Remove the temporary files for a destination whose runs are dead."""
+def clear_leftovers(destination: Path) -> None:
+    """Remove the temporary files for a destination, which is no link, whose runs are dead."""
     prefix = _prefix(destination)
     with contextlib.suppress(OSError), os.scandir(destination.parent) as entries:
         for entry in entries:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.cli import pagefilefit
 from windbg_ext.cli.bang import BangParser, asks_for_help
-from windbg_ext.cli.main import COMMANDS, DONE, INTERRUPTED, UNREADABLE, WRONG_USE
+from windbg_ext.cli.main import COMMANDS, DONE, INTERRUPTED, INTERRUPTION, UNREADABLE, WRONG_USE
 from windbg_ext.debugger.console import DebuggerConsole
 from windbg_ext.debugger.paging_files import add_session_facts
 from windbg_ext.debugger.session import arguments, dump_path, script_name
@@ -55,8 +55,11 @@ def _status(console: DebuggerConsole) -> int:
     except DumpError as error:
         console.complain(str(error))
         return UNREADABLE
-    except (KeyboardInterrupt, SystemExit):  # pykd turns Ctrl+Break into the end of the script
-        console.complain("interrupted; nothing was left behind")
+    except KeyboardInterrupt as interruption:
+        console.complain(f"interrupted; {interruption}" if interruption.args else INTERRUPTION)
+        return INTERRUPTED
+    except SystemExit:  # pykd turns Ctrl+Break into the end of the script
+        console.complain(INTERRUPTION)
         return INTERRUPTED
     except Exception as error:
         console.complain(f"internal error ({type(error).__name__}), please report it with {_log(error)}")

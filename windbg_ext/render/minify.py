@@ -34,16 +34,19 @@ def _minify_lines(report: MinifyReport) -> Iterator[str]:
 
 def minify_json(report: MinifyReport) -> str:
     """Give the report of `minify`."""
-    return json.dumps(
-        {
-            "source": None if report.source is None else str(report.source),
-            "destination": str(report.destination),
-            "bytes": report.bytes,
-            "parts": [{"part": part.part, "bytes": part.bytes, "blocks": part.blocks} for part in report.parts],
-            "left_out": [{"part": lost.part, "why": lost.why} for lost in report.left_out],
-            "processors": report.processors,
-            "modules": report.modules,
-            "complete": report.complete,
-        },
-        indent=2,
-    )
+    source = None if report.source is None else str(report.source)
+    return json.dumps({"source": source, "destination": str(report.destination), **contents(report)}, indent=2)
+
+
+def contents(report: MinifyReport | None) -> dict[str, object]:
+    """Give what a small dump holds; every value is None where none was written."""
+    if report is None:
+        return dict.fromkeys(("bytes", "parts", "left_out", "processors", "modules", "complete"))
+    return {
+        "bytes": report.bytes,
+        "parts": [{"part": part.part, "bytes": part.bytes, "blocks": part.blocks} for part in report.parts],
+        "left_out": [{"part": lost.part, "why": lost.why} for lost in report.left_out],
+        "processors": report.processors,
+        "modules": report.modules,
+        "complete": report.complete,
+    }

@@ -1,4 +1,4 @@
-"""minify: a small memory dump out of a complete, active or kernel dump."""
+"""minify: a small memory dump out of a complete, active or kernel dump; `batch` makes those of many."""
 
 from windbg_ext.commands.minify.account import LeftOut, Part
 from windbg_ext.commands.minify.command import MinifyReport, minify, minify_target

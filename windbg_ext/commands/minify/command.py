@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.destination import beside, check_destination, replace_file
 from windbg_ext.commands.minify.account import SMALLEST_SIZE, LeftOut, Part
 from windbg_ext.commands.minify.assemble import assemble
+from windbg_ext.commands.minify.parts import encode_comment
 from windbg_ext.commands.minify.secondary import SecondaryCopy
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump, write_small_dump
@@ -62,7 +63,7 @@ def minify(
     DumpError: the source cannot be read or is a small dump already; DestinationError: the destination exists, is the
     source or cannot be written; UsageError: size or comment make no sense. After any of them there is no file.
     """
-    _check_size(size)
+    check_options(size, comment)
     source = Path(source)
     destination = beside(source) if destination is None else Path(destination)
     if os.path.exists(system_path(source)):  # noqa: PTH110 - Path.exists raises for a link that leads to itself
@@ -95,7 +96,7 @@ def minify_target(
 
     DumpError: the target's kernel cannot be read; DestinationError and UsageError as for `minify`.
     """
-    _check_size(size)
+    check_options(size, comment)
     check_destination(destination, source, overwrite=overwrite)
     if target.header.dump_type is DumpType.TRIAGE:
         path = "" if source is None else str(source)
@@ -131,6 +132,9 @@ def minify_target(
     )
 
 
-def _check_size(size: int | None) -> None:
+def check_options(size: int | None, comment: str | None) -> None:
+    """Refuse what makes no sense, whatever the source is."""
     if size is not None and size < SMALLEST_SIZE:
         raise UsageError(f"--size: {size} bytes are too few, a small dump takes at least {SMALLEST_SIZE} (64K)")
+    if comment is not None:
+        encode_comment(comment)

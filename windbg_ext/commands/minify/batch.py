@@ -1,0 +1,275 @@
+"""Small dumps of many dumps: one that cannot be read costs only itself, and what is done already is not done again.
+
+The name of each small dump follows from its source alone, and a destination is whole or not there. So a run that was
+ended goes on where it stopped when it is started again.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
+from windbg_ext.commands.minify.command import check_options, minify
+from windbg_ext.commands.paths import find_dumps, folder_of
+from windbg_ext.commands.progress import no_progress
+from windbg_ext.dump.file import DumpFile
+from windbg_ext.dump.header import read_header
+from windbg_ext.errors import DestinationError, DumpError
+from windbg_ext.structs.header import DumpType
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from typing import Callable
+
+    from windbg_ext.commands.minify.command import MinifyReport
+    from windbg_ext.commands.progress import Progress
+    from windbg_ext.dump.header import DumpHeader
+
+NAMED_IN_PROBLEM = 3
+"""Parts that the reason of an incomplete small dump names; the report has all of them."""
+
+
+class Outcome(enum.Enum):
+    """What became of a source."""
+
+    WRITTEN = "written"
+    INCOMPLETE = "incomplete"
+    """Written, but something that a debugger needs was not in the source or did not fit."""
+    SKIPPED = "skipped"
+    """It has its small dump already, or is one."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What became of one source. problem: why it is not `written`, else ""; report: what went in, if it was written.
+
+    destination: None for a folder that could not be looked into.
+    """
+
+    source: Path
+    destination: Path | None
+    outcome: Outcome
+    problem: str = ""
+    report: MinifyReport | None = None
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What `minify_many` did: every file, in the order of the sources."""
+
+    files: tuple[FileReport, ...]
+
+    def count(self, outcome: Outcome) -> int:
+        """Tell how many files came out so."""
+        return sum(file.outcome is outcome for file in self.files)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every source has a small dump that lacks nothing, or needed none."""
+        return all(file.outcome in (Outcome.WRITTEN, Outcome.SKIPPED) for file in self.files)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A dump to read and the file to write."""
+
+    source: Path
+    destination: Path
+
+
+def minify_many(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    destination: str | os.PathLike[str] | None = None,
+    *,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    size: int | None = None,
+    comment: str | None = None,
+    salvage: bool = False,
+    progress: Progress | None = None,
+) -> BatchReport:
+    """Write a small memory dump of each of many dumps: MEMORY.DMP becomes MEMORY-small.dmp.
+
+    sources: a folder, whose dumps are taken with those of its subfolders, or a wildcard; or paths of files.
+    destination: the folder to write to, in which the subfolders of the sources are kept; None is beside each source.
+    jobs: so many worker processes, each of which takes one file at a time and starts Python anew, so that a script
+    needs `if __name__ == "__main__"`; None is one file after the other in this process. overwrite: small dumps that
+    are there are made again; anything else that has the name of a destination stays. The rest is as for `minify`.
+
+    What is wrong with a file is in the report. DumpError: the folder cannot be read or holds no dump, or no file fits
+    the wildcard; DestinationError: there is no such folder and it cannot be made; UsageError: size or comment make no
+    sense.
+    """
+    check_options(size, comment)
+    follow = progress or no_progress
+    unreadable: list[DumpError] = []
+    planned = list(_plan(_find(sources, destination, unreadable.append)))
+    if destination is not None:
+        make_folder(Path(destination))
+    tasks = {number: task for number, task in enumerate(planned) if isinstance(task, Task)}
+    reports = {number: report for number, report in enumerate(planned) if isinstance(report, FileReport)}
+    convert = partial(minify_one, overwrite=overwrite, size=size, comment=comment, salvage=salvage)
+    follow("files", len(reports), len(planned))
+    with closing(_reports(convert, tasks, jobs)) as arriving:  # workers end here, whatever follow() raises
+        for number, report in arriving:
+            reports[number] = report
+            follow("files", len(reports), len(planned))
+    return BatchReport(
+        (
+            *(reports[number] for number in range(len(planned))),
+            *(FileReport(Path(error.path), None, Outcome.FAILED, _problem(error)) for error in unreadable),
+        )
+    )
+
+
+def _find(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    destination: str | os.PathLike[str] | None,
+    on_unreadable: Callable[[DumpError], None],
+) -> Iterator[Task]:
+    """Give each source and the file to write for it."""
+    if isinstance(sources, (str, os.PathLike)):
+        given = os.fspath(sources)
+        top = folder_of(given) or os.curdir
+        found = ((Path(file), PurePath(os.path.relpath(file, top))) for file in find_dumps([given], on_unreadable))
+    else:
+        found = ((Path(file), kept_path(PurePath(file))) for file in sources)
+    for source, kept in found:
+        folder = source.parent if destination is None else Path(destination, kept.parent)
+        yield Task(source, folder / small_name(source))
+
+
+def kept_path(path: PurePath) -> PurePath:
+    """Give the path below a destination for a file of a list: as it was listed, and drive or share are folders of it.
+
+    A path that leads upwards is taken from the root, so that nothing is written outside of the destination.
+    """
+    if os.pardir in path.parts:
+        path = type(path)(os.path.abspath(path))  # noqa: PTH100 - what a link leads to would be another name
+    drive = re.findall(r"[^\\/:?.]+", path.drive)
+    return type(path)(*drive, path.relative_to(path.anchor))
+
+
+def _plan(found: Iterable[Task]) -> Iterator[Task | FileReport]:
+    """Leave out what was found twice, and refuse a destination that another source has already."""
+    seen: set[str] = set()
+    owners: dict[str, Path] = {}
+    for task in found:
+        source, destination = _key(task.source), _key(task.destination)
+        if source in seen:
+            continue
+        seen.add(source)
+        if destination in owners:
+            why = f"would be the small dump of {owners[destination]}, too"
+            yield _failed(task, DestinationError("destination", f"{task.destination} {why}", "rename one of the two"))
+            continue
+        owners[destination] = task.source
+        yield task
+
+
+def _key(path: Path) -> str:
+    return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - as above
+
+
+def _reports(
+    convert: Callable[[Task], FileReport], tasks: Mapping[int, Task], jobs: int | None
+) -> Generator[tuple[int, FileReport], None, None]:
+    """Do the tasks; gives each report when it is there."""
+    if jobs is None:
+        for number, task in tasks.items():
+            yield number, convert(task)
+        return
+    from windbg_ext.commands.workers import Lost, run_in_workers  # multiprocessing: not for one dump to wait for
+
+    with closing(run_in_workers(convert, tasks, jobs)) as answers:
+        for number, answer in answers:
+            if isinstance(answer, Lost):
+                clear_leftovers(Path(os.path.realpath(tasks[number].destination)))
+                error = DumpError("worker process", answer.how, "if memory ran out, try fewer --jobs")
+                answer = _failed(tasks[number], error)
+            yield number, answer
+
+
+def minify_one(task: Task, *, overwrite: bool, size: int | None, comment: str | None, salvage: bool) -> FileReport:
+    """Write the small dump of one of many sources, if it needs one; whatever goes wrong is in the report."""
+    try:
+        why_not = _needs_none(task, overwrite=overwrite)
+        if why_not:
+            return FileReport(task.source, task.destination, Outcome.SKIPPED, why_not)
+        make_folder(task.destination.parent)
+        report = minify(task.source, task.destination, overwrite=overwrite, size=size, comment=comment, salvage=salvage)
+    except DumpError as error:
+        return _failed(task, error)
+    except OSError as error:
+        return _failed(task, DumpError("file", f"cannot be read ({error.strerror})"))
+    except Exception as error:  # a fault of ours costs this file, and is told
+        fault = f"internal error ({type(error).__name__}: {error})"
+        return _failed(task, DumpError("minify", fault, "please report it"))
+    if report.complete:
+        return FileReport(task.source, task.destination, Outcome.WRITTEN, report=report)
+    return FileReport(task.source, task.destination, Outcome.INCOMPLETE, _left_out(report), report)
+
+
+def _needs_none(task: Task, *, overwrite: bool) -> str:
+    """Tell why a source needs no small dump (any more); "" if it does.
+
+    DestinationError: what has the name of the destination is not the small dump of this crash. MEMORY.DMP is another
+    dump after each crash, and where names are not given one by one, no file that may be needed is replaced.
+    """
+    header = _header(task.source)
+    if header.dump_type is DumpType.TRIAGE:
+        return "is a small memory dump already"
+    if not task.destination.is_file():
+        return ""
+    name = str(task.destination)
+    try:
+        there = _header(task.destination)
+    except DumpError:
+        there = None
+    if there is None or there.dump_type is not DumpType.TRIAGE:
+        raise DestinationError("destination", f"{name} exists and is no small memory dump", "move it away")
+    if overwrite:
+        return ""
+    if _crash(there) != _crash(header):
+        why = f"{name} exists and is the small dump of another crash"
+        raise DestinationError("destination", why, "move it away, or give --overwrite")
+    return "is done already"
+
+
+def _header(path: Path) -> DumpHeader:
+    from windbg_ext.dump.packed import open_packed  # it imports lzma: not for one dump to wait for
+
+    with DumpFile(path) as file:
+        packed = open_packed(file)
+        if packed is None:
+            return read_header(file)
+        with DumpFile(path, packed) as content:
+            return read_header(content)
+
+
+def _crash(header: DumpHeader) -> tuple[object, ...]:
+    """Give what a small dump has from its source, and what no two crashes share."""
+    return header.bug_check, header.system_time, header.system_up_time, header.directory_table_base
+
+
+def _failed(task: Task, error: DumpError) -> FileReport:
+    return FileReport(task.source, task.destination, Outcome.FAILED, _problem(error))
+
+
+def _problem(error: DumpError) -> str:
+    """Give the line of an error without the path, which the report has."""
+    return str(type(error)(error.field, error.why, error.advice))
+
+
+def _left_out(report: MinifyReport) -> str:
+    names = list(dict.fromkeys(lost.part for lost in report.left_out))
+    more = f" and {len(names) - NAMED_IN_PROBLEM} more" if len(names) > NAMED_IN_PROBLEM else ""
+    return f"left out: {', '.join(names[:NAMED_IN_PROBLEM])}{more}"
