@@ -35,6 +35,9 @@ OTHER_REGISTERS = {
 BASES = re.compile(r"Kernel base = 0x(?P<base>[0-9a-f`]+) PsLoadedModuleList = 0x(?P<list>[0-9a-f`]+)")
 EXCEPTION = re.compile(r"^ *(Exception\w+): ([0-9a-f`]+)", re.MULTILINE)
 EXCEPTION_PARAMETER = re.compile(r"^ *Parameter\[\d+\]: ([0-9a-f`]+)", re.MULTILINE)
+ARM64_DIRECTORY_TABLE_BASE = 0x28
+"""Offset in EPROCESS: OffsetEprocessDirectoryTableBase of the debugger data block of Windows 11 (22000), measured."""
+
 SECONDS_1601_TO_1970 = 11_644_473_600
 TICKS_PER_SECOND = 10_000_000
 SYMBOL = "nt!KdDebuggerDataBlock"
@@ -103,10 +106,13 @@ def _machine() -> Machine:
 
 def _directory_table_base(machine: Machine) -> int:
     """Give where the page tables of a live machine begin."""
-    if machine is Machine.ARM64:  # no engine asked so far has a register for it
-        why = "the debugger does not tell where the page tables of a live ARM64 machine are"
-        raise DumpError("session", why, "write a large dump with .dump /f first, then minify that")
-    return _register("cr3")
+    if machine is not Machine.ARM64:
+        return _register("cr3")
+    try:  # no engine asked so far has a register for it
+        return int(pykd.loadQWords(pykd.getCurrentProcess() + ARM64_DIRECTORY_TABLE_BASE, 1)[0])
+    except pykd.DbgException:
+        why = "the debugger does not tell where the page tables of this ARM64 machine are"
+        raise DumpError("session", why, "write a large dump with .dump /f first, then minify that") from None
 
 
 def _registers(machine: Machine) -> dict[str, int]:
