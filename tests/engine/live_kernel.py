@@ -73,11 +73,9 @@ class Wire:
         while True:
             head = PACKET.pack(DATA, kind, len(data), self._next_id, sum(data))
             self._connection.sendall(head + data + END_OF_DATA)
-            answer = RESEND
-            while answer not in (ACKNOWLEDGE, RESET):
+            answer, _, _ = self._packet()
+            while answer not in (ACKNOWLEDGE, RESEND, RESET):  # a request that came too early: it will come again
                 answer, _, _ = self._packet()
-                if answer == RESEND:
-                    break
             if answer == RESET:
                 self._reset()
             if answer == ACKNOWLEDGE:
