@@ -156,6 +156,16 @@ def test_what_to_try_next_are_links(pykd: StandIn, dump: Path) -> None:
     assert links == [("!analyze -v", "!analyze -v"), ("!pagefilefit", "!pagefilefit"), ("!minify", "!minify")]
 
 
+def test_a_session_without_a_dump_is_not_told_to_try_what_wants_one(
+    pykd: StandIn, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pykd.is_dump = False
+    monkeypatch.chdir(dump.parent)
+    shown = run(pykd, "dumpkind", dump.name)
+    links = re.findall(r'<link cmd="([^"]*)">', shown.rsplit("Next: ", 1)[1])
+    assert links == ["!analyze -v"]
+
+
 def test_progress_comes_to_the_status_bar_at_most_five_times_a_second(
     pykd: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

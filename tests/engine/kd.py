@@ -40,33 +40,40 @@ class Kd:
             raise MissingEngineError(f"no console debugger at {program}; {hint}")
         return cls(program)
 
-    def run(self, dump: Path, commands: Sequence[str], *options: str) -> list[str]:
-        """Opens `dump`, types the commands one after the other; gives what is printed for each.  Raises EngineError."""
+    def run(self, target: Path | str, commands: Sequence[str], *options: str) -> list[str]:
+        """Opens a dump, or attaches to a kernel where the target is a connection string, and types the commands.
+
+        Gives what is printed for each.  Raises EngineError.
+        """
         with tempfile.TemporaryDirectory(prefix="kd-") as folder:
             script = Path(folder, "commands.txt")
             # CRLF: the engine loses its place in a file with bare line feeds when one of its lines runs a script
             script.write_bytes("\r\n".join((*commands, "q", "")).encode())
-            printed = self.run_line(dump, f"$<{windows_path(script)}", *options)
+            printed = self.run_line(target, f"$<{windows_path(script)}", *options)
         pieces = PROMPT.split(printed)[1:]  # command, output, command, output ...
         typed, answers = pieces[0::2], pieces[1::2]
         if [line.rstrip() for line in typed[: len(commands)]] != [line.rstrip() for line in commands]:
-            raise EngineError(f"{dump}: the session ended early:\n{printed}")
+            raise EngineError(f"{target}: the session ended early:\n{printed}")
         return [answer.strip("\n") for answer in answers[: len(commands)]]
 
-    def run_line(self, dump: Path, line: str, *options: str) -> str:
-        """Opens `dump`, runs one line of commands; gives all that is printed.  Raises EngineError."""
+    def run_line(self, target: Path | str, line: str, *options: str) -> str:
+        """Opens a dump or attaches to a kernel, runs one line of commands; gives all that is printed.
+
+        Raises EngineError.
+        """
         with tempfile.TemporaryDirectory(prefix="kd-") as folder:
             log = Path(folder, "log.txt")
             environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
             environment["_NT_SYMBOL_PATH"] = windows_path(Path(folder))
-            command = [str(self.program), *options, "-z", windows_path(dump), "-logo", windows_path(log), "-c", line]
+            opening = ("-k", target) if isinstance(target, str) else ("-z", windows_path(target))
+            command = [str(self.program), *options, *opening, "-logo", windows_path(log), "-c", line]
             quiet = subprocess.DEVNULL
             process = subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
             try:
                 process.wait(SECONDS_PER_SESSION)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise EngineError(f"{dump}: no end of {line} after {SECONDS_PER_SESSION} s") from None
+                raise EngineError(f"{target}: no end of {line} after {SECONDS_PER_SESSION} s") from None
             if not log.exists():
-                raise EngineError(f"{dump}: the debugger did not start (status {process.returncode})")
+                raise EngineError(f"{target}: the debugger did not start (status {process.returncode})")
             return log.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")

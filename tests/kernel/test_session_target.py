@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from windbg_ext.cli.console import Terminal
 from windbg_ext.commands.minify import minify, minify_target
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import UsageError
-from windbg_ext.kernel import BugCheck, LastException, Machine, SessionFacts, SessionTarget
+from windbg_ext.kernel import BugCheck, DumpTarget, LastException, Machine, SessionFacts, SessionTarget, read_kernel
 from windbg_ext.memory import PhysicalMemory
 from windbg_ext.structs.architectures import ARCHITECTURES
 
@@ -28,7 +29,7 @@ FOLDER = Path(__file__).parents[2] / "samples"
 LARGE = [sample for sample in SAMPLES if sample.large]
 HEADER = 0x2000
 SECONDS_2024 = 13_350_000_000
-BREAKPOINT_EXCEPTION = LastException(0x80000003, 1, 0xFFFFF80512401100)
+BREAKPOINT_EXCEPTION = LastException(0x80000003, 1, 0xFFFFF80512401100, (7, 8))
 
 
 @pytest.fixture(params=LARGE, ids=lambda sample: sample.name)
@@ -43,16 +44,11 @@ def dump(sample: Sample) -> Iterator[Dump]:
         yield opened
 
 
-def facts_of(dump: Dump) -> SessionFacts:
-    """What a debugger tells of the machine; its registers are those of the processor, as the header has them.
-
-    Addresses of 32-bit machines are sign-extended, as the debugger has them.
-    """
-    header = dump.header
+@pytest.fixture
+def facts(sample: Sample, dump: Dump) -> SessionFacts:
+    """What a debugger tells of the machine; addresses of 32-bit machines are sign-extended, as it has them."""
+    header, crashed = dump.header, sample.machine.crashed
     architecture = ARCHITECTURES[header.machine]
-    context = architecture.context.parse(header.record.raw("ContextRecord"))
-    others = tuple(name for name in ("SegCs", "Cpsr") if name in architecture.context.fields())
-    names = (*architecture.general_registers, *others)
     assert header.ps_loaded_module_list is not None
 
     def extended(address: int | None) -> int | None:
@@ -67,8 +63,9 @@ def facts_of(dump: Dump) -> SessionFacts:
         ps_loaded_module_list=extended(header.ps_loaded_module_list) or 0,
         kd_debugger_data_block=extended(header.kd_debugger_data_block),
         number_processors=header.number_processors,
+        current_processor=crashed,
         bug_check=header.bug_check,
-        registers={name: context.number(name) for name in names},
+        registers=sample.machine.processors[crashed].registers,
         exception=BREAKPOINT_EXCEPTION,
         system_time=SECONDS_2024 * 10_000_000,
         system_up_time=3600 * 10_000_000,
@@ -82,9 +79,8 @@ def pages_of(dump: Dump) -> PhysicalMemory:
 
 @pytest.mark.parametrize("known", [True, False], ids=["KDBG known", "KDBG searched"])
 def test_a_session_gives_the_memory_and_the_parts_that_the_file_gives_but_for_secondary_data(
-    known: bool, sample: Sample, dump: Dump, tmp_path: Path
+    known: bool, sample: Sample, dump: Dump, facts: SessionFacts, tmp_path: Path
 ) -> None:
-    facts = facts_of(dump)
     facts = facts if known else replace(facts, kd_debugger_data_block=None)
     made = minify_target(SessionTarget(facts, pages_of(dump)), tmp_path / "session.dmp", source=None)
     expected = minify(FOLDER / sample.file_name, tmp_path / "file.dmp")
@@ -95,8 +91,8 @@ def test_a_session_gives_the_memory_and_the_parts_that_the_file_gives_but_for_se
     assert written[HEADER:] == (tmp_path / "file.dmp").read_bytes()[HEADER : len(written)]
 
 
-def test_the_header_says_what_the_debugger_said(dump: Dump, tmp_path: Path) -> None:
-    facts = replace(facts_of(dump), bug_check=BugCheck(0xE2, (1, 2, 3, 4)))
+def test_the_header_says_what_the_debugger_said(dump: Dump, facts: SessionFacts, tmp_path: Path) -> None:
+    facts = replace(facts, bug_check=BugCheck(0xE2, (1, 2, 3, 4)))
     minify_target(SessionTarget(facts, pages_of(dump)), tmp_path / "session.dmp", source=None)
     with open_dump(tmp_path / "session.dmp") as made:
         header = made.header
@@ -107,12 +103,36 @@ def test_the_header_says_what_the_debugger_said(dump: Dump, tmp_path: Path) -> N
     assert header.comment is None
     exception = header.record.raw("Exception")
     assert int.from_bytes(exception[:4], "little") == BREAKPOINT_EXCEPTION.code
-    at, size = (0xC, 4) if facts.machine is Machine.I386 else (0x10, 8)
+    narrow = facts.machine is Machine.I386
+    at, size = (0xC, 4) if narrow else (0x10, 8)
     assert exception[at : at + size] == BREAKPOINT_EXCEPTION.address.to_bytes(8, "little")[:size]
+    parameters = struct.unpack_from("<4I" if narrow else "<I4x3Q", exception, at + size)
+    assert parameters == (2, *BREAKPOINT_EXCEPTION.parameters, 0)
 
 
-def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump) -> None:
-    target = SessionTarget(facts_of(dump), pages_of(dump))
+def test_the_current_processor_has_the_registers_that_the_debugger_tells_and_not_what_its_buffer_is_left_with(
+    sample: Sample, dump: Dump, facts: SessionFacts, tmp_path: Path
+) -> None:
+    """A kernel that stops for its debugger has not crashed: nobody has filled the buffer of the current processor."""
+    crashed, processors = sample.machine.crashed, sample.machine.processors
+    architecture = ARCHITECTURES[dump.header.machine]
+    names = (architecture.instruction_pointer, architecture.stack_pointer)
+    stack = sample.machine.thread(processors[crashed].current_thread)
+    told = (sample.machine.modules[-1].base + 0x1010, stack.kernel_stack + 0x20)
+    facts = replace(facts, registers=dict(zip(names, told)), bug_check=BugCheck(0, (0, 0, 0, 0)))
+    minify_target(SessionTarget(facts, pages_of(dump)), tmp_path / "session.dmp", source=None)
+    with open_dump(tmp_path / "session.dmp") as made:
+        kernel = read_kernel(DumpTarget(made))
+    found = [processor.context for processor in kernel.processors]
+    expected = [tuple(processor.registers[name] for name in names) for processor in processors]
+    expected[crashed] = told
+    assert [(context.instruction_pointer, context.stack_pointer) for context in found if context] == expected
+    assert kernel.crashed is not None
+    assert kernel.crashed.number == crashed
+
+
+def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump, facts: SessionFacts) -> None:
+    target = SessionTarget(facts, pages_of(dump))
     try:
         shared = target.memory.read(0xFFFFF78000000000, 0x20)
     except Exception:
@@ -121,8 +141,8 @@ def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump) -> None
         assert target.header.system_time == (int.from_bytes(shared[0x14:0x1C], "little") or None)
 
 
-def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump) -> None:
-    target = SessionTarget(facts_of(dump), pages_of(dump))
+def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump, facts: SessionFacts) -> None:
+    target = SessionTarget(facts, pages_of(dump))
     options = Namespace(
         source=target, destination=None, unique=False, overwrite=False, size=None, comment=None, salvage=False
     )

@@ -77,14 +77,17 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
         console.write(parser.format_help().rstrip())
         return DONE
     open_dump = dump_path()
-    options = parser.parse(given, open_dump, session_target)
+    # pagefilefit asks the session itself, for two numbers that also a machine that runs on has
+    session = (lambda: None) if commands[name] is pagefilefit else session_target
+    options = parser.parse(given, open_dump, session)
     as_json = getattr(options, "json", False)
     typed = add_session_facts(options, open_dump) if commands[name] is pagefilefit else []
     if typed and not as_json:
         console.write(f"Taken from this session: {' '.join(typed)}\n")
     status = int(commands[name].run(options, console))
     if not as_json:
-        console.suggest(command for command in NEXT.get(name, ()) if command.lstrip("!") in commands or " " in command)
+        ours = set() if open_dump is None else {f"!{command}" for command in commands}  # they want a file
+        console.suggest(command for command in NEXT.get(name, ()) if command in ours or " " in command)
     return status
 
 

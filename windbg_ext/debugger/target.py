@@ -34,6 +34,10 @@ OTHER_REGISTERS = {
 
 BASES = re.compile(r"Kernel base = 0x(?P<base>[0-9a-f`]+) PsLoadedModuleList = 0x(?P<list>[0-9a-f`]+)")
 EXCEPTION = re.compile(r"^ *(Exception\w+): ([0-9a-f`]+)", re.MULTILINE)
+EXCEPTION_PARAMETER = re.compile(r"^ *Parameter\[\d+\]: ([0-9a-f`]+)", re.MULTILINE)
+ARM64_DIRECTORY_TABLE_BASE = 0x28
+"""Offset in EPROCESS: OffsetEprocessDirectoryTableBase of the debugger data block of Windows 11 (22000), measured."""
+
 SECONDS_1601_TO_1970 = 11_644_473_600
 TICKS_PER_SECOND = 10_000_000
 SYMBOL = "nt!KdDebuggerDataBlock"
@@ -84,6 +88,7 @@ def _facts() -> SessionFacts:
         ps_loaded_module_list=_number(bases["list"]),
         kd_debugger_data_block=header.get("KdDebuggerDataBlock") or _symbol_address(),
         number_processors=pykd.getNumberThreads(),  # in a kernel session each processor is a thread
+        current_processor=pykd.getCurrentThreadId(),
         bug_check=_bug_check(),
         registers=_registers(machine),
         exception=_last_exception(),
@@ -101,15 +106,26 @@ def _machine() -> Machine:
 
 def _directory_table_base(machine: Machine) -> int:
     """Give where the page tables of a live machine begin."""
-    if machine is Machine.ARM64:  # no engine asked so far has a register for it
-        why = "the debugger does not tell where the page tables of a live ARM64 machine are"
-        raise DumpError("session", why, "write a large dump with .dump /f first, then minify that")
-    return int(pykd.reg("cr3"))
+    if machine is not Machine.ARM64:
+        return _register("cr3")
+    try:  # no engine asked so far has a register for it
+        return int(pykd.loadQWords(pykd.getCurrentProcess() + ARM64_DIRECTORY_TABLE_BASE, 1)[0])
+    except pykd.DbgException:
+        why = "the debugger does not tell where the page tables of this ARM64 machine are"
+        raise DumpError("session", why, "write a large dump with .dump /f first, then minify that") from None
 
 
 def _registers(machine: Machine) -> dict[str, int]:
     general = {name.lower(): name for name in ARCHITECTURES[machine].general_registers}
-    return {context: pykd.reg(name) for name, context in {**general, **OTHER_REGISTERS[machine]}.items()}
+    return {context: _register(name) for name, context in {**general, **OTHER_REGISTERS[machine]}.items()}
+
+
+def _register(name: str) -> int:
+    try:
+        return int(pykd.reg(name))
+    except pykd.DbgException:  # as in a local kernel session, where the machine runs on
+        hint = "stop the machine in its debugger first: one that runs cannot be saved"
+        raise DumpError("session", f"the debugger does not tell the register {name}", hint) from None
 
 
 def _header_fields() -> dict[str, int]:
@@ -122,15 +138,20 @@ def _header_fields() -> dict[str, int]:
 def _bug_check() -> BugCheck:
     try:
         code, *parameters = pykd.bugCheckData()
-    except pykd.DbgException:  # a live machine that has not crashed
+    except pykd.DbgException:  # not readable; a live machine that has not crashed has zeros
         return BugCheck(0, (0, 0, 0, 0))
     return BugCheck(code, tuple(parameters))
 
 
 def _last_exception() -> LastException:
-    record = dict(EXCEPTION.findall(command(".exr -1")))
-    address = _number(record.get("ExceptionAddress", "0"))
-    return LastException(_number(record.get("ExceptionCode", "0")), _number(record.get("ExceptionFlags", "0")), address)
+    shown = command(".exr -1")
+    record = {name: _number(value) for name, value in EXCEPTION.findall(shown)}
+    return LastException(
+        code=record.get("ExceptionCode", 0),
+        flags=record.get("ExceptionFlags", 0),
+        address=record.get("ExceptionAddress", 0),
+        parameters=tuple(map(_number, EXCEPTION_PARAMETER.findall(shown))),
+    )
 
 
 def _symbol_address() -> int | None:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump.header import BugCheck, DumpHeader, parse_header
-from windbg_ext.errors import MemoryReadError
+from windbg_ext.errors import DumpError, MemoryReadError
+from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.crash_memory import crash_memory
+from windbg_ext.kernel.debugger_data import read_debugger_data
+from windbg_ext.kernel.processors import read_processors
+from windbg_ext.memory.overlay import OverlaidMemory
 from windbg_ext.memory.paging import X86_PAE, PagedMemory
 from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import (
@@ -45,23 +49,27 @@ CONTEXT_PARAMETER = {SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: 3}
 Measured: the header of a dump has these registers, while the debugger shows those that the processor had after it.
 """
 
+EXCEPTION_MAXIMUM_PARAMETERS = 15
+"""Of an EXCEPTION_RECORD (winnt.h)."""
+
 
 @dataclass(frozen=True)
 class LastException:
-    """An exception: its code, its flags, and the address of the instruction."""
+    """An exception: its code, its flags, the address of the instruction, and what it tells besides."""
 
     code: int
     flags: int
     address: int
+    parameters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class SessionFacts:
     """What a debugger knows of the machine that it has stopped.
 
-    kd_debugger_data_block: None where it has to be searched; registers: those of the current processor by their names
-    in CONTEXT (Rax, SegCs, EFlags, Dr7, Esp, X0, Pc ...); exception: what made the debugger stop; system_time: 100 ns
-    since 1601, UTC; system_up_time: 100 ns.
+    kd_debugger_data_block: None where it has to be searched; current_processor: its number; registers: its registers by
+    their names in CONTEXT (Rax, SegCs, EFlags, Dr7, Esp, X0, Pc ...); exception: what made the debugger stop;
+    system_time: 100 ns since 1601, UTC; system_up_time: 100 ns.
     """
 
     machine: Machine
@@ -71,6 +79,7 @@ class SessionFacts:
     ps_loaded_module_list: int
     kd_debugger_data_block: int | None
     number_processors: int
+    current_processor: int
     bug_check: BugCheck
     registers: Mapping[str, int]
     exception: LastException
@@ -87,8 +96,8 @@ class SessionTarget:
         self.header = _header(facts, None)
         memory = crash_memory(physical, self.header)
         self.paging = memory.paging
-        self.memory: VirtualMemory = memory
         self.header = _header(facts, memory)
+        self.memory = _with_current_registers(memory, facts, self.header)
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
         """Give virtual memory as a process sees it."""
@@ -149,16 +158,44 @@ def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
     if memory is not None and where is not None:
         with contextlib.suppress(MemoryReadError):
             return memory.read(facts.bug_check.parameters[where], architecture.context.size)
+    return _current_context(facts)
+
+
+def _current_context(facts: SessionFacts) -> bytes:
+    """Give the current processor's registers as the session tells them."""
+    architecture = ARCHITECTURES[facts.machine]
     fields = ((name, value, architecture.context.length(name)) for name, value in facts.registers.items())
     registers = {name: value & (1 << 8 * length) - 1 for name, value, length in fields}
     return architecture.context.blank(ContextFlags=architecture.plain_context, **registers).build()
 
 
+def _with_current_registers(memory: VirtualMemory, facts: SessionFacts, header: DumpHeader) -> VirtualMemory:
+    """Give memory in which the current processor's registers are where a dump has them: behind its KPRCB.
+
+    A bug check leaves the registers of all processors there. What a kernel that only stops for its debugger leaves for
+    the processor that reports it is not known; what it tells the debugger counts. (The other processors are frozen as
+    for a bug check. In real dumps theirs have ContextFlags 0x10004B, unlike the crashing one's.)
+    """
+    architecture = ARCHITECTURES[facts.machine]
+    try:
+        block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+        processors = read_processors(memory, block, facts.number_processors, architecture)
+    except DumpError:  # whoever needs them will tell
+        return memory
+    current, context = processors[facts.current_processor], _current_context(facts)
+    same = current.context is not None and current.context.registers == parse_context(context, architecture).registers
+    return memory if same or not current.context_address else OverlaidMemory(memory, current.context_address, context)
+
+
 def _exception(exception: LastException, layout: Layout) -> bytes:
+    pointer_mask = (1 << 8 * layout.length("ExceptionAddress")) - 1
+    parameters = [parameter & pointer_mask for parameter in exception.parameters[:EXCEPTION_MAXIMUM_PARAMETERS]]
     record = layout.blank(
         ExceptionCode=exception.code,
         ExceptionFlags=exception.flags,
-        ExceptionAddress=exception.address & (1 << 8 * layout.length("ExceptionAddress")) - 1,
+        ExceptionAddress=exception.address & pointer_mask,
+        NumberParameters=len(parameters),
+        ExceptionInformation=parameters + [0] * (EXCEPTION_MAXIMUM_PARAMETERS - len(parameters)),
     )
     return record.build()
 

@@ -1,11 +1,13 @@
 // A console debugger for the tests, with those options of Microsoft's kd that they use:
 //
 //   kd -z DUMP -logo FILE -c "command; command"
+//   kd -k CONNECTION -logo FILE -c "command; command"
 //
-// opens DUMP, runs the commands as one line and writes what the engine prints into FILE. It prints nothing itself:
-// under Wine, Python starts inside the debugger only where no standard stream is a file. Two options are its own:  -dml  prints DML as it is instead of without its markup;
+// opens DUMP or attaches to a kernel, runs the commands as one line and writes what the engine prints into FILE.
+// It prints nothing itself: under Wine, Python starts inside the debugger only where no standard stream is a file.
+// Two options are its own:  -dml  prints DML as it is instead of without its markup;
 //   -break MILLISECONDS  is a Ctrl+Break so long after the commands began.
-// Exit status: 0, or 2 no engine or no file, 3 the dump does not open.
+// Exit status: 0, or 2 no engine or no file, 3 the dump does not open or no kernel answers.
 #include <windows.h>
 
 #include <dbgeng.h>
@@ -78,12 +80,14 @@ static HMODULE load_engine() {
 
 int wmain(int argc, wchar_t** argv) {
     const wchar_t *dump = L"", *commands = L"";
+    char connection[0x100] = "";
     static Printer printer;
     static Break request = {NULL, 0};
     for (int i = 1; i < argc; i++) {
         if (!wcscmp(argv[i], L"-dml")) printer.dml = true;
         if (i + 1 == argc) break;
         if (!wcscmp(argv[i], L"-z")) dump = argv[++i];
+        else if (!wcscmp(argv[i], L"-k")) wcstombs(connection, argv[++i], sizeof connection - 1);
         else if (!wcscmp(argv[i], L"-logo")) output = _wfopen(argv[++i], L"wb");
         else if (!wcscmp(argv[i], L"-c")) commands = argv[++i];
         else if (!wcscmp(argv[i], L"-break")) request.milliseconds = wcstoul(argv[++i], NULL, 10);
@@ -97,7 +101,9 @@ int wmain(int argc, wchar_t** argv) {
     IDebugControl* control = NULL;
     if (!create || create(kClient4, (void**)&client) || client->QueryInterface(kControl, (void**)&control)) return 2;
     client->SetOutputCallbacks(&printer);
-    if (client->OpenDumpFileWide(dump, 0) || control->WaitForEvent(0, INFINITE)) return 3;
+    HRESULT opened = *connection ? client->AttachKernel(DEBUG_ATTACH_KERNEL_CONNECTION, connection)
+                                 : client->OpenDumpFileWide(dump, 0);
+    if (opened || control->WaitForEvent(0, INFINITE)) return 3;
     if (request.milliseconds) {
         control->QueryInterface(kControl, (void**)&request.control);
         CreateThread(NULL, 0, press_break, &request, 0, NULL);
