@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pykd
 
-from windbg_ext.debugger.session import has_kernel_types
+from windbg_ext.debugger.session import has_kernel_types, machine_type
+from windbg_ext.kernel import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,8 @@ MAX_PAGING_FILES = 16
 NO_PAGING_FILES_OF_DISK = ("VirtualStorePagefile", "WsSwapPagefile")
 """Flags of what has the same type but takes no dump: the store of compressed memory, and swapfile.sys."""
 
-SHARED_NUMBER_OF_PHYSICAL_PAGES = 0xFFFFF78000000000 + 0x2E8
-"""KUSER_SHARED_DATA.NumberOfPhysicalPages (ntddk.h)."""
+NUMBER_OF_PHYSICAL_PAGES = 0x2E8
+"""Offset in KUSER_SHARED_DATA (ntddk.h)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _read(file: Any) -> SessionPagingFile:
 
 
 def _physical_memory() -> int | None:
+    address = ARCHITECTURES[machine_type()].shared_user_data + NUMBER_OF_PHYSICAL_PAGES
     try:
-        return int(pykd.loadDWords(SHARED_NUMBER_OF_PHYSICAL_PAGES, 1)[0]) * PAGE_SIZE or None
+        return int(pykd.loadDWords(address, 1)[0]) * PAGE_SIZE or None
     except pykd.MemoryException:
         return None

@@ -8,6 +8,10 @@ from pathlib import Path, PureWindowsPath
 
 import pykd
 
+from windbg_ext.errors import DumpError
+from windbg_ext.kernel import Machine
+
+MACHINES = {"AMD64": Machine.AMD64, "I386": Machine.I386, "ARM64": Machine.ARM64}
 NAME, VALUE = slice(1, 17), slice(18, -1)
 """Columns of the listing that `al` prints; a blank ends the value."""
 
@@ -58,3 +62,11 @@ def has_kernel_types() -> bool:
     The listing has `(pdb symbols)` for Microsoft's public ones, `(private pdb symbols)` where they are whole.
     """
     return "pdb symbols)" in command("lm m nt")
+
+
+def machine_type() -> Machine:
+    """Give the type of machine that is debugged; DumpError for one that is not known."""
+    name = str(pykd.getCPUType()).rpartition(".")[2]
+    if name not in MACHINES:
+        raise DumpError("session", f"a machine of type {name} is not known")
+    return MACHINES[name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pykd
 
-from windbg_ext.debugger.session import command, has_kernel_types
+from windbg_ext.debugger.session import command, has_kernel_types, machine_type
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import ARCHITECTURES, BugCheck, LastException, Machine, SessionFacts, SessionTarget
 
@@ -41,7 +41,6 @@ ARM64_DIRECTORY_TABLE_BASE = 0x28
 SECONDS_1601_TO_1970 = 11_644_473_600
 TICKS_PER_SECOND = 10_000_000
 SYMBOL = "nt!KdDebuggerDataBlock"
-MACHINES = {"AMD64": Machine.AMD64, "I386": Machine.I386, "ARM64": Machine.ARM64}
 
 
 class SessionPages:
@@ -79,7 +78,7 @@ def _facts() -> SessionFacts:
     if bases is None:
         raise DumpError("session", "the debugger does not tell where the kernel is", "try .reload first")
     header = _header_fields()
-    machine = _machine()
+    machine = machine_type()
     return SessionFacts(
         machine=machine,
         build=pykd.getSystemVersion().buildNumber,
@@ -95,13 +94,6 @@ def _facts() -> SessionFacts:
         system_time=(pykd.currentTime() + SECONDS_1601_TO_1970) * TICKS_PER_SECOND,
         system_up_time=pykd.systemUptime() * TICKS_PER_SECOND,
     )
-
-
-def _machine() -> Machine:
-    name = str(pykd.getCPUType()).rpartition(".")[2]
-    if name not in MACHINES:
-        raise DumpError("session", f"a machine of type {name} is not known")
-    return MACHINES[name]
 
 
 def _directory_table_base(machine: Machine) -> int:
