@@ -120,14 +120,13 @@ def _large_original(sample: Sample) -> Original:
         form, offset = FIRST_PAGE[sample.format.dump_type]
         (first_page,) = struct.unpack_from(form, data, end_of_header + offset)
     offsets = {pfn: first_page + PAGE * index for index, pfn in enumerate(sorted(memory.frames))}
-    pointer_size = sample.machine.architecture.pointer_size
     crashed = memory.crashed
     structures = [
         Place(
             structure,
             tuple(
                 offsets[pfn] + at % PAGE
-                for at in range(address, address + size, pointer_size)
+                for at in range(address, address + size, 4)
                 if (pfn := memory.crash_space.frame(at)) is not None and pfn in offsets
             ),
         )
