@@ -142,11 +142,15 @@ def test_what_the_user_said_stays(said: dict[str, object], symbols: StandIn) -> 
     assert asked.pagefile == before
 
 
-def test_a_live_machine_tells_its_ram(symbols: StandIn) -> None:
+@pytest.mark.parametrize(
+    ("kind", "place"), [("AMD64", 0xFFFFF780000002E8), ("ARM64", 0xFFFFF780000002E8), ("I386", 0xFFDF02E8)]
+)
+def test_a_live_machine_tells_its_ram(symbols: StandIn, kind: str, place: int) -> None:
     from windbg_ext.debugger.paging_files import add_session_facts
 
     api: Any = symbols
-    api.loadDWords = lambda address, count: [4 * PAGES_OF_GB][:count] if address == 0xFFFFF780000002E8 else []
+    api.getCPUType = lambda: f"pykd.pykd.CPUType.{kind}"
+    api.loadDWords = lambda address, count: [4 * PAGES_OF_GB][:count] if address == place else []
     asked = options(source=object())
     typed = add_session_facts(asked, None)
     assert (asked.source, asked.ram) == (None, 4 * GB)
