@@ -1,6 +1,6 @@
 """Change every byte of the header of every sample, and of what follows it, and run the three commands each time.
 
-    python tests/fuzz/header_bytes.py --jobs 2             all of it: about an hour of one processor
+    python tests/fuzz/header_bytes.py --jobs 2             all of it: some hours of one processor
     python tests/fuzz/header_bytes.py --sample kernel      one sample
 
 Each byte is inverted, and set to another value by chance. The file is in memory where the system can do that, and only
