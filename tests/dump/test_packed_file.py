@@ -208,7 +208,7 @@ def test_content_that_is_too_long_for_memory_goes_to_a_sparse_file_that_nobody_s
             if sys.platform == "linux":
                 assert list(folder.iterdir()) == []
                 (temporary,) = open_files(folder)
-                assert temporary.stat().st_blocks * 512 < 2 * len(CONTENT)
+                assert temporary.st_blocks * 512 < 2 * len(CONTENT)
         assert open_files(folder) == []
     assert list(folder.iterdir()) == []
     assert {doing for doing, _, _ in seen} == {"unpacking the gzip file"}
