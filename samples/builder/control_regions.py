@@ -59,9 +59,8 @@ def write_processor(crashed: CrashedMachine, number: int, processor: Processor, 
     crashed.write(prcb + version.number("OffsetPrcbProcStateSpecialReg"), layout.blank(**special).build())
     context = context_buffer(processor.registers, processor.extended_state, architecture)
     crashed.write(prcb + version.number("OffsetPrcbProcStateContext"), context[: architecture.cpu.context.size])
-    pointer = version.debugger_data.get("OffsetPrcbContext")
-    if pointer is not None:
-        crashed.write_pointers(prcb + pointer, processor.context)
+    if "OffsetPrcbContext" in version.debugger_data:
+        crashed.write_pointers(prcb + version.number("OffsetPrcbContext"), processor.context)
         crashed.write(processor.context, context)
 
 

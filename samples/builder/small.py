@@ -84,7 +84,8 @@ def _blocks(crashed: CrashedMachine) -> Iterator[tuple[int, int]]:
     for processor in machine.processors:
         thread = machine.thread(processor.current_thread)
         yield processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")
-        yield processor.context, len(context_buffer({}, processor.extended_state, machine.architecture))
+        if "OffsetPrcbContext" in version.debugger_data:  # before Windows 7, registers are in the KPRCB alone
+            yield processor.context, len(context_buffer({}, processor.extended_state, machine.architecture))
         yield thread.kernel_stack, thread.stack_base - thread.kernel_stack
         yield thread.address, version.number("SizeEThread")
     for process in machine.processes:

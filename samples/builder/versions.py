@@ -1,7 +1,8 @@
 """What differs between the kernels that a machine may run: the size and the offsets in its debugger data block.
 
 Sources: the debugger data blocks of real dumps (all of 19041, 26100 and 22000 on ARM64, the structure sizes of 7601 and
-9600 on x64), public symbols as `dt` prints them. Modelled for want of either: in 7601 and 9600 what lies in the PRCB
+9600 on x64), public symbols as `dt` prints them, the debugger engine's small dumps of 2600 (the structure sizes there).
+Modelled for want of either: in 7601 and 9600 what lies in the PRCB
 behind its first 0x600 bytes, and OffsetEThreadIrpList; 26100's build string; of 32-bit kernels what lies in the PRCB
 behind ProcessorState, the sizes of 19041's structures, and the offsets in its EPROCESS behind the KPROCESS. A debugger
 goes by the block, so the dumps are consistent.
@@ -261,6 +262,47 @@ PROCESSOR_CONTROL_REGION_X86 = {
     "OffsetPrcbMhz": 0x3C0,
     "OffsetPrcbNumber": 0x3CC,
 }
+
+WINDOWS_XP = KernelVersion(
+    build=2600,
+    build_lab="2600.xpsp.080413-2111",
+    major_version=5,
+    minor_version=1,
+    debugger_data_size=0x290,
+    debugger_data={
+        **PROCESSOR_CONTROL_REGION_X86,
+        "OffsetPrcbCpuType": 0x18,
+        "OffsetPrcbProcStateContext": 0x1C,
+        "OffsetPrcbProcStateSpecialReg": 0x2E8,
+        "OffsetPrcbNumber": 0x10,
+        "OffsetPrcbMhz": 0x4A0,
+        "OffsetPrcbVendorString": 0x900,
+        "OffsetKThreadTeb": 0x20,
+        "OffsetKThreadKernelStack": 0x28,
+        "OffsetKThreadInitialStack": 0x18,
+        "OffsetKThreadApcProcess": 0x44,
+        "OffsetKThreadState": 0x2D,
+        "SizeEProcess": 0x258,
+        "OffsetEprocessPeb": 0x1B0,
+        "OffsetEprocessParentCID": 0x14C,
+        "OffsetEprocessDirectoryTableBase": 0x18,
+        "SizePrcb": 0x9F0,
+        "SizeEThread": 0x258,
+        "SizePcr": 0xB10,
+    },
+    untold=UntoldOffsets(
+        unique_process_id=0x84,
+        active_process_links=0x88,
+        image_file_name=0x174,
+        stack_limit=0x1C,
+        stack_base=0x168,
+        idle_thread=0xC,
+    ),
+    self_map=0x300,
+    architecture=X86,
+    page_tables=page_tables.X86,
+)
+"""Its block ends before all of these numbers: debuggers know those of this build by heart."""
 
 WINDOWS_7_X86 = KernelVersion(
     build=7601,

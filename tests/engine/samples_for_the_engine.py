@@ -8,7 +8,11 @@ from dumps import LARGE, SMALL
 
 from samples.builder import SAMPLES, Sample
 from samples.builder.page_tables import X64, X64_LA57
-from samples.builder.writers import Bitmap, Complete, Format, active_pages, kernel_pages
+from samples.builder.physical import runs_of
+from samples.builder.plausible import plausible_machine
+from samples.builder.small import Small
+from samples.builder.versions import WINDOWS_XP
+from samples.builder.writers import Bitmap, Complete, Format, Summary, active_pages, kernel_pages
 from windbg_ext.structs.header import DumpType
 
 OPENED = [
@@ -17,6 +21,16 @@ OPENED = [
     if sample.format.dump_type in (*LARGE, SMALL) and sample.machine.page_tables is not X64_LA57
 ]
 TOO_NEW = [sample for sample in SAMPLES if sample not in OPENED]
+
+_OF_WINDOWS_XP = plausible_machine(
+    WINDOWS_XP, runs_of((0x1, 0x1F), (0x40, 0x24), (0x400, 0x5)), 0x400, processors=3, crashed=1
+)
+OF_WINDOWS_XP = [
+    Sample("xp-complete", "every page of RAM", _OF_WINDOWS_XP, Complete()),
+    Sample("xp-summary", "kernel memory", _OF_WINDOWS_XP, Summary(kernel_pages)),
+    Sample("xp-small", "a small memory dump", _OF_WINDOWS_XP, Small()),
+]
+"""Their debugger data block tells no offsets at all; not in samples/."""
 
 _OLDER_FORMATS: dict[DumpType, Format] = {
     DumpType.RANGES_KERNEL: Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),

@@ -13,7 +13,7 @@ from agreement import STACK_QUESTIONS, Question, measure_agreement, questions, r
 from complaints import complaints
 from dumps import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, SUMMARY, given_dumps
 from engine import EngineError
-from samples_for_the_engine import OPENED
+from samples_for_the_engine import OF_WINDOWS_XP, OPENED
 
 from samples.builder import write
 from samples.builder.architectures import ARM64, X64, X86
@@ -56,10 +56,13 @@ class Shown:
         return meaning
 
 
-@pytest.fixture(scope="module", params=OPENED, ids=lambda sample: sample.name)
-def shown(request: pytest.FixtureRequest, engine: Engine) -> Shown:
+@pytest.fixture(scope="module", params=[*OPENED, *OF_WINDOWS_XP], ids=lambda sample: sample.name)
+def shown(request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     sample: Sample = request.param
     dump = SAMPLES / sample.file_name
+    if sample in OF_WINDOWS_XP:
+        dump = tmp_path_factory.mktemp("xp") / sample.file_name
+        write(sample, dump)
     commands = questions(dump, len(sample.machine.processors))
     placements = visible_placements(sample.machine)
     dumps = [f"db {placement.address:x} L{len(placement.data) or 1:x}" for placement in placements]

@@ -12,6 +12,7 @@ from raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, build
 from samples.builder.physical import PhysicalMemory, runs_of
+from samples.builder.plausible import plausible_machine
 from samples.builder.sparse import patterned, ram_of, write_sparse
 from samples.builder.tweaks import (
     DATA_BLOCK_ENCODED,
@@ -22,6 +23,7 @@ from samples.builder.tweaks import (
     loop_page_tables,
     spoil_debugger_data,
 )
+from samples.builder.versions import WINDOWS_XP
 from samples.builder.writers import Bitmap, Complete, Format, HeaderOnly, all_ram
 from windbg_ext.structs.header import Attributes, DumpType
 
@@ -143,6 +145,21 @@ def test_a_dump_can_be_one_of_a_running_machine(name: str) -> None:
     live = replace(sample, format=replace(sample.format, attributes=Attributes.LIVE_DUMP_GENERATED_DUMP))
     assert RawDump(build(live)).header("Attributes") == 1 << 4
     assert RawDump(build(live)).pages == RawDump(build(sample)).pages
+
+
+def test_windows_xp_tells_no_offsets_and_keeps_registers_in_the_control_block_alone() -> None:
+    machine = plausible_machine(
+        WINDOWS_XP, runs_of((0x1, 0x1F), (0x40, 0x24), (0x400, 0x5)), 0x400, processors=3, crashed=1
+    )
+    dump = RawDump(build(replace(SAMPLE, machine=machine)), TABLES["x86"])
+    block = dump.header("KdDebuggerDataBlock")
+    assert struct.unpack("<4sI", dump.read(block + 0x10, 8)) == (b"KDBG", 0x290)
+    for number, processor in enumerate(machine.processors):
+        prcb = dump.read_pointer((dump.read_u64(block + 0x218) & 0xFFFFFFFF) + 4 * number)
+        assert dump.read_pointer(prcb + 0x1C + 0xB8) == processor.registers["Eip"]
+        assert dump.read_pointer(prcb + 4) == processor.current_thread
+        with pytest.raises(KeyError):
+            dump.read(processor.context, 1)
 
 
 BITMAP = Bitmap(DumpType.BITMAP_FULL, all_ram, signature=b"FDMP")
