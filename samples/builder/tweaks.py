@@ -9,8 +9,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from samples.builder.page_tables import KERNEL_PAGE
-
 if TYPE_CHECKING:
     from samples.builder.kernel import CrashedMachine
 
@@ -52,5 +50,7 @@ def spoil_debugger_data(crashed: CrashedMachine) -> None:
 
 def loop_page_tables(crashed: CrashedMachine) -> None:
     """Let every entry of every root point at the root itself."""
+    tables = crashed.machine.page_tables
     for space in crashed.spaces.values():
-        crashed.memory.write(space.root, 0, struct.pack("<Q", space.root << 12 | KERNEL_PAGE) * 512)
+        entry = struct.pack(tables.entry, space.root << 12 | tables.flags.kernel_table)
+        crashed.memory.write(space.root, 0, entry * tables.entries)

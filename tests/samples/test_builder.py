@@ -122,10 +122,12 @@ def test_a_spoiled_debugger_data_block_keeps_its_tag_only() -> None:
     assert dump.read(dump.u64(0x80), 0x28) == b"\xff" * 0x10 + struct.pack("<4sI", b"KDBG", 0x340) + b"\xff" * 0x10
 
 
-def test_looped_page_tables_lead_back_to_the_root() -> None:
-    dump = RawDump(build(SAMPLE, loop_page_tables))
-    root = dump.u64(0x10)
-    assert dump.translate(0xFFFFF805_12400000)[0] == root
+@pytest.mark.parametrize("name", ["complete", "kernel-la57", "x86-complete", "x86-pae-complete", "arm64-complete"])
+def test_looped_page_tables_lead_back_to_the_root(name: str) -> None:
+    sample = next(sample for sample in SAMPLES if sample.name == name)
+    dump = RawDump(build(sample, loop_page_tables), TABLES[sample.machine.page_tables.name])
+    root = dump.header("DirectoryTableBase") >> 12
+    assert dump.translate(sample.machine.kernel.base)[0] >> 12 == root
 
 
 @pytest.mark.parametrize("name", ["kernel", "x86-pae-kernel", "arm64-kernel"])
