@@ -144,7 +144,15 @@ def test_the_times_are_the_kernels_own_or_else_the_debuggers(dump: Dump, facts: 
 def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump, facts: SessionFacts) -> None:
     target = SessionTarget(facts, pages_of(dump))
     options = Namespace(
-        source=target, destination=None, unique=False, overwrite=False, size=None, comment=None, salvage=False
+        source=target,
+        list=None,
+        jobs=None,
+        destination=None,
+        unique=False,
+        overwrite=False,
+        size=None,
+        comment=None,
+        salvage=False,
     )
     with pytest.raises(UsageError, match="name the file to write"):
         minify_command.run(options, Terminal())

@@ -90,7 +90,8 @@ def _is_folder(path: str) -> bool:
 
 
 def _is_pattern(path: str) -> bool:
-    return any(character in path for character in WILDCARDS) and not os.path.lexists(system_path(path))
+    name = path.removeprefix("\\\\?\\")  # which begins paths of any length on Windows
+    return any(character in name for character in WILDCARDS) and not os.path.lexists(system_path(path))
 
 
 def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:

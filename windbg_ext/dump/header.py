@@ -105,7 +105,7 @@ def parse_header(record: Record) -> DumpHeader:
     """Check a DUMP_HEADER64 or DUMP_HEADER32 and take it for what it says; a field that lies is a DumpError."""
     return DumpHeader(
         dump_type=_member(DumpType, record, "DumpType"),
-        machine=_member(Machine, record, "MachineImageType"),
+        machine=_machine(record),
         minor_version=record.number("MinorVersion"),
         directory_table_base=record.number("DirectoryTableBase"),
         ps_loaded_module_list=number_of(record, "PsLoadedModuleList") or None,
@@ -130,6 +130,15 @@ def _member(kind: type[Member], record: Record, field: str) -> Member:
     except ValueError:
         known = ", ".join(f"{member:#x} {member.name}" for member in kind)
         raise DumpError(field, f"0x{value:x} is not one of {known}", "the header is damaged") from None
+
+
+def _machine(record: Record) -> Machine:
+    """Read MachineImageType, which must have pointers of the header's size: everything else goes by it."""
+    machine = _member(Machine, record, "MachineImageType")
+    if (machine is Machine.I386) != (record.layout is DUMP_HEADER32):
+        why = f"0x{machine:x} {machine.name} does not go with a {record.layout.name}"
+        raise DumpError("MachineImageType", why, "the header is damaged")
+    return machine
 
 
 def number_of(record: Record, field: str) -> int | None:

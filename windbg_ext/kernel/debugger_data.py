@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.memory.virtual import read_pointer
-from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64, LARGEST_SIZE, OWNER_TAG, SMALLEST_SIZE
+from windbg_ext.structs.debugger_data import (
+    KDDEBUGGER_DATA64,
+    LARGEST_SIZE,
+    OF_WINDOWS_XP,
+    OWNER_TAG,
+    SIZE_OF_WINDOWS_XP,
+    SMALLEST_SIZE,
+)
 from windbg_ext.structs.kernel import KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
@@ -35,6 +42,7 @@ class DebuggerData:
         self.address, self.data, self.decoded = address, data, decoded
         self.record = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
         self._mask = (1 << 8 * pointer_size) - 1
+        self._untold = OF_WINDOWS_XP if pointer_size == 4 and len(data) <= SIZE_OF_WINDOWS_XP else {}
 
     def __eq__(self, other: object) -> bool:
         """Equal when address and bytes are."""
@@ -44,7 +52,7 @@ class DebuggerData:
 
     def __getitem__(self, field: str) -> int:
         """Give a field, 0 if the block of this Windows version ends before it. Pointers of x86 are sign-extended."""
-        return self.record.number(field) & self._mask
+        return self.record.number(field) & self._mask or self._untold.get(field, 0)
 
 
 def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_head: int | None) -> DebuggerData:

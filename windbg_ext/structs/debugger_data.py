@@ -170,7 +170,24 @@ KDDEBUGGER_DATA64 = Layout(
 )
 """As far as WDBGEXTS.H describes it; newer kernels append fields that no public header names."""
 
-SMALLEST_SIZE = 0x290
+SIZE_OF_WINDOWS_XP = SMALLEST_SIZE = 0x290
 """That of 32-bit Windows XP, which ends before the sizes and offsets of PRCB, process and thread."""
+OF_WINDOWS_XP = {
+    "OffsetPrcbCurrentThread": 0x4,
+    "OffsetPrcbProcStateContext": 0x1C,
+    "OffsetPrcbProcStateSpecialReg": 0x2E8,
+    "SizePrcb": 0x9F0,
+    "SizeEProcess": 0x258,
+    "SizeEThread": 0x258,
+    "OffsetEprocessDirectoryTableBase": 0x18,
+    "OffsetEprocessPeb": 0x1B0,
+    "OffsetKThreadTeb": 0x20,
+    "OffsetKThreadInitialStack": 0x18,
+    "OffsetKThreadKernelStack": 0x28,
+    "OffsetKThreadApcProcess": 0x44,
+}
+"""What debuggers know by themselves for want of it in that block: asked of the debugger engine (where in a dump it reads
+registers and process, how much its .dump /m saves), the rest as `dt` prints it with Microsoft's symbols.
+"""
 
 LARGEST_SIZE = 0x1000
