@@ -44,7 +44,7 @@ def answer(dump: str, folder: str) -> dict[str, object]:
         run("minify", source, small),
         run("minify", source, small, "--overwrite"),
         run("minify", source, source, "--overwrite"),
-        run("minify", deep, f"{deep}\\third.dmp"),
+        run("pagefilefit", deep),
     ]
     paths = ("C:\\x.dmp", "\\\\server\\share\\x.dmp", "\\\\server\\share\\" + "x" * 300, "C:/a/../" + "x" * 300)
     return {"runs": done, "names": sorted(os.listdir(prefixed)), "paths": [(path, system_path(path)) for path in paths]}  # noqa: PTH208 - as the system lists them

@@ -47,7 +47,7 @@ def test_every_command_reads_and_writes_them(answer: dict[str, Any]) -> None:
         ("minify", 3, exists),
         ("minify", 0, ""),
         ("minify", 3, itself),
-        ("minify", 3, folder),
+        ("pagefilefit", 3, folder),
     ]
     assert answer["names"] == ["MEMORY-small.dmp", "MEMORY.DMP", "MEMORY.DMP.gz", "small.dmp"]
 

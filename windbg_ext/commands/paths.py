@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import system_path
+from windbg_ext.dump.file import DEVICE_PREFIXES, system_path
 from windbg_ext.dump.packed import DUMP_ENDINGS
 from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
 from windbg_ext.errors import DumpError
@@ -90,8 +90,8 @@ def _is_folder(path: str) -> bool:
 
 
 def _is_pattern(path: str) -> bool:
-    name = path.removeprefix("\\\\?\\")  # which begins paths of any length on Windows
-    return any(character in name for character in WILDCARDS) and not os.path.lexists(system_path(path))
+    named = path[4:] if path.startswith(DEVICE_PREFIXES) else path  # \\?\ is no wildcard
+    return any(character in named for character in WILDCARDS) and not os.path.lexists(system_path(path))
 
 
 def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:

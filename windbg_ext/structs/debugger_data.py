@@ -186,8 +186,8 @@ OF_WINDOWS_XP = {
     "OffsetKThreadKernelStack": 0x28,
     "OffsetKThreadApcProcess": 0x44,
 }
-"""What debuggers know by themselves for want of it in that block: asked of the debugger engine (where in a dump it reads
-registers and process, how much its .dump /m saves), the rest as `dt` prints it with Microsoft's symbols.
+"""What debuggers know by themselves, for want of it in that block: asked of the engine (where in a dump it reads
+registers and process, how much its .dump /m saves); the rest as `dt` prints it with Microsoft's symbols.
 """
 
 LARGEST_SIZE = 0x1000
