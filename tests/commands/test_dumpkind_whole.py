@@ -120,6 +120,13 @@ def test_a_header_that_is_cut_tells_what_is_there_and_invents_nothing(length: in
     assert report.whole.missing == (len(data) - length if length >= 0xFA8 else HEADER - length)
 
 
+@pytest.mark.parametrize("space", [1, 0x100, 0x1FFF])
+def test_a_cut_header_that_calls_itself_whole_is_not_believed(space: int) -> None:
+    report = look(build(KERNEL, header={"RequiredDumpSpace": space})[:0x1FF0])
+    assert (report.complete, report.whole.expected, report.whole.at_least) == (False, HEADER, True)
+    assert report.problems[0].startswith("cut short: at least 16 of 8,192 bytes are missing")
+
+
 def test_a_bitmap_that_is_cut_is_counted_by_its_header() -> None:
     data = bytearray(build(BITMAP, header={"RequiredDumpSpace": 0}))
     data[0xFA0:0xFA8] = bytes(8)

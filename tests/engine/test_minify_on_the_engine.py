@@ -10,7 +10,7 @@ import triage
 from agreement import Agreement, measure_agreement
 from dumps import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 from engine_coverage import make_engine_dump, measure_coverage
-from samples_for_the_engine import OPENED, TOO_NEW, older
+from samples_for_the_engine import OF_WINDOWS_XP, OPENED, TOO_NEW, older
 
 from samples.builder import Sample, build
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
@@ -47,6 +47,17 @@ def must_agree(agreement: Agreement) -> None:
 def test_the_engine_answers_every_question_about_a_sample_and_the_same_about_its_small_dump(
     source: Path, engine: Engine, minified: Prepare
 ) -> None:
+    agreement = measure_agreement(engine, source, minified(source))
+    must_agree(agreement)
+    assert agreement.asked == agreement.questions
+
+
+@pytest.mark.parametrize("sample", [item for item in OF_WINDOWS_XP if item.large], ids=lambda sample: sample.name)
+def test_the_engine_answers_about_a_small_dump_of_windows_xp_whose_block_tells_no_offsets(
+    sample: Sample, engine: Engine, minified: Prepare, tmp_path: Path
+) -> None:
+    source = tmp_path / sample.file_name
+    source.write_bytes(build(sample))
     agreement = measure_agreement(engine, source, minified(source))
     must_agree(agreement)
     assert agreement.asked == agreement.questions

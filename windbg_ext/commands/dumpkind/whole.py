@@ -41,11 +41,13 @@ def is_whole(
     """
     told, source = _end_of_body(file, record, pages, triage)
     space = number_of(record, "RequiredDumpSpace") or 0
-    if told is None:
-        body, source = (space, "RequiredDumpSpace") if space else (record.layout.size, "its header")
+    if told is not None:
+        body, at_least = told, False
+    elif space >= record.layout.size:  # less is a header that says it should be cut
+        body, at_least, source = space, False, "RequiredDumpSpace"
     else:
-        body = told
-    end, at_least, cut = body, told is None and not space, file.size < body
+        body, at_least, source = record.layout.size, True, "its header"
+    end, cut = body, file.size < body
     if secondary is not None:
         source += " and secondary data"
         end = max(body, secondary.offset + secondary.size, file.size + secondary.missing if secondary.missing else 0)
