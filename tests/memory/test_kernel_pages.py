@@ -7,6 +7,7 @@ import lzma
 import os
 import shutil
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, build
 from samples.builder.address_space import AddressSpace
@@ -152,6 +154,24 @@ def test_the_count_is_that_of_a_naive_walk(tmp_path: Path, sample: Sample) -> No
     path = written(tmp_path, without_window(sample))
     with open_dump(path) as dump:
         assert counted(path).count == naive_count(dump, sample.machine.page_tables)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("x86-complete", 0xC0000000), ("x86-pae-complete", 0xC0000000), ("x86-pae-complete", 0x88010000)],
+    ids=["3 GB", "3 GB with PAE", "within a page table"],
+)
+def test_the_kernel_of_x86_begins_where_the_boot_options_let_it(tmp_path: Path, name: str, start: int) -> None:
+    sample = BY_NAME[name]
+    machine = replace(sample.machine, variables={"MmSystemRangeStart": start})
+    path = written(tmp_path, replace(sample, machine=machine))
+    dump = RawDump(path.read_bytes(), TABLES[machine.page_tables.name])
+    mapped = set()
+    for address in range(start, 1 << 32, PAGE_SIZE):
+        with suppress(KeyError):
+            mapped.add(dump.translate(address)[0] >> 12)
+    ram = {pfn for base, count in dump.runs() for pfn in range(base, base + count)}
+    assert counted(path).count == len(mapped & ram)
 
 
 @pytest.mark.skipif("WINDBG_EXT_DUMPS" not in os.environ, reason="WINDBG_EXT_DUMPS names no folder of dumps")
