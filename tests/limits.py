@@ -16,8 +16,8 @@ MEMORY = 300 << 20
 
 
 @contextmanager
-def limited() -> Iterator[None]:
-    """Let the block fail if it works for more than SECONDS, or takes MEMORY more than there is in use when it begins.
+def limited(seconds: int = SECONDS) -> Iterator[None]:
+    """Let the block fail if it works for longer, or takes MEMORY more than there is in use when it begins.
 
     Processor time, because other programs may keep this one waiting; one that waits itself has a minute.
     """
@@ -27,14 +27,14 @@ def limited() -> Iterator[None]:
     import resource
 
     def too_long(_number: int, _frame: FrameType | None) -> None:
-        raise AssertionError(f"not ready after {SECONDS} s of work")
+        raise AssertionError(f"not ready after {seconds} s of work")
 
     with open("/proc/self/statm") as usage:  # noqa: PTH123  # no path of anybody's
         used = int(usage.read().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = {number: signal.signal(number, too_long) for number in (signal.SIGALRM, signal.SIGPROF)}
-    signal.setitimer(signal.ITIMER_REAL, 12 * SECONDS)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 12 * seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, hard))
     try:
         yield
