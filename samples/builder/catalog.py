@@ -145,6 +145,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("small", "a small memory dump, as a debugger writes it", TWO_WINDOWS_10, Small()),
     Sample("x86-complete", "32-bit Windows 7 without PAE, every page of RAM", THREE_X86, Complete()),
     Sample("x86-summary", "the same, as 32-bit Windows up to 7 writes a kernel dump", THREE_X86, Summary(kernel_pages)),
+    Sample("x86-kernel", "the same, as a bitmap", THREE_X86, Bitmap(DumpType.BITMAP_KERNEL, kernel_pages)),
     Sample("x86-small", "the same, a small memory dump", THREE_X86, Small()),
     Sample("x86-pae-complete", "32-bit Windows 10, every page of RAM", THREE_X86_PAE, Complete()),
     Sample(
