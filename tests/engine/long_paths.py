@@ -30,7 +30,7 @@ def run(*arguments: str) -> tuple[tuple[str, ...], int, str]:
 
 def answer(dump: str, folder: str) -> dict[str, object]:
     deep = f"{folder}\\{DEEP}"
-    prefixed = Path(f"\\\\?\\{deep}")
+    prefixed = Path(system_path(deep))
     prefixed.mkdir(parents=True)
     (prefixed / "MEMORY.DMP").write_bytes(Path(dump).read_bytes())
     (prefixed / "MEMORY.DMP.gz").write_bytes(gzip.compress(Path(dump).read_bytes()))

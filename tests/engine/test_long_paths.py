@@ -1,10 +1,15 @@
-"""Paths of more than 260 characters, which Windows takes only with a prefix. Wine takes them without it, too."""
+"""Paths of more than 260 characters, on a drive and on a share. Windows takes them only with a prefix.
+
+Wine takes them without it, too; it shows folders of its own as the shares of a server.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +19,43 @@ from engine import windows_path
 from kd import REPOSITORY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine import Engine
 
 SCRIPT = Path(__file__).with_name("long_paths.py")
 
 
-@pytest.fixture(scope="module")
-def answer(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["drive", "share"])
+def answer(
+    request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("long")
-    environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
-    words = map(windows_path, (SCRIPT, SAMPLES / "kernel.dmp", folder / "below", folder / "answer.json"))
-    quiet = subprocess.DEVNULL
-    subprocess.run([*engine.python, *words], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
-    found: dict[str, Any] = json.loads((folder / "answer.json").read_text())
-    return found
+    with share_of(engine, folder) if request.param == "share" else nullcontext(windows_path(folder)) as place:
+        environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
+        source, told = windows_path(SAMPLES / "kernel.dmp"), folder / "answer.json"
+        words = (windows_path(SCRIPT), source, f"{place}\\below", windows_path(told))
+        quiet = subprocess.DEVNULL
+        subprocess.run([*engine.python, *words], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
+        found: dict[str, Any] = json.loads(told.read_text())
+        assert found["runs"][0][0][1].startswith(place)
+        yield found
+
+
+@contextmanager
+def share_of(engine: Engine, folder: Path) -> Iterator[str]:
+    """Let Wine show a folder as a share."""
+    if sys.platform == "win32":
+        pytest.skip("a share of this machine takes an administrator")
+    server = Path(engine.python[0]).parent / "prefix" / "dosdevices" / "unc" / f"server-{os.getpid()}"
+    server.mkdir(parents=True)
+    link = server / "dumps"
+    link.symlink_to(folder)
+    try:
+        yield f"\\\\{server.name}\\dumps"
+    finally:
+        link.unlink()
+        server.rmdir()
 
 
 def test_every_command_reads_and_writes_them(answer: dict[str, Any]) -> None:
