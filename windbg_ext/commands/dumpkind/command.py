@@ -107,7 +107,8 @@ class _Reader:
                 )
             end = self.pages.end if self.pages is not None else self.triage.number("SizeOfDump") if self.triage else 0
             self._find_size(end)
-            self.secondary = read_secondary_data(self.file, end) if end else None
+            # what lies behind the reach of a packed file is told of where modules and stack are
+            self.secondary = read_secondary_data(self.file, end) if 0 < end <= self.file.reach else None
         except DumpError as error:
             self._complain(error)
 
@@ -232,9 +233,10 @@ class _Reader:
     def _crash(self, whole: Whole) -> Crash | None:
         if self.header is None or self._encrypted or self.header_cut:
             return None
-        if self.packed is not None and self.small is None:
+        if self.packed is not None and self.pages is not None and self.pages.end > self.file.reach:
             self.notes.append(
-                f"modules and stack are not looked for inside a {self.packed.kind} file: unpack it to see them"
+                f"modules, stack and secondary data are not looked for inside a {self.packed.kind} file of that "
+                "length: unpack it to see them"
             )
             return None
         if self.pages is None and self.small is None:
