@@ -161,7 +161,7 @@ entry.main()
 def faulty(written: Scripts, folder: Path, body: str) -> Scripts:
     script = folder / "faulty.py"
     script.write_text(FAULTY_COMMAND.format(repository=windows_path(REPOSITORY), body=body))
-    return written.variant(folder / "faulty", f"!pykd.py -g {windows_path(script)}")
+    return written.variant(folder / "faulty", f"!pykd.pyd.py -g {windows_path(script)}")
 
 
 def test_a_fault_of_ours_is_one_line_that_names_the_log_with_the_traceback(

@@ -49,7 +49,7 @@ def test_no_line_that_the_load_script_echoes_has_a_semicolon_in_it(written: dict
 
 
 def test_the_aliases_lead_to_the_script_of_this_package(written: dict[str, str]) -> None:
-    assert written["run.wds"].strip() == f'!pykd.py -g "{PARTS.bang}"'
+    assert written["run.wds"].strip() == f'!pykd.pyd.py -g "{PARTS.bang}"'
     assert installation.BANG.is_file()
 
 
