@@ -12,7 +12,10 @@ LARGEST_OUTPUT = 16 << 10
 
 
 class StandIn(ModuleType):
-    """answers: what the debugger prints for a command; an exception fails it. shown: (text, whether it was DML)."""
+    """answers: what the debugger prints for a command; an exception fails it. shown: (text, whether it was DML).
+
+    is_extension: markup gets to the debugger. is_attached: pykd is connected to the session.
+    """
 
     class DbgException(Exception):  # noqa: N818 - the name is pykd's
         pass
@@ -23,12 +26,22 @@ class StandIn(ModuleType):
         self.shown: list[tuple[str, bool]] = []
         self.status: list[str] = []
         self.is_dump = True
+        self.is_extension = True
+        self.is_attached = True
 
     def dbgCommand(self, text: str) -> str | None:  # noqa: N802 - the name is pykd's
         answer = self.answers.get(text)
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def isWindbgExt(self) -> bool:  # noqa: N802 - the name is pykd's
+        return self.is_extension
+
+    def initialize(self) -> None:
+        if self.is_attached:
+            raise self.DbgException("pykd is already initialized")
+        self.is_attached = True
 
     def isDumpAnalyzing(self) -> bool:  # noqa: N802 - the name is pykd's
         return self.is_dump

@@ -156,6 +156,18 @@ def test_what_to_try_next_are_links(pykd: StandIn, dump: Path) -> None:
     assert links == [("!analyze -v", "!analyze -v"), ("!pagefilefit", "!pagefilefit"), ("!minify", "!minify")]
 
 
+def test_where_pykd_does_not_reach_the_debuggers_markup_the_report_is_plain_text(pykd: StandIn, dump: Path) -> None:
+    from windbg_ext.debugger.entry import main
+
+    pykd.is_extension = False
+    pykd.answers["al"] = f" {'$arg1':<16} dumpkind \n"
+    main()
+    shown = "".join(text for text, _ in pykd.shown)
+    assert not any(dml for _, dml in pykd.shown)
+    assert "<link" not in shown
+    assert shown.endswith("\nNext: !analyze -v  !pagefilefit  !minify\n")
+
+
 def test_a_session_without_a_dump_is_not_told_to_try_what_wants_one(
     pykd: StandIn, dump: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

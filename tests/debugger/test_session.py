@@ -50,6 +50,15 @@ def test_arguments_that_the_bootstrapper_passes_on_are_taken(
     assert arguments() == ["dumpkind", "-v"]
 
 
+def test_pykd_that_is_not_connected_to_the_session_is_connected_once(pykd: StandIn) -> None:
+    from windbg_ext.debugger.session import attach
+
+    pykd.is_attached = False
+    attach()
+    assert pykd.is_attached
+    attach()  # pykd refuses a second time
+
+
 def test_the_open_dump_is_the_one_of_the_current_system(pykd: StandIn, tmp_path: Path) -> None:
     from windbg_ext.debugger.session import dump_path
 

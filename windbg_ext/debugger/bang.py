@@ -4,6 +4,7 @@ windbg-setup writes the aliases that lead here; see `windbg_ext.debugger.entry`.
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 HERE = Path(sys.argv[0]).parent  # __file__ is not set here
@@ -14,7 +15,9 @@ if str(HERE.parents[1]) not in sys.path:
     sys.path.insert(0, str(HERE.parents[1]))
 
 try:
-    from windbg_ext.debugger.entry import main
+    with warnings.catch_warnings():  # one for each class of pykd where another interpreter has imported it, too
+        warnings.simplefilter("ignore", RuntimeWarning)
+        from windbg_ext.debugger.entry import main
 except ImportError as error:
     print(f"windbg-ext: {str(error)!a}: the installation is not whole, run pip install windbg-ext again")
 else:

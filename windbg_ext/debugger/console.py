@@ -22,12 +22,19 @@ LONGEST_PIECE = 2000
 
 
 class DebuggerConsole:
-    """The command window of the open session. The engine shows plain text where there is no DML."""
+    """The command window of the open session. The engine shows plain text where there is no DML.
+
+    Where a script of a shared interpreter has put a `sys.stdout` of its own in the debugger's place, pykd prints markup
+    as it is: there it is plain text, too.
+    """
+
+    def __init__(self) -> None:
+        self._dml = pykd.isWindbgExt()
 
     def write(self, text: str) -> None:
         """Show a report."""
         for piece in _pieces(text + "\n"):
-            pykd.dprint(dml_text(piece), True)
+            pykd.dprint(dml_text(piece) if self._dml else piece, self._dml)
 
     def complain(self, line: str) -> None:
         """Show an error, one line."""
@@ -35,9 +42,9 @@ class DebuggerConsole:
 
     def suggest(self, commands: Iterable[str]) -> None:
         """Show what to try next."""
-        links = "  ".join(link(command, command) for command in commands)
+        links = "  ".join(link(command, command) if self._dml else command for command in commands)
         if links:
-            pykd.dprint(f"\nNext: {links}\n", True)
+            pykd.dprint(f"\nNext: {links}\n", self._dml)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

@@ -18,7 +18,7 @@ from windbg_ext.cli.bang import BangParser, asks_for_help
 from windbg_ext.cli.main import COMMANDS, DONE, INTERRUPTED, INTERRUPTION, UNREADABLE, WRONG_USE
 from windbg_ext.debugger.console import DebuggerConsole
 from windbg_ext.debugger.paging_files import add_session_facts
-from windbg_ext.debugger.session import arguments, dump_path, script_name
+from windbg_ext.debugger.session import arguments, attach, dump_path, script_name
 from windbg_ext.debugger.target import session_target
 from windbg_ext.errors import DumpError, UsageError
 
@@ -40,6 +40,7 @@ NEXT = {
 
 def main() -> None:
     """Run the bang command that the debugger was asked for; a batch script is told the exit status, too."""
+    attach()
     console = DebuggerConsole()
     status = _status(console)
     if script_name() == BATCH_SCRIPT:

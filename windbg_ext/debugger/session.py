@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 import pykd
@@ -14,6 +15,12 @@ from windbg_ext.kernel import Machine
 MACHINES = {"AMD64": Machine.AMD64, "I386": Machine.I386, "ARM64": Machine.ARM64}
 NAME, VALUE = slice(1, 17), slice(18, -1)
 """Columns of the listing that `al` prints; a blank ends the value."""
+
+
+def attach() -> None:
+    """Connect pykd to the open session: a module that the bootstrapper's Python imports is not until it is asked to."""
+    with suppress(pykd.DbgException):  # it is, as the debugger's extension or since an earlier script
+        pykd.initialize()
 
 
 def command(text: str) -> str:
