@@ -111,6 +111,9 @@ x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$windows/python.exe" "$he
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -shared -o "$windows/mscoree.dll" "$here/wine/mscoree.c"
 cp "$windows/mscoree.dll" "$packages/pykd/" # a debugger that loads pykd as an extension looks for it there
 x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -municode -o "$windows/kd.exe" "$here/wine/kd.cpp"
+mkdir -p "$windows/bootstrapper" # a folder of its own: pykd.dll is the real one's name, too
+x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -shared -o "$windows/bootstrapper/pykd.dll" "$here/wine/bootstrapper.cpp" \
+  "$windows/python39.dll"
 
 # engine.py takes the wrapper for a sign that the engine works: it gets its name only after it has.
 rm -f "$home/winpython"
