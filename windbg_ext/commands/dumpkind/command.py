@@ -107,7 +107,7 @@ class _Reader:
                 )
             end = self.pages.end if self.pages is not None else self.triage.number("SizeOfDump") if self.triage else 0
             self._find_size(end)
-            # what lies behind the reach of a packed file is told of where modules and stack are
+            # behind the reach of a packed file nothing is looked for: `_crash` says so
             self.secondary = read_secondary_data(self.file, end) if 0 < end <= self.file.reach else None
         except DumpError as error:
             self._complain(error)
