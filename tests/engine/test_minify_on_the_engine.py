@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -13,7 +14,9 @@ from engine_coverage import make_engine_dump, measure_coverage
 from samples_for_the_engine import OF_WINDOWS_XP, OPENED, TOO_NEW, older
 
 from samples.builder import Sample, build
+from samples.builder.writers import Bitmap, active_pages, all_ram
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
+from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -58,6 +61,26 @@ def test_the_engine_answers_about_a_small_dump_of_windows_xp_whose_block_tells_n
 ) -> None:
     source = tmp_path / sample.file_name
     source.write_bytes(build(sample))
+    agreement = measure_agreement(engine, source, minified(source))
+    must_agree(agreement)
+    assert agreement.asked == agreement.questions
+
+
+@pytest.mark.parametrize("name", ["x86-complete", "x86-pae-complete", "arm64-complete"])
+@pytest.mark.parametrize(
+    "written_as",
+    [
+        Bitmap(DumpType.BITMAP_FULL, all_ram, signature=b"FDMP"),
+        Bitmap(DumpType.BITMAP_FULL, active_pages, attributes=int(Attributes.FILTER_DUMP_FILE)),
+    ],
+    ids=["complete bitmap", "active"],
+)
+def test_the_engine_answers_about_small_dumps_of_every_kind_on_every_architecture(
+    name: str, written_as: Bitmap, engine: Engine, minified: Prepare, tmp_path: Path
+) -> None:
+    sample = next(item for item in OPENED if item.name == name)
+    source = tmp_path / f"{name}-{written_as.signature.decode()}.dmp"
+    source.write_bytes(build(replace(sample, format=written_as)))
     agreement = measure_agreement(engine, source, minified(source))
     must_agree(agreement)
     assert agreement.asked == agreement.questions
