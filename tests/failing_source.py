@@ -45,7 +45,7 @@ class FailingFile:
         self._file = PlainFile(path)
         self._disk = disk
         self._at = 0
-        self.size = self._file.size
+        self.size = self.reach = self._file.size
         self.close = self._file.close
 
     def seek(self, offset: int) -> None:
