@@ -21,8 +21,6 @@ from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from windbg_ext.commands.minify import LeftOut
 
 KERNEL = build(next(sample for sample in SAMPLES if sample.name == "kernel"))
@@ -159,11 +157,7 @@ def minified_after(source: Path, change: Callable[[], object]) -> tuple[bytes, t
     return destination.read_bytes(), report.left_out
 
 
-def lengths() -> Iterator[int]:
-    return iter(range(0, len(KERNEL), len(KERNEL) // 25))
-
-
-@pytest.mark.parametrize("length", lengths())
+@pytest.mark.parametrize("length", range(0, len(KERNEL), len(KERNEL) // 25))
 def test_of_a_file_that_shrinks_the_rest_is_saved_or_one_line_says_why_not(source: Path, length: int) -> None:
     _, usually_left_out = minified_after(source, lambda: None)
     source.with_name("small.dmp").unlink()

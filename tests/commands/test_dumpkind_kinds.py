@@ -105,11 +105,13 @@ def test_attributes_are_named_bit_by_bit_and_unknown_ones_as_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("bit", "name"),
-    enumerate(
-        (
-            *("HiberCrash", "DumpDevicePowerOff", "InsufficientDumpfileSize", "KernelGeneratedTriageDump"),
-            *("LiveDumpGeneratedDump", "DumpIsGeneratedOffline", "FilterDumpFile", "EarlyBootCrash"),
-            *("EncryptedDumpData", "DecryptedDump"),
+    tuple(
+        enumerate(
+            (
+                *("HiberCrash", "DumpDevicePowerOff", "InsufficientDumpfileSize", "KernelGeneratedTriageDump"),
+                *("LiveDumpGeneratedDump", "DumpIsGeneratedOffline", "FilterDumpFile", "EarlyBootCrash"),
+                *("EncryptedDumpData", "DecryptedDump"),
+            )
         )
     ),
 )
