@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from samples.builder.architectures import ARM64, X64
 from samples.builder.contexts import context_buffer
 from samples.builder.page_tables import X64_LA57, X86_PAE
-from windbg_ext.structs.amd64 import CR4_LA57
+from samples.builder.special_registers import CR4_LA57, CR4_PAE, SPECIAL_REGISTERS
 from windbg_ext.structs.header import Machine
-from windbg_ext.structs.x86 import CR4_PAE
 
 if TYPE_CHECKING:
     from samples.builder.kernel import CrashedMachine
@@ -55,7 +54,7 @@ def write_processor(crashed: CrashedMachine, number: int, processor: Processor, 
     if architecture is not ARM64:
         crashed.write(prcb + version.number("OffsetPrcbCpuType"), bytes([6]))
         crashed.write(prcb + version.number("OffsetPrcbVendorString"), b"GenuineIntel\0")
-    layout = architecture.cpu.special_registers
+    layout = SPECIAL_REGISTERS[architecture.machine_type]
     crashed.write(prcb + version.number("OffsetPrcbProcStateSpecialReg"), layout.blank(**special).build())
     context = context_buffer(processor.registers, processor.extended_state, architecture)
     crashed.write(prcb + version.number("OffsetPrcbProcStateContext"), context[: architecture.cpu.context.size])

@@ -304,8 +304,9 @@ TABLES = read_tables(FILE_HEADERS + SMALL_DUMPS + KERNEL + DEBUGGER_DATA)
 
 def find_layouts() -> list[Layout]:
     found: dict[str, Layout] = {}
-    for module in pkgutil.iter_modules(windbg_ext.structs.__path__, "windbg_ext.structs."):
-        for value in vars(importlib.import_module(module.name)).values():
+    names = [module.name for module in pkgutil.iter_modules(windbg_ext.structs.__path__, "windbg_ext.structs.")]
+    for name in (*names, "samples.builder.special_registers"):
+        for value in vars(importlib.import_module(name)).values():
             if isinstance(value, Layout):
                 found[value.name] = value
     return list(found.values())

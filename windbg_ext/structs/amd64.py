@@ -1,6 +1,6 @@
-"""x64: CONTEXT and KSPECIAL_REGISTERS.
+"""x64: CONTEXT.
 
-Source: winnt.h of the public Windows SDK (CONTEXT); `dt nt!_KSPECIAL_REGISTERS`; checked on the debugger engine.
+Source: winnt.h of the public Windows SDK; checked on the debugger engine.
 """
 
 from __future__ import annotations
@@ -27,21 +27,3 @@ CONTEXT64 = Layout(
 
 CONTEXT_WITHOUT_FLOATS = 0x100017
 """CONTEXT_AMD64 with CONTROL, INTEGER, SEGMENTS and DEBUG_REGISTERS, but not FLOATING_POINT."""
-
-KSPECIAL_REGISTERS64 = Layout(
-    "KSPECIAL_REGISTERS",
-    0x70,
-    [
-        (0x00, "Cr0", U64),
-        (0x08, "Cr2", U64),
-        (0x10, "Cr3", U64),
-        (0x18, "Cr4", U64),
-        (0x56, "GdtrLimit", U16),
-        (0x58, "GdtrBase", U64),
-        (0x66, "IdtrLimit", U16),
-        (0x68, "IdtrBase", U64),
-    ],
-)
-
-CR4_LA57 = 1 << 12
-"""Five-level paging."""

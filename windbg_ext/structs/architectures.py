@@ -34,7 +34,6 @@ class Architecture(NamedTuple):
     stack_pointer: str
     instruction_pointer: str
     plain_context: int
-    special_registers: Layout
     shared_user_data: int
     lowest_kernel: int
     highest_user: int
@@ -64,7 +63,6 @@ ARCHITECTURES = {
         stack_pointer="Esp",
         instruction_pointer="Eip",
         plain_context=x86.CONTEXT_WITHOUT_FLOATS,
-        special_registers=x86.KSPECIAL_REGISTERS32,
         shared_user_data=0xFFDF0000,
         lowest_kernel=0x80000000,
         highest_user=0xBFFEFFFF,  # with /3GB
@@ -78,7 +76,6 @@ ARCHITECTURES = {
         stack_pointer="Rsp",
         instruction_pointer="Rip",
         plain_context=amd64.CONTEXT_WITHOUT_FLOATS,
-        special_registers=amd64.KSPECIAL_REGISTERS64,
         shared_user_data=0xFFFFF780_00000000,
         lowest_kernel=0xFF00_0000_0000_0000,  # five-level kernels start here, four-level ones higher
         highest_user=0x7FFF_FFFF_FFFF,
@@ -92,7 +89,6 @@ ARCHITECTURES = {
         stack_pointer="Sp",
         instruction_pointer="Pc",
         plain_context=arm64.CONTEXT_WITHOUT_FLOATS,
-        special_registers=arm64.KSPECIAL_REGISTERS_ARM64,
         shared_user_data=0xFFFFF780_00000000,
         lowest_kernel=0xFFFF_8000_0000_0000,
         highest_user=0x7FFF_FFFF_FFFF,

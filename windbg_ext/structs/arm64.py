@@ -1,8 +1,6 @@
-"""ARM64: CONTEXT and the system registers that the kernel saves in a processor's control block.
+"""ARM64: CONTEXT.
 
-Source: winnt.h of the public Windows SDK (ARM64_NT_CONTEXT); checked on a real dump and on the debugger engine. The
-system registers: `dt nt!_KARM64_ARCH_STATE`, found in one real dump of build 22000 by their values (TTBR0_EL1 there is
-the header's DirectoryTableBase, TTBR1_EL1 is 0x800 more, TCR_EL1 says 47 bits and 4 KB pages for both).
+Source: winnt.h of the public Windows SDK (ARM64_NT_CONTEXT); checked on a real dump and on the debugger engine.
 """
 
 from __future__ import annotations
@@ -25,18 +23,3 @@ CONTEXT_ARM64 = Layout(
 
 CONTEXT_WITHOUT_FLOATS = 0x40_0003
 """CONTEXT_ARM64 with CONTROL and INTEGER, but not FLOATING_POINT."""
-
-KSPECIAL_REGISTERS_ARM64 = Layout(
-    "KSPECIAL_REGISTERS_ARM64",
-    0xE8,
-    [
-        (0xA0, "MidrEl1", U64),
-        (0xA8, "SctlrEl1", U64),
-        (0xC0, "TcrEl1", U64),
-        (0xC8, "Ttbr0El1", U64),
-        (0xD0, "Ttbr1El1", U64),
-        (0xD8, "EsrEl1", U64),
-        (0xE0, "FarEl1", U64),
-    ],
-)
-"""What stands before MidrEl1 are debug registers and the exception's ELR and SPSR."""

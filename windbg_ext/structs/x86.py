@@ -1,11 +1,11 @@
-"""x86: CONTEXT and KSPECIAL_REGISTERS.
+"""x86: CONTEXT.
 
-Source: winnt.h of the public Windows SDK (CONTEXT); `dt nt!_KSPECIAL_REGISTERS`; checked on the debugger engine.
+Source: winnt.h of the public Windows SDK; checked on the debugger engine.
 """
 
 from __future__ import annotations
 
-from windbg_ext.structs.layout import U16, U32, Layout
+from windbg_ext.structs.layout import U32, Layout
 
 GENERAL_REGISTERS = ("Edi", "Esi", "Ebx", "Edx", "Ecx", "Eax", "Ebp", "Eip", "Esp")
 
@@ -29,23 +29,3 @@ CONTEXT32 = Layout(
 
 CONTEXT_WITHOUT_FLOATS = 0x10017
 """CONTEXT_i386 with CONTROL, INTEGER, SEGMENTS and DEBUG_REGISTERS, but not FLOATING_POINT."""
-
-KSPECIAL_REGISTERS32 = Layout(
-    "KSPECIAL_REGISTERS32",
-    0x54,
-    [
-        (0x00, "Cr0", U32),
-        (0x04, "Cr2", U32),
-        (0x08, "Cr3", U32),
-        (0x0C, "Cr4", U32),
-        (0x2A, "GdtrLimit", U16),
-        (0x2C, "GdtrBase", U32),
-        (0x32, "IdtrLimit", U16),
-        (0x34, "IdtrBase", U32),
-        (0x38, "Tr", U16),
-        (0x3A, "Ldtr", U16),
-    ],
-)
-
-CR4_PAE = 1 << 5
-"""Entries of page tables are 8 bytes."""
