@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from command_line import ROOT, contents, refusal, run, run_process
-from limits import limited
-from raw_dump import RawDump
-from small_dump_file import SmallDumpFile
-from source_memory import SourceMemory
+from support.command_line import ROOT, contents, refusal, run, run_process
+from support.limits import limited
+from support.raw_dump import RawDump
+from support.small_dump_file import SmallDumpFile
+from support.source_memory import SourceMemory
 
 from samples.builder import SAMPLES, build
 from samples.builder.physical import runs_of

@@ -10,9 +10,9 @@ import struct
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from command_line import contents, refusal, run
-from limits import SECONDS, limited
-from small_dump_file import SmallDumpFile
+from support.command_line import contents, refusal, run
+from support.limits import SECONDS, limited
+from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build
 from samples.builder.page_tables import KERNEL_PAGE

@@ -11,10 +11,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, contents, refusal_of, run, run_process
-from disks import loop_disk, shrink
-from failing_source import REASON, Disk
-from small_dump_file import SmallDumpFile
+from support.command_line import ROOT, contents, refusal_of, run, run_process
+from support.disks import loop_disk, shrink
+from support.failing_source import REASON, Disk
+from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build
 
@@ -79,7 +79,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if compiler is None:
         pytest.skip("there is no C compiler")
     path = tmp_path_factory.mktemp("library") / "failing_reads.so"
-    source = ROOT / "tests" / "failing_reads.c"
+    source = ROOT / "tests" / "support" / "failing_reads.c"
     done = subprocess.run([compiler, "-shared", "-fPIC", "-o", path, source, "-ldl"], capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"{compiler}: {done.stderr.decode().strip()}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from command_line import ROOT, refusal, refusal_of, run, run_process
-from dump_file import copy_with_blob
+from support.command_line import ROOT, refusal, refusal_of, run, run_process
+from support.dump_file import copy_with_blob
 
 from samples.builder import SAMPLES, build
 from windbg_ext import dumpkind, minify

@@ -17,12 +17,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from cab_bytes import LZX, MSZIP, QUANTUM, blocks_of, cab
-from command_line import ROOT, command, environment, refusal, refusal_of, run
-from dump_file import copy_with_blob
-from limits import limited
-from open_files import open_files
-from packers import PACKERS, zip_file
+from support.cab_bytes import LZX, MSZIP, QUANTUM, blocks_of, cab
+from support.command_line import ROOT, command, environment, refusal, refusal_of, run
+from support.dump_file import copy_with_blob
+from support.limits import limited
+from support.open_files import open_files
+from support.packers import PACKERS, zip_file
 
 from samples.builder import SAMPLES, build
 from windbg_ext import dumpkind, minify, pagefilefit

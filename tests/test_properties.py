@@ -11,12 +11,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import Outcome, command, environment, run
-from contract import check_minify
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from limits import MEMORY, SECONDS, limited
-from mutations import LARGE, changed, changes, original
+from support.command_line import Outcome, command, environment, run
+from support.contract import check_minify
+from support.limits import MEMORY, SECONDS, limited
+from support.mutations import LARGE, changed, changes, original
 
 if TYPE_CHECKING:
     from pathlib import Path

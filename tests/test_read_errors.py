@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import pytest
-from command_line import Outcome, contents, refusal_of, run
-from failing_source import REASON, Disk
-from raw_dump import RawDump
-from small_dump_file import SmallDumpFile
-from source_memory import SourceMemory
+from support.command_line import Outcome, contents, refusal_of, run
+from support.failing_source import REASON, Disk
+from support.raw_dump import RawDump
+from support.small_dump_file import SmallDumpFile
+from support.source_memory import SourceMemory
 
 from samples.builder import SAMPLES, build
 from samples.builder.places import PLACES as PLACES_OF

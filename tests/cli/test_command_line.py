@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, command, contents, environment, refusal_of, run, run_process
+from support.command_line import ROOT, command, contents, environment, refusal_of, run, run_process
 
 SAMPLES = ROOT / "samples"
 OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--json", "--list", "--jobs")

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, Outcome, refusal_of, run, run_changed
+from support.command_line import ROOT, Outcome, refusal_of, run, run_changed
 
 from samples.builder import SAMPLES, build
 

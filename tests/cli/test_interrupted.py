@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, Outcome, command, contents, environment
-from dump_file import copy_with_blob
-from minify_process import finish, start_writing, temporary_files
-from small_dump_file import SmallDumpFile
+from support.command_line import ROOT, Outcome, command, contents, environment
+from support.dump_file import copy_with_blob
+from support.minify_process import finish, start_writing, temporary_files
+from support.small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
     from pathlib import Path

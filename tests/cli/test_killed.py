@@ -12,9 +12,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, contents, refusal_of, run_process
-from dump_file import copy_with_blob
-from minify_process import finish, start, start_writing, temporary_files
+from support.command_line import ROOT, contents, refusal_of, run_process
+from support.dump_file import copy_with_blob
+from support.minify_process import finish, start, start_writing, temporary_files
 
 if TYPE_CHECKING:
     from pathlib import Path

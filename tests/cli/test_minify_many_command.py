@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import ROOT, command, contents, environment, refusal_of, run, run_process
-from dump_file import copy_with_blob
+from support.command_line import ROOT, command, contents, environment, refusal_of, run, run_process
+from support.dump_file import copy_with_blob
 
 from windbg_ext import minify
 

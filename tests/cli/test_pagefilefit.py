@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import ROOT, Outcome, run, run_process
+from support.command_line import ROOT, Outcome, run, run_process
 
 from samples.builder import SAMPLES, build
 

@@ -11,8 +11,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, command, environment, run, run_process
-from dump_file import copy_with_blob
+from support.command_line import ROOT, command, environment, run, run_process
+from support.dump_file import copy_with_blob
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, contents, refusal, refusal_of, run, run_changed
-from disks import mounted
-from small_dump_file import SmallDumpFile
+from support.command_line import ROOT, contents, refusal, refusal_of, run, run_changed
+from support.disks import mounted
+from support.small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 
 import pytest
-from dump32_file import dump32
-from dumpkind_cases import ACTIVE, BITMAP, BY_NAME, COMPLETE, FILL, KERNEL, SMALL, build, look, look_at
+from support.dump32_file import dump32
+from support.dumpkind_cases import ACTIVE, BITMAP, BY_NAME, COMPLETE, FILL, KERNEL, SMALL, build, look, look_at
 
 from samples.builder import SAMPLES, Sample
 from windbg_ext.structs.header import Machine

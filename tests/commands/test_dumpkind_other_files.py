@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from dumpkind_cases import BITMAP, KERNEL, SMALL, build, look
-from packers import PACKERS
+from support.dumpkind_cases import BITMAP, KERNEL, SMALL, build, look
+from support.packers import PACKERS
 
 from samples.builder import write
 from samples.builder.physical import runs_of

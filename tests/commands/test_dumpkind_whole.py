@@ -6,7 +6,7 @@ import struct
 from random import Random
 
 import pytest
-from dumpkind_cases import BITMAP, COMPLETE, FILL, KERNEL, SMALL, build, look
+from support.dumpkind_cases import BITMAP, COMPLETE, FILL, KERNEL, SMALL, build, look
 
 from samples.builder import SAMPLES, Sample
 

@@ -7,9 +7,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import ROOT, contents, refusal, refusal_of, run, run_changed
-from disks import little_disk
-from small_dump_file import SmallDumpFile
+from support.command_line import ROOT, contents, refusal, refusal_of, run, run_changed
+from support.disks import little_disk
+from support.small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

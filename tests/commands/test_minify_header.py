@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import run
-from small_dump_file import SmallDumpFile
+from support.command_line import run
+from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build
 from samples.builder.places import PLACES

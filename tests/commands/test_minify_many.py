@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
-from command_line import ROOT, contents
-from small_dump_file import SmallDumpFile
+from support.command_line import ROOT, contents
+from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build, write
 from windbg_ext import BatchReport, DestinationError, DumpError, Outcome, UsageError, minify, minify_many

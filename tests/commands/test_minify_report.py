@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import run
-from small_dump_file import SmallDumpFile
-from source_memory import SourceMemory
+from support.command_line import run
+from support.small_dump_file import SmallDumpFile
+from support.source_memory import SourceMemory
 
 from samples.builder import SAMPLES, write
 from windbg_ext import MinifyReport, UsageError, minify

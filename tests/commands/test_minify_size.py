@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import contents, run
-from small_dump_file import SmallDumpFile
-from source_memory import SourceMemory
+from support.command_line import contents, run
+from support.small_dump_file import SmallDumpFile
+from support.source_memory import SourceMemory
 
 from samples.builder import SAMPLES, write
 from samples.builder.versions import WINDOWS_11

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import run
-from small_dump_file import SmallDumpFile
+from support.command_line import run
+from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build, write
 from samples.builder.physical import runs_of

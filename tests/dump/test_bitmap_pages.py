@@ -9,9 +9,9 @@ from random import Random
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from dump_bytes import bitmap_dump, file_of, header, pages_of, patched
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dump_bytes import bitmap_dump, file_of, header, pages_of, patched
 
 import windbg_ext.dump.pages
 from windbg_ext.dump.pages import BitmapPages

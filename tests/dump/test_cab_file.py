@@ -8,8 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from cab_bytes import ALIGNED, LZX, MSZIP, UNCOMPRESSED, VERBATIM, LzxPacker, cab
-from dump_file import file_of
+from support.cab_bytes import ALIGNED, LZX, MSZIP, UNCOMPRESSED, VERBATIM, LzxPacker, cab
+from support.dump_file import file_of
 
 from samples.builder import SAMPLES, build
 from windbg_ext.dump.lzx import LzxUnpacker

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from dump_bytes import file_of
+from support.dump_bytes import file_of
 
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.errors import DumpError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from dump_bytes import AMD64, header, header_of, patched
+from support.dump_bytes import AMD64, header, header_of, patched
 
 from windbg_ext.dump.header import BugCheck, PhysicalMemoryRun
 from windbg_ext.errors import DumpError

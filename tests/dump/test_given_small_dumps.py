@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from dump_bytes import file_of
+from support.dump_bytes import file_of
 
 from windbg_ext.dump.header import read_header
 from windbg_ext.dump.secondary import read_secondary_data

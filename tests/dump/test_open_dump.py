@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from dump_bytes import bitmap_dump, header, patched, ranges_dump
-from small_bytes import PARTS, small_dump
+from support.dump_bytes import bitmap_dump, header, patched, ranges_dump
+from support.small_bytes import PARTS, small_dump
 
 import samples
 from samples.builder import SAMPLES, Sample

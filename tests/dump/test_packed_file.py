@@ -12,8 +12,8 @@ from random import Random
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from open_files import open_files
-from packers import PACKERS, zstd_with_checksum
+from support.open_files import open_files
+from support.packers import PACKERS, zstd_with_checksum
 
 from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, open_packed

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from dump_bytes import bitmap_dump, file_of, header, patched, ranges_dump
+from support.dump_bytes import bitmap_dump, file_of, header, patched, ranges_dump
 
 from windbg_ext.dump.header import header_layout, parse_header
 from windbg_ext.dump.pages import read_page_source

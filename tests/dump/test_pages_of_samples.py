@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from dump_bytes import naive_offsets
-from dumps_at_hand import dumps_of_types, unpacked
+from support.dump_bytes import naive_offsets
+from support.dumps_at_hand import dumps_of_types, unpacked
 
 from windbg_ext.dump import open_dump
 

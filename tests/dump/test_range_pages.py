@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from dump_bytes import Runs, header, naive_offsets, pages_of, patched, ranges_dump
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dump_bytes import Runs, header, naive_offsets, pages_of, patched, ranges_dump
 
 from windbg_ext.errors import DumpError
 

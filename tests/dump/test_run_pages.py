@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from dump_bytes import Runs, header, naive_offsets, pages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dump_bytes import Runs, header, naive_offsets, pages_of
 
 from windbg_ext.dump.pages import RunPages
 from windbg_ext.errors import DumpError

@@ -6,7 +6,7 @@ import struct
 from uuid import UUID
 
 import pytest
-from dump_bytes import file_of
+from support.dump_bytes import file_of
 
 from windbg_ext.dump.secondary import SecondaryBlob, SecondaryData, read_secondary_data
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from dump_bytes import file_of
+from support.dump_bytes import file_of
 
 from samples.builder import SAMPLES, build
 from windbg_ext.dump.header import read_header

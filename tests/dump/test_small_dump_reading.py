@@ -6,10 +6,10 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from dump_bytes import file_of, patched
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_bytes import (
+from support.dump_bytes import file_of, patched
+from support.small_bytes import (
     BLOCKS,
     CONTEXT,
     DATA_PAGE_ADDRESS,

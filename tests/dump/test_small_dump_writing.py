@@ -11,10 +11,10 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from dump_bytes import AMD64, I386, file_of, patched
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_bytes import CONTEXT, EXCEPTION
+from support.dump_bytes import AMD64, I386, file_of, patched
+from support.small_bytes import CONTEXT, EXCEPTION
 
 from windbg_ext.dump.header import read_header
 from windbg_ext.dump.small import (

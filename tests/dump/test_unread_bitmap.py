@@ -7,8 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from dump_bytes import bitmap_dump, file_of
-from failing_source import REASON, Disk
+from support.dump_bytes import bitmap_dump, file_of
+from support.failing_source import REASON, Disk
 
 from windbg_ext.dump.pages import BitmapPages
 from windbg_ext.errors import DumpError

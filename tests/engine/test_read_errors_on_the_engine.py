@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from agreement import measure_agreement
 from complaints import complaints
-from failing_source import Disk
-from raw_dump import RawDump
-from source_memory import SourceMemory
+from support.failing_source import Disk
+from support.raw_dump import RawDump
+from support.source_memory import SourceMemory
 
 from samples.builder import SAMPLES, build
 from samples.builder.places import X64_PLACES

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, NamedTuple
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS)]
 
-from command_line import run  # noqa: E402  # this is also a script
-from contract import check_minify, check_outcome  # noqa: E402
-from limits import limited  # noqa: E402
+from support.command_line import run  # noqa: E402  # this is also a script
+from support.contract import check_minify, check_outcome  # noqa: E402
+from support.limits import limited  # noqa: E402
 
 import samples  # noqa: E402
 from fuzz.targets import IN_MEMORY  # noqa: E402

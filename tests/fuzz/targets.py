@@ -21,10 +21,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from command_line import run
-from contract import check_minify, check_outcome
-from dump32_file import dump32
-from mutations import (
+from support.command_line import run
+from support.contract import check_minify, check_outcome
+from support.dump32_file import dump32
+from support.mutations import (
     BITMAPS,
     BY_NAME,
     FIRST_PAGE,
@@ -37,8 +37,8 @@ from mutations import (
     decoded,
     original,
 )
-from packers import PACKERS, zip_file
-from registry_hives import CRASH_CONTROL, ENVIRONMENT, HIVEXSH, MEMORY_MANAGEMENT, write_system_hive
+from support.packers import PACKERS, zip_file
+from support.registry_hives import CRASH_CONTROL, ENVIRONMENT, HIVEXSH, MEMORY_MANAGEMENT, write_system_hive
 
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
 from windbg_ext.dump.file import DumpFile
@@ -57,7 +57,7 @@ from windbg_ext.structs.header import DumpType
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from registry_hives import Value
+    from support.registry_hives import Value
 
     from samples.builder import Sample
     from windbg_ext.dump import Dump

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from limits import limited
-from registry_hives import HIVEXSH
+from support.limits import limited
+from support.registry_hives import HIVEXSH
 
 from fuzz.targets import BY_TARGET, CORPUS, TARGETS, Target
 

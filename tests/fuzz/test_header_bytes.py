@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from mutations import BY_NAME, header_fields
+from support.mutations import BY_NAME, header_fields
 
 from fuzz.header_bytes import BODY, SAMPLES, places_of, sweep
 

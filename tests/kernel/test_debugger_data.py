@@ -6,7 +6,7 @@ import struct
 from random import Random
 
 import pytest
-from written_memory import WrittenMemory
+from support.written_memory import WrittenMemory
 
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel.debugger_data import read_debugger_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from written_memory import WrittenMemory, debugger_data
+from support.written_memory import WrittenMemory, debugger_data
 
 from windbg_ext.errors import NotMappedError
 from windbg_ext.kernel.modules import Module, ModuleList, read_modules, read_user_modules

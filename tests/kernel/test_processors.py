@@ -9,7 +9,7 @@ import struct
 from random import Random
 
 import pytest
-from written_memory import WrittenMemory, debugger_data
+from support.written_memory import WrittenMemory, debugger_data
 
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel.context import parse_context

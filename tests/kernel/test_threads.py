@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written_memory import WrittenMemory, debugger_data
+from support.written_memory import WrittenMemory, debugger_data
 
 from windbg_ext.kernel.threads import Thread, read_thread
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from written_memory import WrittenMemory, debugger_data
+from support.written_memory import WrittenMemory, debugger_data
 
 from windbg_ext.kernel.modules import UnloadedDriver, read_unloaded_drivers
 

@@ -10,8 +10,8 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dumps_at_hand import dumps_of_types, unpacked
-from mutations import LARGE, Overwrite, changed, original
+from support.dumps_at_hand import dumps_of_types, unpacked
+from support.mutations import LARGE, Overwrite, changed, original
 
 from samples.builder.kernel import crash
 from samples.builder.page_tables import X64

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_dump import TABLES, RawDump
+from support.raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, build
 from samples.builder.address_space import AddressSpace

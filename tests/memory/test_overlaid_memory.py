@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_files import file_of
+from support.memory_files import file_of
 
 from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import NotInDumpError

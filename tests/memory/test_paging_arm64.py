@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from memory_files import PAGE_SIZE, PROTOTYPE, TRANSITION, PageTables, physical_memory_of
+from support.memory_files import PAGE_SIZE, PROTOTYPE, TRANSITION, PageTables, physical_memory_of
 
 from windbg_ext.errors import NotMappedError
 from windbg_ext.memory import PagedMemory

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_files import (
+from support.memory_files import (
     LARGE,
     NO_EXECUTE,
     PAGE_SIZE,

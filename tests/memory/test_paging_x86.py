@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from memory_files import LARGE, NO_EXECUTE, PAGE_SIZE, PROTOTYPE, TRANSITION, VALID, physical_memory_of
+from support.memory_files import LARGE, NO_EXECUTE, PAGE_SIZE, PROTOTYPE, TRANSITION, VALID, physical_memory_of
 
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory import PagedMemory, Piece

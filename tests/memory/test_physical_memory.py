@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from memory_files import ListedPages, file_of, physical_memory_of
+from support.memory_files import ListedPages, file_of, physical_memory_of
 
 from windbg_ext.errors import ReadFailure
 from windbg_ext.memory import PhysicalMemory

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from raw_dump import TABLES, RawDump
+from support.raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, build
 from samples.builder.physical import PhysicalMemory, runs_of

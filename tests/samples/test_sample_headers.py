@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from raw_dump import BUG_CHECK_PARAMETERS, CONTEXT_RECORD, EXCEPTION, PHYSICAL_MEMORY_BLOCK, RawDump
+from support.raw_dump import BUG_CHECK_PARAMETERS, CONTEXT_RECORD, EXCEPTION, PHYSICAL_MEMORY_BLOCK, RawDump
 
 from samples.builder import SAMPLES, Sample, build
 

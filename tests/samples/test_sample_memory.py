@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple
 
 import pytest
-from raw_dump import TABLES, RawDump
+from support.raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, Sample, build
 from samples.builder.machine import SYSTEM, Backing

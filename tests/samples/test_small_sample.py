@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple
 
 import pytest
-from raw_dump import RawDump
+from support.raw_dump import RawDump
 
 from samples.builder import SAMPLES, Sample, build
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from registry_hives import (
+from support.registry_hives import (
     CRASH_CONTROL,
     ENVIRONMENT,
     MEMORY_MANAGEMENT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from dump_bytes import header, patched
+from support.dump_bytes import header, patched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from command_line import contents
-from small_dump_file import SmallDumpFile
-
+from support.command_line import contents
+from support.small_dump_file import SmallDumpFile
 from windbg_ext.dump import load_small_dump, open_dump
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from command_line import Outcome
+    from support.command_line import Outcome
 
 
 def check_outcome(outcome: Outcome, *, always_report: bool = False) -> None:

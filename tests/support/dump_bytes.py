@@ -9,8 +9,7 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dump_file import file_of as file_of
-
+from support.dump_file import file_of as file_of
 from windbg_ext.dump.header import read_header
 from windbg_ext.dump.pages import read_page_source
 

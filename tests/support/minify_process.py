@@ -6,7 +6,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from command_line import Outcome, command, environment
+from support.command_line import Outcome, command, environment
 
 if TYPE_CHECKING:
     from pathlib import Path

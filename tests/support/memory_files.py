@@ -6,8 +6,7 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dump_file import file_of as file_of
-
+from support.dump_file import file_of as file_of
 from windbg_ext.memory import PhysicalMemory
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """A source on a disk that fails: bytes that cannot be read, or nothing any more after some reads.
 
-It stands where `windbg_ext` opens a file; tests/failing_reads.c does the same to a whole process.
+It stands where `windbg_ext` opens a file; tests/support/failing_reads.c does the same to a whole process.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import zipfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, Callable
 
-from cab_bytes import ALIGNED, LZX, MSZIP, UNCOMPRESSED, VERBATIM, LzxPacker, cab
+from support.cab_bytes import ALIGNED, LZX, MSZIP, UNCOMPRESSED, VERBATIM, LzxPacker, cab
 
 if sys.version_info >= (3, 14):
     from compression import zstd

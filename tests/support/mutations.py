@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from hypothesis import strategies as st
-from source_memory import PAGE, SourceMemory
 
 from samples.builder import SAMPLES, build
 from samples.builder.page_tables import VALID
+from support.source_memory import PAGE, SourceMemory
 from windbg_ext.structs.header import DUMP_HEADER64, DumpType
 
 if TYPE_CHECKING:
