@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     In the debugger `options.source` is the target of the session where that has no file.
     """
-    from windbg_ext.commands.paths import is_single
+    from windbg_ext.sources.find import is_single
 
     if options.list is not None:
         return _run_many(_listed(options), options.destination or options.source, options, console)
@@ -137,16 +137,16 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
-    from windbg_ext.commands.paths import LONGEST_LIST, read_list
+    from windbg_ext.sources.find import MAX_LIST, read_list
 
     if options.source is not None and options.destination is not None:
         raise UsageError("--list and a source: choose one")
     if options.list == "-":
         if sys.stdin is None:
             raise DumpError("standard input", "is closed", "name a file with --list")
-        return read_list(sys.stdin.buffer.read(LONGEST_LIST + 1), "standard input")
+        return read_list(sys.stdin.buffer.read(MAX_LIST + 1), "standard input")
     try:
         with Path(options.list).open("rb") as file:
-            return read_list(file.read(LONGEST_LIST + 1), options.list)
+            return read_list(file.read(MAX_LIST + 1), options.list)
     except OSError as error:
         raise DumpError("list", f"cannot be read ({error.strerror})", path=options.list) from None

@@ -9,41 +9,49 @@ import secrets
 import stat
 import sys
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
-from windbg_ext.dump.file import system_path
-from windbg_ext.dump.packed import DUMP_ENDINGS
-from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
-from windbg_ext.errors import DestinationError
+from windbg_ext.errors import DestinationError, UsageError
+from windbg_ext.sources.formats import DUMP_ENDINGS
+from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
+from windbg_ext.sources.local import system_path
+from windbg_ext.sources.source import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-def small_name(source: Path) -> str:
-    """Give the name for the small dump of a source: MEMORY.DMP and MEMORY.DMP.gz become MEMORY-small.dmp."""
-    stem = source.stem
-    if source.suffix.lower() in PACKED_ENDINGS and stem.lower().endswith(DUMP_ENDINGS):
-        stem = Path(stem).stem
-    return f"{stem}-small.dmp"
+    from windbg_ext.sources import Source
 
 
-def beside(source: Path) -> Path:
-    """Give a name for a small dump beside its source that no file has yet."""
-    return unused(source.with_name(small_name(source)))
+def small_name(base_name: str) -> str:
+    """Return the name for the small dump of a source: MEMORY.DMP and MEMORY.DMP.gz become MEMORY-small.dmp."""
+    name = PurePath(base_name)
+    packed = name.suffix.lower() in PACKED_ENDINGS and name.stem.lower().endswith(DUMP_ENDINGS)
+    return f"{PurePath(name.stem).stem if packed else name.stem}-small.dmp"
+
+
+def beside(source: Source) -> Path:
+    """Return a name for a small dump beside its source that no file has yet.
+
+    Raise UsageError for a source that lies in no folder.
+    """
+    path = source.beside(small_name(source.base_name))
+    if path is None:
+        raise UsageError(f"{source.name} lies in no folder: name the file to write")
+    return unused(Path(path))
 
 
 def unused(path: Path) -> Path:
-    """Give the path if no file has it yet, else one with a number behind the name: small.dmp, small2.dmp ..."""
+    """Return the path if no file has it yet, else one with a number behind the name: small.dmp, small2.dmp ..."""
     candidates = (path.with_name(f"{path.stem}{'' if n == 1 else n}{path.suffix}") for n in range(1, 10_000))
     return next(candidate for candidate in candidates if not os.path.lexists(system_path(candidate)))
 
 
-def check_destination(destination: Path, source: Path | None, *, overwrite: bool) -> None:
+def check_destination(destination: Path, source: Source | None, *, overwrite: bool) -> None:
     """Refuse, before any work is done, what `replace_file` would refuse after it."""
     try:
-        _check(_of_system(destination), None if source is None else _of_system(source), overwrite=overwrite)
+        _check(_of_system(destination), source, overwrite=overwrite)
     except DestinationError as error:
         error.path = str(destination)
         raise
@@ -55,12 +63,12 @@ def _of_system(path: Path) -> Path:
     return Path(system_path(path))
 
 
-def _check(destination: Path, source: Path | None, *, overwrite: bool) -> None:
+def _check(destination: Path, source: Source | None, *, overwrite: bool) -> None:
     if destination.is_dir():
         raise DestinationError("destination", "is a folder", "name the file to write", str(destination))
     if destination.exists() and not destination.is_file():
         raise DestinationError("destination", "is a device or a pipe", "name a file", str(destination))
-    if source is not None and destination.exists() and destination.samefile(source):
+    if source is not None and destination.exists() and identity_of(destination.stat()) == source.identity:
         raise DestinationError("destination", "is the source itself", "name another file", str(destination))
     if os.path.lexists(destination) and not overwrite:
         raise _exists(destination)
@@ -81,15 +89,15 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """Give a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
+def replace_file(destination: Path, source: Source | None, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """Return a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
 
     It is written under a temporary name in the same folder and may be read by whoever may read `source`, whose memory
     it holds; without a source, by its owner only. A temporary file that a run left behind because it was killed is
     cleared away by the next run to the same destination.
     """
-    named, source = destination, None if source is None else _of_system(source)
-    destination = _of_system(destination)
+    named, destination = destination, _of_system(destination)
+    permissions = None if source is None else source.permissions
     if destination.is_symlink():  # to an older file: replace the file, keep the link
         destination = Path(os.path.realpath(destination))
     clear_leftovers(destination)
@@ -101,8 +109,8 @@ def replace_file(destination: Path, source: Path | None, *, overwrite: bool) -> 
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                if source is not None:
-                    temporary.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+                if permissions is not None:
+                    temporary.chmod(permissions | stat.S_IRUSR | stat.S_IWUSR)
                 if os.name != "nt":  # while it is locked
                     _move(temporary, destination, overwrite=overwrite)
             if os.name == "nt":  # where no file can be moved while it is open

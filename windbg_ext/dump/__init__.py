@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from windbg_ext.dump.dump import Dump, open_dump
+    from windbg_ext.dump.dump import Dump, Part, Problem
+    from windbg_ext.dump.opener import open_dump
     from windbg_ext.dump.small import (
         DataBlock,
         Driver,
@@ -25,6 +26,8 @@ __all__ = [
     "DataBlock",
     "Driver",
     "Dump",
+    "Part",
+    "Problem",
     "SmallDump",
     "SmallDumpParts",
     "load_small_dump",
@@ -32,9 +35,10 @@ __all__ = [
     "write_small_dump",
 ]
 
+_HOMES = {"Dump": "dump", "Part": "dump", "Problem": "dump", "open_dump": "opener"}
+
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "dump" if name in ("Dump", "open_dump") else "small"
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'small')}"), name)

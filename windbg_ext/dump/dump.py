@@ -1,117 +1,110 @@
-"""Opening a dump: the header, its pages or the parts of a small dump, and secondary data, checked against the file."""
+"""An open dump: what of it could be read, and what is wrong with the rest."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.dump.file import DumpFile
-from windbg_ext.dump.header import DumpHeader, read_header
-from windbg_ext.dump.packed import explain_inside, open_packed
-from windbg_ext.dump.pages import BitmapPages, PageSource, read_page_source
-from windbg_ext.dump.secondary import MOST_SECONDARY, SecondaryData, read_secondary_data
+from windbg_ext.dump.pages import BitmapPages
 from windbg_ext.errors import DumpError
-from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator
-    from typing import Callable
+    from types import TracebackType
 
-    from windbg_ext.dump.packed import PackedStream
+    from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.dump.pages import PageSource
+    from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.sources import Source
+    from windbg_ext.structs.layout import Record
+
+
+class Part(enum.Enum):
+    """What a problem is about."""
+
+    CUT_HEADER = "the file ends inside the header"
+    HEADER = "a field of the header"
+    PAGES = "where the pages lie"
+    SMALL_DUMP = "the parts of a small dump"
+    PACKED_FILE = "the packed file that the dump is in"
+
+
+class Problem(NamedTuple):
+    """Something that keeps a part of a dump from being read. error: field, reason and advice, to be shown or raised."""
+
+    part: Part
+    error: DumpError
 
 
 class Dump(NamedTuple):
-    """An open kernel dump.
+    """A kernel dump as `open_dump` found it. Use it in a with statement, or close it.
 
-    pages: where its physical pages lie, None for a small dump; small: the parts of a small dump, else None.
-    expected_bytes: where the file should end at least, secondary data not counted; a shorter file is cut.
+    fields: every field of the header as it stands in the file, the writer's fill where the file ends before it;
+    parsed: the header as values, None where a field of it lies or is missing (`header` is for those who need one);
+    pages: where physical pages lie, None for a small dump; triage, small: the header of a small dump and where its
+    parts lie; secondary: the chain of tagged blobs, None without one; problems: in the order in which they were found;
+    archive: the format of the packed file that the dump is in.
+
+    What could not be read is None, and a problem says why.
     """
 
-    file: DumpFile
-    header: DumpHeader
+    source: Source
+    fields: Record
+    parsed: DumpHeader | None
     pages: PageSource | None
+    triage: Record | None
     small: SmallDumpParts | None
     secondary: SecondaryData | None
-    expected_bytes: int
+    problems: tuple[Problem, ...]
+    archive: str | None
+    owns_source: bool
+
+    @property
+    def header(self) -> DumpHeader:
+        """The header as values. Raise DumpError where it could not be read."""
+        if self.parsed is None:
+            raise self._named(self.problems[0])
+        return self.parsed
+
+    def check(self) -> None:
+        """Raise the first problem as a DumpError that names the file; return where there is none."""
+        if self.problems:
+            raise self._named(self.problems[0])
+
+    def _named(self, problem: Problem) -> DumpError:
+        problem.error.path = problem.error.path or self.source.name
+        return problem.error
+
+    @property
+    def expected_bytes(self) -> int:
+        """Where the file should end at least, secondary data not counted. A shorter file is cut."""
+        if self.pages is not None:
+            return self.pages.end
+        if self.triage is not None:
+            return self.triage.number("SizeOfDump")
+        return self.fields.layout.size
 
     @property
     def missing_bytes(self) -> int:
         """Bytes of the pages (or of the small dump) that the file is too short for; 0 in a whole dump."""
-        return max(0, self.expected_bytes - self.file.size)
+        return max(0, self.expected_bytes - self.source.size)
 
     @property
     def unread_bitmap(self) -> str | None:
         """Which part of the bitmap could not be read and what that costs; None if all could, or if there is none."""
         return self.pages.unread if isinstance(self.pages, BitmapPages) else None
 
+    def close(self) -> None:
+        """Close the source, unless the caller of `open_dump` opened it."""
+        if self.owns_source:
+            self.source.close()
 
-@contextmanager
-def open_dump(
-    path: str | os.PathLike[str], progress: Callable[[str, int, int], None] = lambda doing, done, total: None
-) -> Iterator[Dump]:
-    """Open a dump for reading, also one inside a packed file: a long one is unpacked to a temporary file.
+    def __enter__(self) -> Dump:
+        """Use the dump in a with statement."""
+        return self
 
-    progress: called while that takes its time with what is being done, bytes done and bytes to do. DumpError, with the
-    path in it: it is not a kernel dump, its header lies, or it cannot be unpacked.
-    """
-    with _named(path), DumpFile(path) as file:
-        packed = open_packed(file)
-        if packed is None:
-            yield _read(file)
-            return
-        with DumpFile(path, packed) as content:
-            yield _read_packed(content, packed, progress)
-
-
-@contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
-        yield
-    except DumpError as error:
-        error.path = error.path or str(path)
-        raise
-
-
-def _read_packed(file: DumpFile, packed: PackedStream, progress: Callable[[str, int, int], None]) -> Dump:
-    try:
-        header = read_header(file)
-    except DumpError as error:
-        explain_inside(error, packed.kind)
-        raise
-    end = _end_of_body(file, header)
-    packed.unpack(end, end + MOST_SECONDARY, progress)
-    return _read(file)
-
-
-def _end_of_body(file: DumpFile, header: DumpHeader) -> int:
-    """Tell where secondary data begins, without a look at what lies before it."""
-    if header.dump_type is DumpType.TRIAGE:
-        from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS  # not for large ones to wait for
-
-        layout = SMALL_DUMP_LAYOUTS[header.record.layout.name].triage
-        return layout.parse(file.read_field(layout.name, header.size, layout.size)).number("SizeOfDump")
-    pages = read_page_source(file, header)
-    return header.size if pages is None else pages.end
-
-
-def _read(file: DumpFile) -> Dump:
-    header = read_header(file)
-    pages = read_page_source(file, header)
-    small = _read_small(file, header) if header.dump_type is DumpType.TRIAGE else None
-    if pages is not None:
-        end = pages.end
-    elif small is not None:
-        end = small.size_of_dump
-    else:
-        end = header.size
-    return Dump(file, header, pages, small, read_secondary_data(file, end), end)
-
-
-def _read_small(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
-    from windbg_ext.dump.small import (
-        read_small_dump,  # reader and writer of small dumps: not for large ones to wait for
-    )
-
-    return read_small_dump(file, header)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it. A DumpError that leaves the block names the file."""
+        if isinstance(error, DumpError):
+            error.path = error.path or self.source.name
+        self.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from windbg_ext.dump.other_files import UNKNOWN, identify
 from windbg_ext.errors import DumpError
+from windbg_ext.sources import read_field
 from windbg_ext.structs.header import (
     DUMP_HEADER32,
     DUMP_HEADER64,
@@ -26,7 +27,7 @@ from windbg_ext.structs.header import (
 )
 
 if TYPE_CHECKING:
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources import Source
     from windbg_ext.structs.layout import Layout, Record
 
 Member = TypeVar("Member", bound=enum.IntEnum)
@@ -79,15 +80,9 @@ class DumpHeader(NamedTuple):
         return self.record.layout.size
 
 
-def read_header(file: DumpFile) -> DumpHeader:
-    """Read and check the header; a file that is no kernel dump is a DumpError that says what it is."""
-    layout = header_layout(file)
-    return parse_header(layout.parse(file.read_field(layout.name, 0, layout.size)))
-
-
-def header_layout(file: DumpFile) -> Layout:
-    """Tell by its signature whether a dump has DUMP_HEADER64 or DUMP_HEADER32; any other file is a DumpError."""
-    start = file.read_field("DUMP_HEADER64", 0, min(file.size, 8)) if file.size else b""
+def header_layout(source: Source) -> Layout:
+    """Tell by its signature whether a dump has DUMP_HEADER64 or DUMP_HEADER32. Raise DumpError for any other file."""
+    start = read_field(source, "DUMP_HEADER64", 0, min(source.size, 8)) if source.size else b""
     if not start:
         raise DumpError("file", "is empty", "the copy failed or Windows wrote nothing: get the dump again")
     if start == SIGNATURE + VALID_DUMP_64:
@@ -95,7 +90,7 @@ def header_layout(file: DumpFile) -> Layout:
     if start == SIGNATURE + VALID_DUMP_32:
         return DUMP_HEADER32
     try:
-        other = identify(file)
+        other = identify(source)
     except (OSError, DumpError):
         other = UNKNOWN
     raise DumpError("Signature", f"{start.decode('latin-1')!a} is not PAGEDU64: {other.name}", other.advice)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources import Source
 
 
 class OtherFile(NamedTuple):
@@ -79,20 +79,20 @@ LOOKED_AT = 64
 """Places all over a file where `is_zeros` looks."""
 
 
-def identify(file: DumpFile) -> OtherFile:
+def identify(source: Source) -> OtherFile:
     """Tell what a file is that has no kernel dump's signature. OSError as the system reports it."""
-    start = file.read(0, PAGE_SIZE)
+    start = source.read(0, PAGE_SIZE)
     for signature, other in SIGNATURES.items():
         if start.startswith(signature):
             return other
-    if is_zeros(file):
+    if is_zeros(source):
         return ZEROS
-    if file.size % PAGE_SIZE == 0 and REAL_MODE_VECTOR in start[:0x400]:
+    if source.size % PAGE_SIZE == 0 and REAL_MODE_VECTOR in start[:0x400]:
         return RAW_MEMORY
     return UNKNOWN
 
 
-def is_zeros(file: DumpFile) -> bool:
+def is_zeros(source: Source) -> bool:
     """Tell whether a file is all zeros in LOOKED_AT pages, spread evenly from its first to the last in reach."""
-    places = range(0, file.reach, max(PAGE_SIZE, file.reach // LOOKED_AT))
-    return not any(any(file.read(offset, PAGE_SIZE)) for offset in (*places, max(0, file.reach - PAGE_SIZE)))
+    places = range(0, source.reach, max(PAGE_SIZE, source.reach // LOOKED_AT))
+    return not any(any(source.read(offset, PAGE_SIZE)) for offset in (*places, max(0, source.reach - PAGE_SIZE)))

@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.errors import DumpError
+from windbg_ext.sources import read_field
 from windbg_ext.structs.bodies import (
     BITMAP_HEADER64,
     BITMAP_SIGNATURES,
@@ -29,8 +30,8 @@ from windbg_ext.structs.header import DUMP_HEADER32, DumpType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from windbg_ext.dump.file import DumpFile
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.sources import Source
 
 PAGE_SIZE = 0x1000
 MAX_PFN = 1 << 40
@@ -50,23 +51,30 @@ class PageSource(Protocol):
     def end(self) -> int:
         """The file offset behind the last page."""
 
-    def offset_of(self, pfn: int) -> int | None:
-        """Give the file offset of a page frame, None if the dump does not hold it.
+    @property
+    def frames(self) -> int:
+        """The number behind the highest page frame."""
 
-        DumpError where the part of the file that would tell cannot be read.
+    def offset_of(self, pfn: int) -> int | None:
+        """Return the file offset of a page frame, None if the dump does not hold it.
+
+        Raise DumpError where the part of the file that would tell cannot be read.
         """
 
+    def pages_below(self, pfn: int) -> int:
+        """Count the page frames with a smaller number that the dump holds."""
 
-def read_page_source(file: DumpFile, header: DumpHeader) -> RunPages | BitmapPages | None:
+
+def read_page_source(source: Source, header: DumpHeader) -> PageSource | None:
     """Find the pages of a dump; None for the types that hold none. Counts and offsets that lie are a DumpError."""
     if header.dump_type is DumpType.FULL:
         return _read_runs(header)
     if header.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
-        return _read_bitmap(file, header.size)
+        return _read_bitmap(source, header.size)
     if header.dump_type in (DumpType.RANGES_KERNEL, DumpType.RANGES_KERNEL_AND_USER, DumpType.RANGES_FULL):
-        return _read_ranges(file, header.size, header.dump_type)
+        return _read_ranges(source, header.size, header.dump_type)
     if header.dump_type is DumpType.SUMMARY and header.record.layout is DUMP_HEADER32:
-        return _read_summary(file, header.size)
+        return _read_summary(source, header.size)
     return None
 
 
@@ -142,8 +150,8 @@ class BitmapPages:
     them are found; those in between are lost. unread: a sentence about that, None where all could be read.
     """
 
-    def __init__(self, file: DumpFile, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:
-        self._file = file
+    def __init__(self, source: Source, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:
+        self._source = source
         self._offset = bitmap_offset
         self._bits = bits
         self._first = first_page_offset
@@ -220,7 +228,7 @@ class BitmapPages:
 
     def _read(self, start: int, length: int) -> bytes:
         length = min(length, _bytes_of(self._bits) - start)
-        data = self._file.read_field("bitmap", self._offset + start, length)
+        data = read_field(self._source, "bitmap", self._offset + start, length)
         tail = self._bits - start * 8
         if tail < length * 8:  # bits behind the last page frame mean nothing
             data = data[:-1] + bytes([data[-1] & (1 << tail % 8) - 1])
@@ -265,35 +273,35 @@ else:
         return ((counts & LOW_BYTES) + (counts >> 8 & LOW_BYTES)) % 0xFFFF
 
 
-def _read_bitmap(file: DumpFile, at: int) -> BitmapPages:
-    header = BITMAP_HEADER64.parse(file.read_field("bitmap header", at, BITMAP_HEADER64.size))
+def _read_bitmap(source: Source, at: int) -> BitmapPages:
+    header = BITMAP_HEADER64.parse(read_field(source, "bitmap header", at, BITMAP_HEADER64.size))
     if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
         shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
         raise DumpError("bitmap header", f"{shown} at 0x{at:x} is neither SDMPDUMP nor FDMPDUMP", PLAUSIBLE)
     bitmap, first_page = at + BITMAP_HEADER64.size, header.number("HeaderSize")
-    return _checked_bitmap(file, bitmap, header.number("Pages"), first_page, header.number("TotalPresentPages"))
+    return _checked_bitmap(source, bitmap, header.number("Pages"), first_page, header.number("TotalPresentPages"))
 
 
-def _read_summary(file: DumpFile, at: int) -> BitmapPages:
-    header = SUMMARY_HEADER32.parse(file.read_field("summary header", at, SUMMARY_HEADER32.size))
+def _read_summary(source: Source, at: int) -> BitmapPages:
+    header = SUMMARY_HEADER32.parse(read_field(source, "summary header", at, SUMMARY_HEADER32.size))
     if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
         shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
         raise DumpError("summary header", f"{shown} at 0x{at:x} is not SDMPDUMP", PLAUSIBLE)
     bitmap, first_page = at + SUMMARY_HEADER32.size, header.number("HeaderSize")
-    return _checked_bitmap(file, bitmap, header.number("BitmapSize"), first_page, header.number("Pages"))
+    return _checked_bitmap(source, bitmap, header.number("BitmapSize"), first_page, header.number("Pages"))
 
 
-def _checked_bitmap(file: DumpFile, bitmap: int, bits: int, first_page: int, page_count: int) -> BitmapPages:
-    if bits > MAX_PFN or bitmap + _bytes_of(bits) > file.size:
+def _checked_bitmap(source: Source, bitmap: int, bits: int, first_page: int, page_count: int) -> BitmapPages:
+    if bits > MAX_PFN or bitmap + _bytes_of(bits) > source.size:
         raise DumpError("bitmap header.Pages", f"a bitmap of {bits} bits is longer than the file", PLAUSIBLE)
     if first_page < bitmap + _bytes_of(bits):
         why = f"the first page at 0x{first_page:x} would lie inside the bitmap, which ends at"
         raise DumpError("bitmap header.HeaderSize", f"{why} 0x{bitmap + _bytes_of(bits):x}", PLAUSIBLE)
-    return BitmapPages(file, bitmap, bits, first_page, page_count)
+    return BitmapPages(source, bitmap, bits, first_page, page_count)
 
 
-def _read_ranges(file: DumpFile, at: int, dump_type: DumpType) -> RunPages:
-    header = RANGES_HEADER64.parse(file.read_field("range header", at, RANGES_HEADER64.size))
+def _read_ranges(source: Source, at: int, dump_type: DumpType) -> RunPages:
+    header = RANGES_HEADER64.parse(read_field(source, "range header", at, RANGES_HEADER64.size))
     if header.raw("Signature") != RANGES_SIGNATURE or header.raw("ValidDump") != VALID_BODY:
         shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
         raise DumpError("range header", f"{shown} at 0x{at + 4:x} is not RDMPDUMP", PLAUSIBLE)
@@ -304,14 +312,14 @@ def _read_ranges(file: DumpFile, at: int, dump_type: DumpType) -> RunPages:
     if first_page != at + RANGES_METADATA_OFFSET + metadata or first_page < ranges:
         why = f"0x{first_page:x} does not follow from MetadataSize 0x{metadata:x}"
         raise DumpError("range header.FirstPageOffset", why, PLAUSIBLE)
-    if first_page > file.size:
+    if first_page > source.size:
         raise DumpError("range header.FirstPageOffset", f"0x{first_page:x} is beyond the end of the file", PLAUSIBLE)
     room = (first_page - ranges) // RANGE.size
     count = header.number("NumberOfRanges") if dump_type is DumpType.RANGES_FULL else room
     if count > room:
         why = f"{count}, there is room for {room} before the first page"
         raise DumpError("range header.NumberOfRanges", why, PLAUSIBLE)
-    runs = list(_read_range_list(file, ranges, count * RANGE.size))
+    runs = list(_read_range_list(source, ranges, count * RANGE.size))
     _check_runs("range", runs)
     return RunPages(runs, first_page)
 
@@ -319,11 +327,11 @@ def _read_ranges(file: DumpFile, at: int, dump_type: DumpType) -> RunPages:
 RANGE = struct.Struct("<QQ")
 
 
-def _read_range_list(file: DumpFile, offset: int, length: int) -> Iterator[tuple[int, int]]:
+def _read_range_list(source: Source, offset: int, length: int) -> Iterator[tuple[int, int]]:
     """Give (first page frame, count) up to the first entry of zeros: types 8 and 9 do not tell how many there are."""
     for start in range(0, length, CHUNK_BYTES):
         for base, count in RANGE.iter_unpack(
-            file.read_field("ranges", offset + start, min(CHUNK_BYTES, length - start))
+            read_field(source, "ranges", offset + start, min(CHUNK_BYTES, length - start))
         ):
             if not base and not count:
                 return

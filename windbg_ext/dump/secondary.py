@@ -13,10 +13,10 @@ from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources import Source
 
 MAX_BLOBS = 0x10000
-MOST_SECONDARY = 256 << 20
+MAX_SECONDARY = 256 << 20
 """Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
 
 
@@ -60,10 +60,10 @@ class SecondaryData(NamedTuple):
         return list(zip(bounds, bounds[1:]))
 
 
-def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
+def read_secondary_data(source: Source, offset: int) -> SecondaryData | None:
     """Walk the chain that starts at a file offset; None if there is none. What is behind its end does not count."""
     try:
-        start = _read(file, offset, DUMP_BLOB_FILE_HEADER.size)
+        start = _read(source, offset, DUMP_BLOB_FILE_HEADER.size)
     except OSError as error:
         lost = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror or error})")
         return SecondaryData(offset, 0, (), lost)
@@ -72,43 +72,43 @@ def read_secondary_data(file: DumpFile, offset: int) -> SecondaryData | None:
     blobs: list[SecondaryBlob] = []
     header_size = DUMP_BLOB_FILE_HEADER.parse(start).number("HeaderSize")
     at = offset + max(header_size, DUMP_BLOB_FILE_HEADER.size)
-    if at > file.size:
-        why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{file.size:x}"
+    if at > source.size:
+        why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{source.size:x}"
         return SecondaryData(offset, DUMP_BLOB_FILE_HEADER.size, (), why)
     problem: str | None = None
     end = at
     try:
-        while (data := _read(file, at, DUMP_BLOB_HEADER.size)) is not None:
+        while (data := _read(source, at, DUMP_BLOB_HEADER.size)) is not None:
             header = DUMP_BLOB_HEADER.parse(data)
             if header.number("HeaderSize") != DUMP_BLOB_HEADER.size:
                 break  # zeros, or what another tool appended
             first = at + DUMP_BLOB_HEADER.size + header.number("PrePad")
             end = first + header.number("DataSize") + header.number("PostPad")
-            if first + header.number("DataSize") > file.size:
-                problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
+            if first + header.number("DataSize") > source.size:
+                problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 break
             if len(blobs) == MAX_BLOBS:
                 problem = f"the chain goes on after {MAX_BLOBS} blobs"
                 break
             blobs.append(SecondaryBlob(header.raw("Tag"), first, header.number("DataSize"), at))
-            at = min(end, file.size)
+            at = min(end, source.size)
         else:
-            if _read(file, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
+            if _read(source, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
                 problem = (
-                    f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{file.size:x}"
+                    f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 )
                 end = at + DUMP_BLOB_HEADER.size
     except OSError as error:
         problem = ReadFailure(
             f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror or error}): the rest is lost"
         )
-    missing = max(0, end - file.size)
-    return SecondaryData(offset, min(at, file.size) - offset, tuple(blobs), problem, missing)
+    missing = max(0, end - source.size)
+    return SecondaryData(offset, min(at, source.size) - offset, tuple(blobs), problem, missing)
 
 
-def _read(file: DumpFile, offset: int, length: int) -> bytes | None:
+def _read(source: Source, offset: int, length: int) -> bytes | None:
     """Read exactly `length` bytes, None where the file ends before that; OSError as the system reports it."""
-    if offset + length > file.size:
+    if offset + length > source.size:
         return None
-    data = file.read(offset, length)
+    data = source.read(offset, length)
     return data if len(data) == length else None

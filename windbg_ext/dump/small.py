@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from windbg_ext.errors import DumpError
+from windbg_ext.sources import read_field
 from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
 from windbg_ext.structs.header import DumpType, Machine
 from windbg_ext.structs.triage import (
@@ -26,8 +27,8 @@ from windbg_ext.structs.triage import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from windbg_ext.dump.file import DumpFile
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.sources import Source
     from windbg_ext.structs.layout import Layout, Record
 
 MAX_DRIVERS = 10_000
@@ -120,39 +121,39 @@ class SmallDump:
     architecture_specific: bytes = b""
 
 
-def read_small_dump(file: DumpFile, header: DumpHeader) -> SmallDumpParts:
+def read_small_dump(source: Source, header: DumpHeader) -> SmallDumpParts:
     """Find the parts of a small dump; an offset or a count that lies is a DumpError."""
     layouts = SMALL_DUMP_LAYOUTS[header.record.layout.name]
-    triage = layouts.triage.parse(file.read_field(layouts.triage.name, header.size, layouts.triage.size))
-    starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), file.size})
+    triage = layouts.triage.parse(read_field(source, layouts.triage.name, header.size, layouts.triage.size))
+    starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), source.size})
     debugger_data = _extent(
-        file, layouts.triage, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
+        source, layouts.triage, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
     )
-    sizes = _structure_sizes(file, debugger_data)
+    sizes = _structure_sizes(source, debugger_data)
 
     def up_to_next(field: str, size: int | None) -> Extent:
         offset = triage.number(field)
         if not offset:
             return Extent()
         room = next((start for start in starts if start > offset), offset + 1) - offset
-        return _extent(file, layouts.triage, field, offset, room if size is None else size)
+        return _extent(source, layouts.triage, field, offset, room if size is None else size)
 
     return SmallDumpParts(
         triage=triage,
         mm=up_to_next("MmOffset", layouts.mm.size),
-        unloaded_drivers=_unloaded_extent(file, triage.number("UnloadedDriversOffset"), layouts),
+        unloaded_drivers=_unloaded_extent(source, triage.number("UnloadedDriversOffset"), layouts),
         prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
         process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),
         thread=up_to_next("ThreadOffset", sizes.get("SizeEThread")),
         call_stack=_extent(
-            file, layouts.triage, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")
+            source, layouts.triage, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")
         ),
         debugger_data=debugger_data,
-        driver_list=_driver_extent(file, triage, layouts),
+        driver_list=_driver_extent(source, triage, layouts),
         data_page=_extent(
-            file, layouts.triage, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")
+            source, layouts.triage, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")
         ),
-        data_blocks=_block_extents(file, triage, header.size),
+        data_blocks=_block_extents(source, triage, header.size),
     )
 
 
@@ -162,52 +163,52 @@ _OFFSETS = (
 )
 
 
-def _extent(file: DumpFile, layout: Layout, field: str, offset: int, size: int) -> Extent:
+def _extent(source: Source, layout: Layout, field: str, offset: int, size: int) -> Extent:
     if not offset or not size:
         return Extent()
-    if offset + size > file.size:
+    if offset + size > source.size:
         raise DumpError(
             f"{layout.name}.{field}",
-            f"0x{offset:x} to 0x{offset + size:x} is beyond the end of the file at 0x{file.size:x}",
+            f"0x{offset:x} to 0x{offset + size:x} is beyond the end of the file at 0x{source.size:x}",
             "the file is cut short or damaged: copy it again",
         )
     return Extent(offset, size)
 
 
-def _structure_sizes(file: DumpFile, debugger_data: Extent) -> dict[str, int]:
+def _structure_sizes(source: Source, debugger_data: Extent) -> dict[str, int]:
     """Give the sizes of PRCB, process and thread, which the small dump's own header does not tell."""
     if debugger_data.size < KDDEBUGGER_DATA64.offset("SizeEThread") + 2:
         return {}
-    data = file.read_field("DebuggerData", debugger_data.offset, min(debugger_data.size, KDDEBUGGER_DATA64.size))
+    data = read_field(source, "DebuggerData", debugger_data.offset, min(debugger_data.size, KDDEBUGGER_DATA64.size))
     block = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
     return {name: block.number(name) for name in ("SizePrcb", "SizeEProcess", "SizeEThread") if block.number(name)}
 
 
-def _unloaded_extent(file: DumpFile, offset: int, layouts: SmallDumpLayouts) -> Extent:
+def _unloaded_extent(source: Source, offset: int, layouts: SmallDumpLayouts) -> Extent:
     if not offset:
         return Extent()
-    count = struct.unpack("<I", file.read_field("UnloadedDrivers", offset, 4))[0]
+    count = struct.unpack("<I", read_field(source, "UnloadedDrivers", offset, 4))[0]
     if count > MAX_UNLOADED:
         raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", DAMAGED)
-    return _extent(file, layouts.triage, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
+    return _extent(source, layouts.triage, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
 
 
-def _driver_extent(file: DumpFile, triage: Record, layouts: SmallDumpLayouts) -> Extent:
+def _driver_extent(source: Source, triage: Record, layouts: SmallDumpLayouts) -> Extent:
     count = triage.number("DriverCount")
     if count > MAX_DRIVERS:
         raise DumpError(f"{layouts.triage.name}.DriverCount", f"{count} is absurd", DAMAGED)
     return _extent(
-        file, layouts.triage, "DriverListOffset", triage.number("DriverListOffset"), count * layouts.driver.size
+        source, layouts.triage, "DriverListOffset", triage.number("DriverListOffset"), count * layouts.driver.size
     )
 
 
-def _block_extents(file: DumpFile, triage: Record, header_size: int) -> tuple[BlockExtent, ...]:
+def _block_extents(source: Source, triage: Record, header_size: int) -> tuple[BlockExtent, ...]:
     table = _extent(
-        file, triage.layout, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16
+        source, triage.layout, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16
     )
     if not table.size:
         return ()
-    data = file.read_field("DataBlocks", table.offset, table.size)
+    data = read_field(source, "DataBlocks", table.offset, table.size)
     mask = _address_mask(triage)
     blocks = tuple(BlockExtent(at & mask, offset, size) for at, offset, size in struct.iter_unpack("<QII", data))
     for index, block in enumerate(blocks):
@@ -215,8 +216,8 @@ def _block_extents(file: DumpFile, triage: Record, header_size: int) -> tuple[Bl
             raise DumpError(
                 f"{triage.layout.name}.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED
             )
-        _extent(file, triage.layout, f"DataBlocks[{index}]", block.offset, block.size)
-    if sum(block.size for block in blocks) > file.size:
+        _extent(source, triage.layout, f"DataBlocks[{index}]", block.offset, block.size)
+    if sum(block.size for block in blocks) > source.size:
         raise DumpError(f"{triage.layout.name}.DataBlocks", "together longer than the file", DAMAGED)
     return blocks
 
@@ -226,17 +227,19 @@ def _address_mask(triage: Record) -> int:
     return (1 << 8 * triage.layout.length("TopOfStack")) - 1
 
 
-def read_drivers(file: DumpFile, parts: SmallDumpParts) -> tuple[Driver, ...]:
+def read_drivers(source: Source, parts: SmallDumpParts) -> tuple[Driver, ...]:
     """Read the list of loaded modules with their names."""
-    data = file.read_field("DriverList", parts.driver_list.offset, parts.driver_list.size)
+    data = read_field(source, "DriverList", parts.driver_list.offset, parts.driver_list.size)
     layout = next(known.driver for known in SMALL_DUMP_LAYOUTS.values() if known.triage is parts.triage.layout)
     size = layout.size
     entries = [layout.parse(data[at : at + size]) for at in range(0, len(data), size)]
     start, length = parts.triage.number("StringPoolOffset"), parts.triage.number("StringPoolSize")
-    pool = file.read_field("StringPool", start, length) if start + length <= file.size and length <= MAX_POOL else b""
-    drivers, room = [], file.size
+    pool = (
+        read_field(source, "StringPool", start, length) if start + length <= source.size and length <= MAX_POOL else b""
+    )
+    drivers, room = [], source.size
     for entry in entries:
-        name = _name(file, start, pool, entry.number("DriverNameOffset"))
+        name = _name(source, start, pool, entry.number("DriverNameOffset"))
         room -= 2 * len(name)
         if room < 0:
             raise DumpError("DUMP_STRING", "the names are together longer than the file", DAMAGED)
@@ -244,31 +247,31 @@ def read_drivers(file: DumpFile, parts: SmallDumpParts) -> tuple[Driver, ...]:
     return tuple(drivers)
 
 
-def _name(file: DumpFile, start: int, pool: bytes, offset: int) -> str:
+def _name(source: Source, start: int, pool: bytes, offset: int) -> str:
     """Read a DUMP_STRING at a file offset; it is in the string pool, which begins at `start`, or else anywhere."""
     if not offset:
         return ""
     at = offset - start
     if at < 0 or at + 4 > len(pool):
-        pool, at = file.read_field("DriverNameOffset", offset, 4), 0
+        pool, at = read_field(source, "DriverNameOffset", offset, 4), 0
     units = int.from_bytes(pool[at : at + 4], "little")
     if units > MAX_NAME_UNITS:
         raise DumpError("DUMP_STRING.Length", f"a name of {units} characters at 0x{offset:x}", DAMAGED)
     text = pool[at + 4 : at + 4 + 2 * units]
     if len(text) < 2 * units:
-        text = file.read_field("DUMP_STRING", offset + 4, units * 2)
+        text = read_field(source, "DUMP_STRING", offset + 4, units * 2)
     return text.decode("utf-16-le", "surrogatepass")
 
 
-def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:
+def load_small_dump(source: Source, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:
     """Read every part but the secondary data."""
     triage, layouts = parts.triage, SMALL_DUMP_LAYOUTS[header.record.layout.name]
 
     def load(extent: Extent) -> bytes:
-        return file.read_field("small dump", extent.offset, extent.size) if extent.size else b""
+        return read_field(source, "small dump", extent.offset, extent.size) if extent.size else b""
 
     return SmallDump(
-        header=_header_with_context(file, header, triage, layouts),
+        header=_header_with_context(source, header, triage, layouts),
         mm=load(parts.mm),
         unloaded_drivers=_unloaded_drivers(load(parts.unloaded_drivers), layouts),
         prcb=load(parts.prcb),
@@ -277,7 +280,7 @@ def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -
         top_of_stack=triage.number("TopOfStack"),
         call_stack=load(parts.call_stack),
         debugger_data=load(parts.debugger_data),
-        drivers=read_drivers(file, parts) if parts.driver_list.size else (),
+        drivers=read_drivers(source, parts) if parts.driver_list.size else (),
         data_page_address=triage.number("DataPageAddress"),
         data_page=load(parts.data_page),
         data_blocks=tuple(
@@ -289,15 +292,15 @@ def load_small_dump(file: DumpFile, header: DumpHeader, parts: SmallDumpParts) -
     )
 
 
-def _header_with_context(file: DumpFile, header: DumpHeader, triage: Record, layouts: SmallDumpLayouts) -> Record:
+def _header_with_context(source: Source, header: DumpHeader, triage: Record, layouts: SmallDumpLayouts) -> Record:
     """Put context and exception into the header, wherever the dump had them."""
     record = header.record
     context, exception = triage.number("ContextOffset"), triage.number("ExceptionOffset")
     if context not in (0, layouts.header.offset("ContextRecord")):
-        data = file.read_field("ContextOffset", context, CONTEXT_SIZES.get(header.machine, 0))
+        data = read_field(source, "ContextOffset", context, CONTEXT_SIZES.get(header.machine, 0))
         record = record.replace(ContextRecord=data.ljust(len(record.raw("ContextRecord")), b"\0"))
     if exception not in (0, layouts.header.offset("Exception")):
-        record = record.replace(Exception=file.read_field("ExceptionOffset", exception, layouts.exception.size))
+        record = record.replace(Exception=read_field(source, "ExceptionOffset", exception, layouts.exception.size))
     return record
 
 

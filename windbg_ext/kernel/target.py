@@ -26,6 +26,7 @@ from windbg_ext.memory.kernel_pages import KernelPages, count_kernel_pages
 from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
+from windbg_ext.sources import read_field
 from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import SIGNATURE, DumpType
 
@@ -83,7 +84,7 @@ class DumpTarget:
     def __init__(self, dump: Dump) -> None:
         self.dump = dump
         self.header = dump.header
-        self._physical = None if dump.pages is None else PhysicalMemory(dump.file, dump.pages)
+        self._physical = None if dump.pages is None else PhysicalMemory(dump.source, dump.pages)
         self.paging: Paging | None = None
         self.memory: VirtualMemory = self._crash_memory()
 
@@ -111,7 +112,7 @@ class DumpTarget:
     def read_failures(self) -> Iterator[tuple[str, str]]:
         """Give what of the file could not be read so far: (part, why). DumpError if none of it can be any more."""
         try:
-            self.dump.file.read(0, len(SIGNATURE))
+            self.dump.source.read(0, len(SIGNATURE))
         except OSError as error:
             advice = "copy the dump to a disk of this machine, and try again"
             raise DumpError("file", f"can no longer be read ({error.strerror or error})", advice) from None
@@ -129,7 +130,7 @@ class DumpTarget:
 
     def _pieces(self, extent: tuple[int, int]) -> Iterator[bytes]:
         for start in range(*extent, CHUNK):
-            yield self.dump.file.read_field("secondary data", start, min(CHUNK, extent[1] - start))
+            yield read_field(self.dump.source, "secondary data", start, min(CHUNK, extent[1] - start))
 
     def count_kernel_pages(self, progress: Callable[[int, int], None] = lambda done, total: None) -> KernelPages | None:
         """Count the pages of RAM that the kernel half of the page tables maps.
@@ -178,7 +179,7 @@ def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
     if dump.header.kd_debugger_data_block is not None:
         block = parts.debugger_data
         extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
-    return BlockMemory(dump.file, extents, ARCHITECTURES[dump.header.machine].pointer_size)
+    return BlockMemory(dump.source, extents, ARCHITECTURES[dump.header.machine].pointer_size)
 
 
 @dataclass(frozen=True)

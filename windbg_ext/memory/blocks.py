@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import NotInDumpError
 from windbg_ext.memory.virtual import Piece
+from windbg_ext.sources import read_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources import Source
 
 
 class BlockMemory:
     """Extents of virtual memory in a file; where two overlap, the one that starts last wins."""
 
-    def __init__(self, file: DumpFile, extents: Iterable[BlockExtent], pointer_size: int = 8) -> None:
+    def __init__(self, source: Source, extents: Iterable[BlockExtent], pointer_size: int = 8) -> None:
         self.pointer_size = pointer_size
         self._mask = (1 << 8 * pointer_size) - 1
-        self._file = file
+        self._source = source
         self._extents = list(_without_overlaps(extents))
         self._starts = [extent.address for extent in self._extents]
 
@@ -49,7 +50,7 @@ class BlockMemory:
             start, upto = max(address, extent.address), min(end, extent.address + extent.size)
             if start < upto:
                 at = extent.offset + start - extent.address
-                yield Piece(start, self._file.read_field("data block", at, upto - start))
+                yield Piece(start, read_field(self._source, "data block", at, upto - start))
 
 
 def _without_overlaps(extents: Iterable[BlockExtent]) -> Iterator[BlockExtent]:

@@ -11,8 +11,8 @@ from windbg_ext.errors import DumpError, ReadFailure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.dump.file import DumpFile
     from windbg_ext.dump.pages import PageSource
+    from windbg_ext.sources import Source
 
 CACHED_PAGES = 2048
 MOST_TOLD = 16
@@ -35,8 +35,8 @@ class PhysicalPages(Protocol):
 class PhysicalMemory:
     """The pages that a page source finds in a file. Pages that cannot be read are as good as absent, with a reason."""
 
-    def __init__(self, file: DumpFile, pages: PageSource) -> None:
-        self._file = file
+    def __init__(self, source: Source, pages: PageSource) -> None:
+        self._source = source
         self._pages = pages
         self._failures: dict[int, tuple[int, str]] = {}
         self.page = lru_cache(maxsize=CACHED_PAGES)(self._read)
@@ -52,7 +52,7 @@ class PhysicalMemory:
         if offset is None:
             return None
         try:
-            data = self._file.read(offset, PAGE_SIZE)
+            data = self._source.read(offset, PAGE_SIZE)
         except OSError as error:
             self._failures[pfn] = (offset, error.strerror or str(error))
             return None

@@ -33,7 +33,7 @@ def dumpkind_text(report: DumpReport) -> str:
 
 def _lines(report: DumpReport) -> Iterator[str]:
     packed = f" inside {'an' if report.packed == 'xz' else 'a'} {report.packed} file" if report.packed else ""
-    yield f"{plain(str(report.path))}: {KINDS[report.kind]}{packed}"
+    yield f"{plain(report.path)}: {KINDS[report.kind]}{packed}"
     yield from (f"{INDENT}problem: {plain(problem)}" for problem in report.problems)
     if report.advice:
         yield f"{INDENT}next step: {plain(report.advice)}"
@@ -173,7 +173,7 @@ def _document(report: DumpReport) -> dict[str, object]:
     bug_check = report.bug_check
     moment = None if report.system_time is None else _moment(report.system_time)
     document: dict[str, object] = {
-        "path": str(report.path),
+        "path": report.path,
         "kind": report.kind,
         "packed": report.packed,
         "dump_type": report.dump_type,
@@ -285,7 +285,7 @@ def _values(report: DumpReport) -> dict[str, int | str | None]:
     parameters = bug_check.parameters if bug_check else (None,) * 4
     stack = (*report.stack[:3], None, None, None)
     values: dict[str, int | str | None] = {
-        "Dump file": report.path.name,
+        "Dump file": report.file_name,
         TIME: report.system_time,
         "Bug check string": (bug_check.name or "") if bug_check else None,
         "Bug check code": bug_check.code if bug_check else None,
@@ -295,7 +295,7 @@ def _values(report: DumpReport) -> dict[str, int | str | None]:
         "Processor": report.architecture,
         "Crash address": report.fault_address,
         **{f"Stack address {number}": stack[number - 1] for number in (1, 2, 3)},
-        "Full path": str(report.path),
+        "Full path": report.path,
         "Processors count": report.processors,
         "Major version": report.major_version,
         "Minor version": report.build,

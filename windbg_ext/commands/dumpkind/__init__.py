@@ -2,6 +2,6 @@
 
 from windbg_ext.commands.dumpkind.command import dumpkind
 from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Suspect, Whole
-from windbg_ext.commands.paths import find_dumps, is_single
+from windbg_ext.sources.find import find_dumps, is_single
 
 __all__ = ["BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps", "is_single"]

@@ -16,6 +16,7 @@ from windbg_ext.kernel.modules import read_modules
 from windbg_ext.kernel.processes import image_file_name
 from windbg_ext.kernel.processors import crashing_processor, read_processors
 from windbg_ext.memory.physical import PhysicalMemory
+from windbg_ext.sources import read_field
 from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import DUMP_HEADER64, EXCEPTION_RECORD32, EXCEPTION_RECORD64
 
@@ -61,7 +62,7 @@ def read_crash(dump: Dump) -> Crash:
     record = layout.parse(header.record.raw("Exception"))
     # without an exception, the record is that of a breakpoint inside the bug check itself
     exception = record.number("ExceptionAddress") if record.number("ExceptionCode") != STATUS_BREAKPOINT else None
-    physical = None if dump.pages is None else PhysicalMemory(dump.file, dump.pages)
+    physical = None if dump.pages is None else PhysicalMemory(dump.source, dump.pages)
     try:
         modules, stack, process, names = _of_small_dump(dump) if physical is None else _of_large_dump(dump, physical)
     except (DumpError, MemoryReadError, OSError) as error:
@@ -79,17 +80,17 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str,
     """Give modules, stack, process name and drivers' names of a small dump, which has a part for each."""
     from windbg_ext.dump.small import read_drivers  # not for large dumps to wait for
 
-    parts, file = dump.small, dump.file
+    parts, source = dump.small, dump.source
     assert parts is not None
-    drivers = read_drivers(file, parts) if parts.driver_list.size else ()
+    drivers = read_drivers(source, parts) if parts.driver_list.size else ()
     modules = (
         LoadedModule(base_name(driver.name), driver.entry.number("DllBase"), driver.entry.number("SizeOfImage"))
         for driver in drivers
     )
-    stack = file.read_field("CallStack", parts.call_stack.offset, min(parts.call_stack.size, LARGEST_STACK))
+    stack = read_field(source, "CallStack", parts.call_stack.offset, min(parts.call_stack.size, LARGEST_STACK))
     process = None
     if parts.process.size:
-        data = file.read_field("Process", parts.process.offset, parts.process.size)
+        data = read_field(source, "Process", parts.process.offset, parts.process.size)
         process = image_file_name(data, dump.header.machine, dump.header.minor_version)
     return ModuleMap(modules), stack, process, tuple(driver.name for driver in drivers)
 

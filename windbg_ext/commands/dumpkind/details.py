@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.commands.dumpkind.report import LoadedModule
     from windbg_ext.dump.header import PhysicalMemoryRun
-    from windbg_ext.dump.pages import BitmapPages, RunPages
+    from windbg_ext.dump.pages import PageSource
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.structs.layout import Record
@@ -74,7 +74,7 @@ def header_fields(record: Record) -> Iterator[tuple[str, str]]:
         yield name, shown
 
 
-def memory_map(pages: BitmapPages | RunPages, runs: tuple[PhysicalMemoryRun, ...] | None) -> MemoryMap | None:
+def memory_map(pages: PageSource, runs: tuple[PhysicalMemoryRun, ...] | None) -> MemoryMap | None:
     """Draw physical memory: # all of a part is in the dump, + some, . RAM that is left out, blank no RAM.
 
     runs: of RAM; without them, what is not in the dump cannot be told from what is no RAM. None: no pages at all.
@@ -91,7 +91,7 @@ def memory_map(pages: BitmapPages | RunPages, runs: tuple[PhysicalMemoryRun, ...
     return MemoryMap(strip, step, tuple(ram), present, missing)
 
 
-def _cell(pages: BitmapPages | RunPages, ram: list[tuple[int, int]], start: int, end: int) -> str:
+def _cell(pages: PageSource, ram: list[tuple[int, int]], start: int, end: int) -> str:
     present = pages.pages_below(end) - pages.pages_below(start)
     known = sum(max(0, min(end, base + count) - max(start, base)) for base, count in ram)
     if present:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from windbg_ext.commands.dumpkind.details import Details
 
 COMPLETE, ACTIVE, KERNEL, SMALL = "complete", "active", "kernel", "small"
@@ -73,14 +72,14 @@ class LoadedModule(NamedTuple):
 class DumpReport(NamedTuple):
     """What one file is. None: the file does not tell.
 
-    kind: one of the constants of this module; packed: gzip, xz, zstd, zip or CAB, if the dump is inside one;
-    system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself, unpacked; attributes:
-    names of the bits;
+    path: the name of the source; kind: one of the constants of this module; packed: gzip, xz, zstd, zip or CAB, if the
+    dump is inside one; system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself,
+    unpacked; attributes: names of the bits;
     stack: code addresses on the crashing stack, nearest first; problems: why the file is no whole kernel dump, most
     important first; advice: the next step; notes: what else there is to know.
     """
 
-    path: Path
+    path: str
     kind: str = NONE
     packed: str | None = None
     dump_type: int | None = None
@@ -107,6 +106,11 @@ class DumpReport(NamedTuple):
     advice: str = ""
     notes: tuple[str, ...] = ()
     details: Details | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the path."""
+        return os.path.basename(self.path)  # noqa: PTH119 - it may be a URL
 
     @property
     def complete(self) -> bool | None:

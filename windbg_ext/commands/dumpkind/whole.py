@@ -12,34 +12,26 @@ from windbg_ext.commands.dumpkind.kind import has
 from windbg_ext.commands.dumpkind.report import Whole
 from windbg_ext.dump.header import number_of
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
-from windbg_ext.dump.secondary import MOST_SECONDARY
+from windbg_ext.dump.secondary import MAX_SECONDARY
 from windbg_ext.structs.bodies import BITMAP_HEADER64, BITMAP_SIGNATURES
 from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
-    from windbg_ext.dump.file import DumpFile
-    from windbg_ext.dump.pages import RunPages
-    from windbg_ext.dump.secondary import SecondaryData
+    from windbg_ext.dump.dump import Dump
+    from windbg_ext.dump.pages import PageSource
+    from windbg_ext.sources import Source
     from windbg_ext.structs.layout import Record
 
 
-def is_whole(
-    file: DumpFile,
-    record: Record,
-    pages: BitmapPages | RunPages | None,
-    triage: Record | None,
-    secondary: SecondaryData | None,
-    *,
-    size_known: bool,
-) -> Whole:
+def is_whole(dump: Dump, *, size_known: bool) -> Whole:
     """Compare the length of a file with what the dump in it takes.
 
     What the pages or the parts take is exact. RequiredDumpSpace is the whole length in dumps that the kernel writes; it
     is used where a file is known to be cut, to count the secondary data that was behind the cut.
-
-    pages: None where the dump has none or they cannot be found; triage: TRIAGE_DUMP64 or TRIAGE_DUMP32 of a small dump.
+    size_known: whether the source has been unpacked to its end, where it is packed.
     """
-    told, source = _end_of_body(file, record, pages, triage)
+    record, size, secondary = dump.fields, dump.source.size, dump.secondary
+    told, source = _end_of_body(dump)
     space = number_of(record, "RequiredDumpSpace") or 0
     if told is not None:
         body, at_least = told, False
@@ -47,21 +39,21 @@ def is_whole(
         body, at_least, source = space, False, "RequiredDumpSpace"
     else:
         body, at_least, source = record.layout.size, True, "its header"
-    end, cut = body, file.size < body
+    end, cut = body, size < body
     if secondary is not None:
         source += " and secondary data"
-        end = max(body, secondary.offset + secondary.size, file.size + secondary.missing if secondary.missing else 0)
+        end = max(body, secondary.offset + secondary.size, size + secondary.missing if secondary.missing else 0)
         at_least = secondary.problem is not None
         cut = secondary.problem is not None or secondary.missing > 0
     if cut or has(record, Attributes.KERNEL_GENERATED_TRIAGE_DUMP):
-        if not _is_of_engine(record) and end < space <= end + MOST_SECONDARY:
+        if not _is_of_engine(record) and end < space <= end + MAX_SECONDARY:
             end, source, at_least = space, "RequiredDumpSpace", False
-        elif told is not None and file.size < body:
+        elif told is not None and size < body:
             at_least = True  # nothing tells whether there was secondary data
     if not size_known:
         return Whole(end, at_least, source)
-    missing = max(0, end - file.size)
-    usable = _use_of_cut(file, record, pages, body) if missing else ""
+    missing = max(0, end - size)
+    usable = _use_of_cut(dump, body) if missing else ""
     return Whole(end, at_least, source, missing, usable)
 
 
@@ -70,12 +62,11 @@ def _is_of_engine(record: Record) -> bool:
     return number_of(record, "DumpType") == DumpType.TRIAGE and number_of(record, "WriterStatus") is not None
 
 
-def _end_of_body(
-    file: DumpFile, record: Record, pages: BitmapPages | RunPages | None, triage: Record | None
-) -> tuple[int | None, str]:
-    """Give the file offset where pages or parts end and what told it; None if that is not in the file."""
-    if triage is not None:
-        return triage.number("SizeOfDump"), "SizeOfDump"
+def _end_of_body(dump: Dump) -> tuple[int | None, str]:
+    """Return the file offset where pages or parts end and what told it; None if that is not in the file."""
+    record, pages = dump.fields, dump.pages
+    if dump.triage is not None:
+        return dump.expected_bytes, "SizeOfDump"
     if pages is not None:
         if isinstance(pages, BitmapPages):
             return pages.end, "the bitmap"
@@ -83,14 +74,14 @@ def _end_of_body(
     if number_of(record, "DumpType") == DumpType.HEADER:
         return record.layout.size, "its header"
     if number_of(record, "DumpType") in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
-        return _end_by_bitmap_header(file, record.layout.size)
+        return _end_by_bitmap_header(dump.source, record.layout.size)
     return None, ""
 
 
-def _end_by_bitmap_header(file: DumpFile, at: int) -> tuple[int | None, str]:
-    """Give the end of a bitmap dump whose bitmap itself is cut or cannot be read."""
+def _end_by_bitmap_header(source: Source, at: int) -> tuple[int | None, str]:
+    """Return the end of a bitmap dump whose bitmap itself is cut or cannot be read."""
     try:
-        data = file.read(at, BITMAP_HEADER64.size)
+        data = source.read(at, BITMAP_HEADER64.size)
     except OSError:
         return None, ""
     if len(data) < BITMAP_HEADER64.size:
@@ -101,20 +92,21 @@ def _end_by_bitmap_header(file: DumpFile, at: int) -> tuple[int | None, str]:
     return header.number("HeaderSize") + header.number("TotalPresentPages") * PAGE_SIZE, "the bitmap's header"
 
 
-def _use_of_cut(file: DumpFile, record: Record, pages: BitmapPages | RunPages | None, body: int) -> str:
-    if number_of(record, "DumpType") == DumpType.TRIAGE:
-        if file.size >= body:
+def _use_of_cut(dump: Dump, body: int) -> str:
+    pages, size = dump.pages, dump.source.size
+    if number_of(dump.fields, "DumpType") == DumpType.TRIAGE:
+        if size >= body:
             return "usable: the small dump itself is whole, only secondary data is missing"
         return "not usable: WinDbg refuses a small dump that ends before SizeOfDump (error 1392)"
     if pages is None:
-        return "not usable: the part that tells where the pages lie is cut" if file.size < body else ""
-    if file.size >= body:
+        return "not usable: the part that tells where the pages lie is cut" if size < body else ""
+    if size >= body:
         return "usable: all pages are there, only secondary data is missing"
     first = pages.end - pages_in(pages) * PAGE_SIZE
-    there = max(0, file.size - first) // PAGE_SIZE
+    there = max(0, size - first) // PAGE_SIZE
     return f"{there:,} of {pages_in(pages):,} pages are there; WinDbg opens it with a warning"
 
 
-def pages_in(pages: BitmapPages | RunPages) -> int:
-    """Give how many pages a dump should hold: by its bitmap itself, where it has one."""
+def pages_in(pages: PageSource) -> int:
+    """Return how many pages a dump should hold: by its bitmap itself, where it has one."""
     return pages.counted_pages if isinstance(pages, BitmapPages) else pages.page_count

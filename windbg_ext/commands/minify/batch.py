@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
 from windbg_ext.commands.minify.command import check_options, minify
-from windbg_ext.commands.paths import find_dumps, folder_of
 from windbg_ext.commands.progress import no_progress
-from windbg_ext.dump.file import DumpFile
-from windbg_ext.dump.header import read_header
+from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError
+from windbg_ext.sources.find import find_dumps, folder_of
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -144,7 +143,7 @@ def _find(
         found = ((Path(file), kept_path(PurePath(file))) for file in sources)
     for source, kept in found:
         folder = source.parent if destination is None else Path(destination, kept.parent)
-        yield Task(source, folder / small_name(source))
+        yield Task(source, folder / small_name(source.name))
 
 
 def kept_path(path: PurePath) -> PurePath:
@@ -245,14 +244,8 @@ def _needs_none(task: Task, *, overwrite: bool) -> str:
 
 
 def _header(path: Path) -> DumpHeader:
-    from windbg_ext.dump.packed import open_packed  # it imports lzma: not for one dump to wait for
-
-    with DumpFile(path) as file:
-        packed = open_packed(file)
-        if packed is None:
-            return read_header(file)
-        with DumpFile(path, packed) as content:
-            return read_header(content)
+    with open_dump(path, header_only=True) as dump:
+        return dump.header
 
 
 def _crash(header: DumpHeader) -> tuple[object, ...]:

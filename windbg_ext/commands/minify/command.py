@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +13,17 @@ from windbg_ext.commands.minify.parts import encode_comment
 from windbg_ext.commands.minify.secondary import SecondaryCopy
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump, write_small_dump
-from windbg_ext.dump.file import system_path
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.kernel import DumpTarget, read_kernel
+from windbg_ext.sources import open_source
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
+    import os
+
     from windbg_ext.commands.progress import Progress
     from windbg_ext.kernel import Target
+    from windbg_ext.sources import Source, SourceLike
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class MinifyReport:
     everywhere, was left out.
     """
 
-    source: Path | None
+    source: str | None
     destination: Path
     bytes: int
     parts: tuple[Part, ...]
@@ -45,7 +47,7 @@ class MinifyReport:
 
 
 def minify(
-    source: str | os.PathLike[str],
+    source: SourceLike,
     destination: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
@@ -64,28 +66,35 @@ def minify(
     source or cannot be written; UsageError: size or comment make no sense. After any of them there is no file.
     """
     check_options(size, comment)
-    source = Path(source)
-    destination = beside(source) if destination is None else Path(destination)
-    if os.path.exists(system_path(source)):  # noqa: PTH110 - Path.exists raises for a link that leads to itself
-        check_destination(destination, source, overwrite=overwrite)  # before it is unpacked, which may take minutes
-    with open_dump(source, progress or no_progress) as dump:
+    opened = open_source(source)
+    try:
+        destination = beside(opened) if destination is None else Path(destination)
+        check_destination(destination, opened, overwrite=overwrite)  # before it is unpacked, which may take minutes
+        dump = open_dump(opened, progress=progress or no_progress)
+        dump.check()
         return minify_target(
             DumpTarget(dump),
             destination,
-            source=source,
+            source=opened,
             overwrite=overwrite,
             size=size,
             comment=comment,
             salvage=salvage,
             progress=progress,
         )
+    except DumpError as error:
+        error.path = error.path or opened.name
+        raise
+    finally:
+        if opened is not source:
+            opened.close()
 
 
 def minify_target(
     target: Target,
     destination: Path,
     *,
-    source: Path | None,
+    source: Source | None,
     overwrite: bool = False,
     size: int | None = None,
     comment: str | None = None,
@@ -99,7 +108,7 @@ def minify_target(
     check_options(size, comment)
     check_destination(destination, source, overwrite=overwrite)
     if target.header.dump_type is DumpType.TRIAGE:
-        path = "" if source is None else str(source)
+        path = "" if source is None else source.name
         raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is", path)
     follow = progress or no_progress
     try:
@@ -121,7 +130,7 @@ def minify_target(
         length = write_small_dump(made.dump, secondary.pieces() if made.with_secondary else (), out)
         unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]
     return MinifyReport(
-        source=source,
+        source=None if source is None else source.name,
         destination=destination,
         bytes=length,
         parts=tuple(secondary.corrected(part) for part in made.parts),

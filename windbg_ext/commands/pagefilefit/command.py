@@ -110,7 +110,8 @@ def _settings(system_hive: str | os.PathLike[str] | None, machine: ThisMachine |
 def _dump_facts(source: str | os.PathLike[str] | None, hand: HandFigures, progress: Progress) -> DumpFacts | None:
     if source is None:
         return None
-    with open_dump(source, progress) as dump:
+    with open_dump(source, progress=progress) as dump:
+        dump.check()
         return measure(dump, progress, with_ram=hand.ram is None)
 
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import DEVICE_PREFIXES, system_path
-from windbg_ext.dump.packed import DUMP_ENDINGS
-from windbg_ext.dump.packed import ENDINGS as PACKED_ENDINGS
 from windbg_ext.errors import DumpError
+from windbg_ext.sources.formats import DUMP_ENDINGS
+from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
+from windbg_ext.sources.local import DEVICE_PREFIXES, system_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ENDINGS = tuple(name + packed for name in DUMP_ENDINGS for packed in ("", *PACKED_ENDINGS))
 """Files of a folder whose names end like this are looked at; whatever is named itself is looked at in any case."""
 WILDCARDS = "*?["
-LONGEST_LIST = 64 << 20
+MAX_LIST = 64 << 20
 """Bytes of a list of paths."""
 
 
@@ -31,7 +31,7 @@ def is_single(paths: Iterable[str]) -> bool:
 
 
 def find_dumps(paths: Iterable[str], on_unreadable: OnUnreadable | None = None) -> Iterator[str]:
-    """Give each file once, in the order of the paths; a folder's files with those of its subfolders, by name.
+    """Yield each file once, in the order of the paths; a folder's files with those of its subfolders, by name.
 
     DumpError: a folder without a dump, or a wildcard that nothing fits; a subfolder that cannot be read, unless
     `on_unreadable` takes that error, and that of a folder among those that a wildcard fits. Links to folders are not
@@ -46,7 +46,7 @@ def find_dumps(paths: Iterable[str], on_unreadable: OnUnreadable | None = None) 
 
 
 def folder_of(path: str) -> str:
-    """Give the folder that everything is in which `find_dumps` finds for a folder, a wildcard or a file."""
+    """Return the folder that everything is in which `find_dumps` finds for a folder, a wildcard or a file."""
     if _is_folder(path):
         return path
     folder = os.path.dirname(path)  # noqa: PTH120 - "" is the current folder; Path has no empty path
@@ -60,8 +60,8 @@ def read_list(data: bytes, name: str) -> list[str]:
 
     DumpError: it is no text, or there is nothing in it. name: what to call it then.
     """
-    if len(data) > LONGEST_LIST:
-        raise DumpError("list", f"is longer than {LONGEST_LIST >> 20} MB", "name the folder instead", name)
+    if len(data) > MAX_LIST:
+        raise DumpError("list", f"is longer than {MAX_LIST >> 20} MB", "name the folder instead", name)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = data.decode("utf-16", errors="replace")
     elif os.name == "nt":

@@ -12,15 +12,15 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.packed import MOST_PIECE, MOST_WASTE, DamagedError
 from windbg_ext.errors import DumpError
+from windbg_ext.sources.archive import MAX_PIECE, PACKED_PIECE, Content, DamagedError, PackedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
     from typing import Callable, Protocol
 
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources.source import Source
 
     class Unpacker(Protocol):
         """What zlib, lzma and zstd have in common. `needs_input` is missing in zlib, which always takes more."""
@@ -37,24 +37,30 @@ if TYPE_CHECKING:
             """Unpack at most max_length bytes."""
 
 
-MOST_MEMORY = 256 << 20
+MAX_MEMORY = 256 << 20
 """Bytes that xz may take for itself; its highest preset takes 65 MiB. zstd by itself takes at most 128 MiB."""
-MOST_SMALL_STREAMS = 100_000
+MAX_SMALL_STREAMS = 100_000
 """Packed streams that are mostly shorter than SMALL; bgzip makes one for each 64 KB."""
 SMALL = 4096
-PACKED_PIECE = 1 << 16
 GZIP = zlib.MAX_WBITS | 16
 """How zlib names the format."""
 
 
-def open_streams(kind: str, file: DumpFile) -> tuple[int | None, Iterator[bytes]]:
-    """Give how long the content is, None if that shows only at its end, and the content."""
-    if kind == "gzip":
-        return None, _unpack(file, partial(zlib.decompressobj, GZIP), zlib.error)
-    if kind == "xz":
-        return _xz_size(file), _unpack(file, partial(lzma.LZMADecompressor, memlimit=MOST_MEMORY), lzma.LZMAError)
+def open_gzip(source: Source) -> Content:
+    """Return the content of a gzip file, whose length shows only at its end."""
+    return Content(None, _unpack(source, partial(zlib.decompressobj, GZIP), zlib.error))
+
+
+def open_xz(source: Source) -> Content:
+    """Return the content of an xz file. Its length is known where the indexes of its streams tell."""
+    new_unpacker = partial(lzma.LZMADecompressor, memlimit=MAX_MEMORY)
+    return Content(_xz_size(source), _unpack(source, new_unpacker, lzma.LZMAError))
+
+
+def open_zstd(source: Source) -> Content:
+    """Return the content of a zstd file, whose length shows only at its end. DumpError: no module reads it."""
     zstd = _zstd()
-    return None, _unpack(file, zstd.ZstdDecompressor, zstd.ZstdError)
+    return Content(None, _unpack(source, zstd.ZstdDecompressor, zstd.ZstdError))
 
 
 def _zstd() -> ModuleType:
@@ -69,85 +75,61 @@ def _zstd() -> ModuleType:
     return zstd
 
 
-def _unpack(file: DumpFile, new_unpacker: Callable[[], Unpacker], error: type[Exception]) -> Iterator[bytes]:
+def _unpack(source: Source, new_unpacker: Callable[[], Unpacker], error: type[Exception]) -> Iterator[bytes]:
     """Give the content in pieces; DamagedError where the packed data is damaged, ends early or is mostly nothing."""
-    source = PackedBytes(file)
+    packed_bytes = PackedBytes(source)
     unpacker, streams = new_unpacker(), 1
     packed = b""
     while True:
         if unpacker.eof:  # another stream may follow, perhaps behind zeros
             packed = unpacker.unused_data.lstrip(b"\0")
-            while not packed and not source.ended:
-                packed = source.read(PACKED_PIECE).lstrip(b"\0")
+            while not packed and not packed_bytes.ended:
+                packed = packed_bytes.read(PACKED_PIECE).lstrip(b"\0")
             if not packed:
                 return
             streams += 1
-            if streams > MOST_SMALL_STREAMS + source.unpacked // SMALL:
+            if streams > MAX_SMALL_STREAMS + packed_bytes.unpacked // SMALL:
                 raise DamagedError(
-                    f"it has more than {MOST_SMALL_STREAMS:,} packed streams with next to nothing in them"
+                    f"it has more than {MAX_SMALL_STREAMS:,} packed streams with next to nothing in them"
                 )
             unpacker = new_unpacker()
         if not packed and getattr(unpacker, "needs_input", True):
-            packed = source.read(PACKED_PIECE)
+            packed = packed_bytes.read(PACKED_PIECE)
         try:
-            data = unpacker.decompress(packed, MOST_PIECE)
+            data = unpacker.decompress(packed, MAX_PIECE)
         except error as damage:
             raise DamagedError(str(damage)) from None
         packed = getattr(unpacker, "unconsumed_tail", b"")  # the others keep what they were given
         if data:
-            source.unpacked += len(data)
+            packed_bytes.unpacked += len(data)
             yield data
-        elif source.ended and not unpacker.eof:
+        elif packed_bytes.ended and not unpacker.eof:
             raise DamagedError("it ends too early")
 
 
-class PackedBytes:
-    """The bytes of a packed file in their order. unpacked: what whoever reads them has made of them so far.
-
-    ended: nothing more comes. DamagedError for a file that is long and nearly empty: packed data may go on for ever
-    and hold nothing.
-    """
-
-    def __init__(self, file: DumpFile, at: int = 0, end: int | None = None) -> None:
-        self.unpacked = 0
-        self.ended = False
-        self._file, self._at, self._end = file, at, file.size if end is None else end
-        self._read = 0
-
-    def read(self, most: int) -> bytes:
-        """Read on; fewer bytes than asked for where they end."""
-        data = self._file.read(self._at, min(most, self._end - self._at))
-        self._at += len(data)
-        self._read += len(data)
-        self.ended = not data
-        if self._read > MOST_WASTE + 2 * self.unpacked:
-            raise DamagedError("it unpacks to less than half of its length")
-        return data
-
-
 XZ_FOOTER = 12
-MOST_PADDING = 1 << 16
-MOST_XZ_STREAMS = 1000
+MAX_PADDING = 1 << 16
+MAX_XZ_STREAMS = 1000
 """Whose indexes are added up."""
-MOST_INDEX = 1 << 20
+MAX_INDEX = 1 << 20
 """Bytes of the index of one stream."""
 
 
-def _xz_size(file: DumpFile) -> int | None:
+def _xz_size(source: Source) -> int | None:
     """Add up what the indexes at the ends of the xz streams say; None where they do not fit together."""
-    end, total = file.size, 0
-    for _ in range(MOST_XZ_STREAMS):
+    end, total = source.size, 0
+    for _ in range(MAX_XZ_STREAMS):
         if not end:
             return total
-        padded = file.read(max(0, end - MOST_PADDING), min(end, MOST_PADDING))  # zeros between streams
+        padded = source.read(max(0, end - MAX_PADDING), min(end, MAX_PADDING))  # zeros between streams
         end -= len(padded) - len(padded.rstrip(b"\0"))
-        footer = file.read(max(0, end - XZ_FOOTER), XZ_FOOTER)
+        footer = source.read(max(0, end - XZ_FOOTER), XZ_FOOTER)
         if len(footer) < XZ_FOOTER or not footer.endswith(b"YZ"):
             return None
         index_size = 4 * (int.from_bytes(footer[4:8], "little") + 1)
         index_at = end - XZ_FOOTER - index_size
         sizes = (
-            _xz_index(file.read(index_at, index_size)) if index_at > XZ_FOOTER and index_size <= MOST_INDEX else None
+            _xz_index(source.read(index_at, index_size)) if index_at > XZ_FOOTER and index_size <= MAX_INDEX else None
         )
         if sizes is None:
             return None
@@ -159,7 +141,7 @@ def _xz_size(file: DumpFile) -> int | None:
 
 
 def _xz_index(index: bytes) -> tuple[int, int] | None:
-    """Give (bytes of the packed blocks, bytes that they unpack to)."""
+    """Return (bytes of the packed blocks, bytes that they unpack to)."""
     at = 1
 
     def number() -> int:

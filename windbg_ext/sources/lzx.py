@@ -12,7 +12,7 @@ from array import array
 from itertools import accumulate
 from typing import NamedTuple
 
-from windbg_ext.dump.packed import DamagedError
+from windbg_ext.sources.archive import DamagedError
 
 FRAME = 0x8000
 SLOTS = {15: 30, 16: 32, 17: 34, 18: 36, 19: 38, 20: 42, 21: 50}
@@ -23,7 +23,7 @@ FIRST_DISTANCES = tuple(first - 2 for first in accumulate((1 << bits for bits in
 VERBATIM, ALIGNED, UNCOMPRESSED = 1, 2, 3
 LENGTH_SYMBOLS = 249
 SHORTEST_MATCH = 2
-MOST_BLOCKS = 64
+MAX_BLOCKS = 64
 """In a frame; packers make one for a frame or more, and each brings codes that take time to set up."""
 TRANSLATED_FRAMES = 0x8000
 CALL = b"\xe8"
@@ -65,8 +65,8 @@ class LzxUnpacker:
             if not self._left:
                 self._begin_block(bits)
                 blocks += 1
-            if blocks > MOST_BLOCKS:
-                raise DamagedError(f"an LZX frame has more than {MOST_BLOCKS} blocks")
+            if blocks > MAX_BLOCKS:
+                raise DamagedError(f"an LZX frame has more than {MAX_BLOCKS} blocks")
             most = min(end, here + self._left)
             if self._block == UNCOMPRESSED:
                 self._history += bits.take_bytes(most - here)

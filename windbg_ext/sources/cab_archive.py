@@ -11,16 +11,15 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.dump.lzx import SLOTS, LzxUnpacker
-from windbg_ext.dump.packed import DamagedError, choose_dump
-from windbg_ext.dump.streams import PackedBytes
 from windbg_ext.errors import DumpError
+from windbg_ext.sources.archive import Content, DamagedError, PackedBytes, choose_member
+from windbg_ext.sources.lzx import SLOTS, LzxUnpacker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources.source import Source
 
 HEADER = struct.Struct("<4s4xI4xI4xBBHHHHH")
 RESERVED = struct.Struct("<HBB")
@@ -32,10 +31,10 @@ PREVIOUS, NEXT, RESERVE = 1, 2, 4
 FIRST_CONTINUED = 0xFFFD
 """Folder numbers from here on: a file that begins or ends in another CAB file."""
 USUAL_DIRECTORY = 1 << 14
-MOST_DIRECTORY = 1 << 20
+MAX_DIRECTORY = 1 << 20
 """Bytes of the directory that are read: of some thousand files."""
-MOST_BLOCK = 0x8000
-MOST_PACKED_BLOCK = MOST_BLOCK + 6144
+MAX_BLOCK = 0x8000
+MAX_PACKED_BLOCK = MAX_BLOCK + 6144
 """Microsoft's bound of what a block takes where packing made it longer."""
 STORED, MSZIP, QUANTUM, LZX = range(4)
 EXPAND = "unpack it (on Windows: expand -F:* FILE .) and name the dump that comes out"
@@ -50,22 +49,23 @@ class Member(NamedTuple):
     folder: int
 
 
-def open_cab(file: DumpFile) -> tuple[int, Iterator[bytes]]:
-    """Give the bytes of the one dump in a CAB file, and its content. DumpError: there is none that can be unpacked."""
-    directory = _read_directory(file)
-    member = directory.members[choose_dump("CAB", [member.name for member in directory.members])]
+def open_cab(source: Source) -> Content:
+    """Find the one dump in a CAB file. Raise DumpError where there is none that can be unpacked."""
+    directory = _read_directory(source)
+    member = directory.members[choose_member("CAB", [member.name for member in directory.members])]
     if member.folder >= FIRST_CONTINUED:
         raise DumpError("CAB file", "is one of a set, and the dump goes on in another one", EXPAND)
     if member.folder >= len(directory.folders):
         raise DumpError("CAB file", f"has no folder {member.folder}, in which the dump should be", "copy it again")
     at, method = directory.folders[member.folder]
-    return member.size, _content(_blocks(file, at, _unpacker(method), directory.block_reserve), member)
+    blocks = _blocks(source, at, _unpacker(method), directory.block_reserve)
+    return Content(member.size, _content(blocks, member))
 
 
-def _read_directory(file: DumpFile) -> _Directory:
-    for length in (USUAL_DIRECTORY, MOST_DIRECTORY):
+def _read_directory(source: Source) -> _Directory:
+    for length in (USUAL_DIRECTORY, MAX_DIRECTORY):
         with contextlib.suppress(struct.error, ValueError):  # it ends before the directory does
-            return _Directory(file.read(0, length))
+            return _Directory(source.read(0, length))
     raise DumpError("CAB file", "its directory is cut, damaged or longer than 1 MB", "copy the file again")
 
 
@@ -106,17 +106,17 @@ def _content(blocks: Iterator[bytes], member: Member) -> Iterator[bytes]:
             yield piece
 
 
-def _blocks(file: DumpFile, at: int, unpack: Callable[[bytes, int], bytes], reserve: int) -> Iterator[bytes]:
-    """Give the content of a folder block by block."""
-    source = PackedBytes(file, at)
+def _blocks(source: Source, at: int, unpack: Callable[[bytes, int], bytes], reserve: int) -> Iterator[bytes]:
+    """Yield the content of a folder block by block."""
+    packed_bytes = PackedBytes(source, at)
     while True:
-        header = source.read(BLOCK.size + reserve)
+        header = packed_bytes.read(BLOCK.size + reserve)
         if len(header) < BLOCK.size + reserve:
             return
         checksum, packed_size, size = BLOCK.unpack_from(header)
-        if not 0 < size <= MOST_BLOCK or packed_size > MOST_PACKED_BLOCK:
+        if not 0 < size <= MAX_BLOCK or packed_size > MAX_PACKED_BLOCK:
             raise DamagedError(f"a block of {packed_size} bytes for {size}")
-        packed = source.read(packed_size)
+        packed = packed_bytes.read(packed_size)
         if len(packed) < packed_size:
             return
         if checksum and not reserve and checksum != _checksum(packed) ^ _checksum(header[4:]):
@@ -124,12 +124,12 @@ def _blocks(file: DumpFile, at: int, unpack: Callable[[bytes, int], bytes], rese
         data = unpack(packed, size)
         if len(data) != size:
             raise DamagedError("a block has another length than it says")
-        source.unpacked += size
+        packed_bytes.unpacked += size
         yield data
 
 
 def _unpacker(method: int) -> Callable[[bytes, int], bytes]:
-    """Give what unpacks the blocks of a folder in their order."""
+    """Return what unpacks the blocks of a folder in their order."""
     kind, window_bits = method & 0xF, method >> 8 & 0x1F
     if kind == STORED:
         return lambda packed, _size: packed
@@ -157,7 +157,7 @@ class _MszipUnpacker:
 
 
 def _checksum(data: bytes) -> int:
-    """Give the exclusive or of all 32-bit words; the bytes of a last, shorter word count from the other end."""
+    """Return the exclusive or of all 32-bit words; the bytes of a last, shorter word count from the other end."""
     words = len(data) // 4
     value = int.from_bytes(data[: 4 * words], "little")
     tail = int.from_bytes(data[4 * words :], "big")

@@ -1,47 +1,41 @@
-"""A dump inside a packed file, unpacked only as far as it is looked at: in memory up to a bound, then on disk.
+"""What all packed files share: choosing the member, unpacking it only as far as it is looked at, bounds, damage.
 
-How long the content may be, the content says itself: its header tells where its pages lie, and behind them there are
-at most 256 MB of secondary data. Packed data that goes on longer, as a bomb would, is not unpacked further, and what
-the header of a bomb claims must fit into the free space of the temporary folder before anything is written there.
+A member is kept in memory up to a bound, then on disk. How long it may be, its reader says: packed data that goes on
+longer, as a bomb would, is not unpacked further, and what is expected must fit into the free space of the temporary
+folder before anything is written there.
 """
 
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock
 from itertools import chain, groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
+from windbg_ext.sources.formats import DUMP_ENDINGS
+from windbg_ext.sources.source import read_at, read_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import IO, Callable
 
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources.formats import Format
+    from windbg_ext.sources.source import Identity, Progress, Range, Source
 
-SIGNATURES = {
-    b"\x1f\x8b": "gzip",
-    b"\xfd7zXZ\0": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x50\x2a\x4d\x18": "zstd",  # pzstd: a frame for its own use comes first
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # an empty one
-    b"MSCF": "CAB",
-}
-ENDINGS = (".gz", ".xz", ".zst", ".zip", ".cab")
-"""Of the names of such files."""
-DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
-MOST_LISTED = 8
+MAX_LISTED = 8
 """Names of files in an archive in an error."""
-MOST_UNPACKED = 64 << 20
-"""Bytes in memory: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
-MOST_WASTE = 2 * MOST_UNPACKED
+MAX_IN_MEMORY = 64 << 20
+"""Bytes: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
+MAX_WASTE = 2 * MAX_IN_MEMORY
 """Bytes of a packed file that may unpack to nothing; beyond them, it must unpack to half of its length."""
-MOST_PIECE = 1 << 20
+MAX_PIECE = 1 << 20
 """Bytes that are unpacked at once."""
+PACKED_PIECE = 1 << 16
+"""Bytes of a packed file that are read at once."""
 UNKNOWN_SIZE = 1 << 62
 SHORTEST = 8
-"""Bytes. That a content is shorter shows before anything is asked of it."""
+"""Bytes. That a member is shorter shows before anything is asked of it."""
 ZERO_PAGE = bytes(0x1000)
 
 
@@ -49,24 +43,15 @@ class DamagedError(Exception):
     """Packed data is damaged; the text says how."""
 
 
-def open_packed(file: DumpFile) -> PackedStream | None:
-    """Give the content of a packed file, to be read as a DumpFile; None if it is of no kind that can be unpacked."""
-    try:
-        start = file.read(0, 8)
-    except OSError:  # whoever reads on tells
-        return None
-    kind = next((kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), None)
-    return None if kind is None else PackedStream(file, kind)
+class Content(NamedTuple):
+    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
+
+    size: int | None
+    pieces: Iterator[bytes]
 
 
-def explain_inside(error: DumpError, kind: str) -> None:
-    """Let the error that what is inside a packed file is no kernel dump say that it is about that."""
-    if error.field in ("Signature", "file"):
-        error.field = f"the {kind} file holds no kernel dump: {error.field}"
-
-
-def choose_dump(kind: str, names: list[str]) -> int:
-    """Give the index of the one dump among the files of an archive, by their names; DumpError if it is not clear."""
+def choose_member(kind: str, names: Sequence[str]) -> int:
+    """Return the index of the one dump among the files of an archive, by their names; DumpError if it is not clear."""
     found = [index for index, name in enumerate(names) if name.lower().endswith(DUMP_ENDINGS)]
     if len(names) == 1:
         return 0
@@ -74,34 +59,61 @@ def choose_dump(kind: str, names: list[str]) -> int:
         return found[0]
     if not names:
         raise DumpError(f"{kind} file", "holds no file", "name the dump")
-    listed = ", ".join(ascii(names[index]) for index in (found or range(len(names)))[:MOST_LISTED])
-    more = len(found or names) - MOST_LISTED
+    listed = ", ".join(ascii(names[index]) for index in (found or range(len(names)))[:MAX_LISTED])
+    more = len(found or names) - MAX_LISTED
     which = f"{listed} and {more:,} more" if more > 0 else listed
     what = "dumps" if found else "files, none of which is a dump by its name"
     raise DumpError(f"{kind} file", f"holds several {what}: {which}", "unpack it and name the one that is meant")
 
 
-class PackedStream:
-    """The unpacked bytes of a packed file. `size` is UNKNOWN_SIZE until it is known.
+class PackedBytes:
+    """The bytes of a packed file in their order. unpacked: how many bytes its reader has made of them so far.
 
-    They can be read here and there up to MOST_UNPACKED, and everywhere after `unpack`.
+    ended: nothing more comes. Raise DamagedError for a file that is long and nearly empty: packed data may go on for
+    ever and hold nothing.
     """
 
-    def __init__(self, file: DumpFile, kind: str) -> None:
-        self.kind = kind
-        self._file = file
-        self._at = 0
+    def __init__(self, source: Source, at: int = 0, end: int | None = None) -> None:
+        self.unpacked = 0
+        self.ended = False
+        self._source, self._at, self._end = source, at, source.size if end is None else end
+        self._read = 0
+
+    def read(self, most: int) -> bytes:
+        """Read on; fewer bytes than asked for where they end."""
+        data = self._source.read(self._at, min(most, self._end - self._at))
+        self._at += len(data)
+        self._read += len(data)
+        self.ended = not data
+        if self._read > MAX_WASTE + 2 * self.unpacked:
+            raise DamagedError("it unpacks to less than half of its length")
+        return data
+
+
+class ArchiveMember:
+    """The dump inside a packed file, as a source. `size` is UNKNOWN_SIZE until it is known.
+
+    It can be read here and there up to MAX_IN_MEMORY, and everywhere after `unpack`. Raise DumpError beyond what can be
+    read, and where the packed file is damaged.
+    """
+
+    def __init__(self, packed: Source, packed_as: Format) -> None:
+        self.kind = packed_as.name
+        self.name, self.base_name = packed.name, packed.base_name
+        self._packed = packed
+        self._format = packed_as
+        self._lock = allocate_lock()
         self._unpacked = bytearray()
         self._ended = False
-        self._opened: tuple[int | None, Iterator[bytes]] | None = None
+        self._content: Content | None = None
         self._size: int | None = None
         self._disk: IO[bytes] | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of the content."""
+        """Bytes of the member."""
         if self._size is None:
-            told, _ = self._open()
+            told = self._open().size
             if told is not None:
                 return told
             self._unpack_to(SHORTEST)
@@ -109,45 +121,58 @@ class PackedStream:
 
     @property
     def reach(self) -> int:
-        """Bytes of it that can be read."""
-        return self.size if self._disk is not None else min(self.size, MOST_UNPACKED)
+        """Number of leading bytes that can be read."""
+        return self.size if self._disk is not None else min(self.size, MAX_IN_MEMORY)
 
-    def seek(self, offset: int) -> None:
-        """Set where the next read begins."""
-        self._at = offset
+    @property
+    def identity(self) -> Identity | None:
+        """That of the packed file."""
+        return self._packed.identity
 
-    def read(self, length: int) -> bytes:
-        """Read up to `length` bytes; DumpError beyond what can be read, or where the packed file is damaged."""
-        end = self._at + length
-        if self._disk is not None:
-            self._disk.seek(self._at)
-            data = self._disk.read(length)
-        elif min(end, self.size) > MOST_UNPACKED:
-            why = f"0x{self._at:x} is behind the first {MOST_UNPACKED >> 20} MB, the most that is looked into"
-            raise DumpError(f"content of the {self.kind} file", why, "unpack the file first")
-        else:
-            self._unpack_to(end)
-            data = bytes(self._unpacked[self._at : end])
-        self._at += len(data)
-        return data
+    @property
+    def permissions(self) -> int | None:
+        """Those of the packed file."""
+        return self._packed.permissions
+
+    def beside(self, base_name: str) -> str | None:
+        """Return the name of a file in the folder of the packed file."""
+        return self._packed.beside(base_name)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read up to `length` bytes from `offset`; fewer where the member ends."""
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        with self._lock:
+            if self._disk is not None:
+                return read_at(self._disk, offset, length, self.size)
+            if offset + length > MAX_IN_MEMORY:
+                why = f"0x{offset:x} is behind the first {MAX_IN_MEMORY >> 20} MB, the most that is looked into"
+                raise DumpError(f"content of the {self.kind} file", why, "unpack the file first")
+            self._unpack_to(offset + length)
+            return bytes(self._unpacked[offset : offset + length])
+
+    def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Read several ranges, one after the other."""
+        return read_each(self, ranges)
 
     def find_end(self) -> None:
         """Unpack to the end to know the size, or as far as the bound allows."""
         if self.size == UNKNOWN_SIZE:
-            self._unpack_to(MOST_UNPACKED)
+            self._unpack_to(MAX_IN_MEMORY)
 
-    def unpack(self, expected: int, most: int, progress: Callable[[str, int, int], None]) -> None:
+    def unpack(self, expected: int, most: int, progress: Progress) -> None:
         """Unpack all of it, so that it can be read here and there; on disk what is too long to be kept in memory.
 
         expected: bytes that it should have by its own header; most: where it is cut off in any case. progress: called
-        with what is being done, bytes done and bytes expected. DumpError: it is damaged, or there is too little room.
+        with what is being done, bytes done and bytes expected. Raise DumpError where there is too little room.
         """
         expected = min(expected, self.size)
 
         def follow(done: int) -> None:
             progress(f"unpacking the {self.kind} file", min(done, expected), expected)
 
-        self._unpack_to(MOST_UNPACKED + 1, follow)
+        self._unpack_to(MAX_IN_MEMORY + 1, follow)
         if not self._ended:
             self._disk = self._unpack_to_disk(expected, most, follow)
             self._unpacked = bytearray()
@@ -155,24 +180,24 @@ class PackedStream:
         self._size = min(self.size, most)
 
     def close(self) -> None:
-        """Forget what was unpacked; a temporary file is gone."""
+        """Close the packed file and forget what was unpacked; a temporary file is gone."""
         self._unpacked = bytearray()
         if self._disk is not None:
             self._disk.close()
+        self._packed.close()
 
-    def _open(self) -> tuple[int | None, Iterator[bytes]]:
-        if self._opened is None:
+    def _open(self) -> Content:
+        if self._content is None:
             try:
-                self._opened = _open(self.kind, self._file)
+                self._content = self._format.open(self._packed)
             except OSError as error:
                 raise _unreadable(error) from None
-        return self._opened
+        return self._content
 
     def _pieces(self, done: int) -> Iterator[bytes]:
-        """Give the rest of the content. done: bytes that were unpacked before."""
-        _, pieces = self._open()
+        """Yield the rest of the member. done: bytes that were unpacked before."""
         try:
-            for piece in pieces:
+            for piece in self._open().pieces:
                 yield piece
                 done += len(piece)
         except DamagedError as error:
@@ -195,7 +220,7 @@ class PackedStream:
     def _unpack_to_disk(self, expected: int, most: int, follow: Callable[[int], None]) -> IO[bytes]:
         def pieces() -> Iterator[bytes]:
             done, there = 0, len(self._unpacked)
-            first = (bytes(self._unpacked[at : at + MOST_PIECE]) for at in range(0, there, MOST_PIECE))
+            first = (bytes(self._unpacked[at : at + MAX_PIECE]) for at in range(0, there, MAX_PIECE))
             for piece in chain(first, self._pieces(there)):
                 yield piece[: most - done]
                 done += len(piece)
@@ -215,27 +240,12 @@ class PackedStream:
         return file
 
 
-def _open(kind: str, file: DumpFile) -> tuple[int | None, Iterator[bytes]]:
-    """Give the bytes of the content, None if they show only at its end, and the content itself in pieces."""
-    if kind == "zip":
-        from windbg_ext.dump.zip_file import open_zip  # each only where it is needed: most dumps are not packed
-
-        return open_zip(file)
-    if kind == "CAB":
-        from windbg_ext.dump.cab_file import open_cab
-
-        return open_cab(file)
-    from windbg_ext.dump.streams import open_streams
-
-    return open_streams(kind, file)
-
-
 def _unreadable(error: OSError) -> DumpError:
     return DumpError("file", f"cannot be read ({error.strerror or error})", "copy the file again")
 
 
 def _temporary_file(size: int) -> IO[bytes]:
-    """Make a file that nobody else sees and that is gone when it is closed, or when this process ends."""
+    """Return a file that nobody else sees and that is gone when it is closed, or when this process ends."""
     import shutil
     import tempfile
 

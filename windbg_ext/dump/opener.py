@@ -1,0 +1,174 @@
+"""Opening a dump: every part is read by itself, so that a damaged one does not hide the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.dump.dump import Dump, Part, Problem
+from windbg_ext.dump.header import header_layout, number_of, parse_header
+from windbg_ext.dump.pages import read_page_source
+from windbg_ext.dump.secondary import MAX_SECONDARY, read_secondary_data
+from windbg_ext.errors import DumpError
+from windbg_ext.sources import open_source, read_field
+from windbg_ext.sources.source import no_progress
+from windbg_ext.structs.header import FILL, DumpType
+
+if TYPE_CHECKING:
+    from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.dump.pages import PageSource
+    from windbg_ext.dump.secondary import SecondaryData
+    from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.sources import Source, SourceLike
+    from windbg_ext.sources.archive import ArchiveMember
+    from windbg_ext.sources.source import Progress
+    from windbg_ext.structs.layout import Layout, Record
+
+
+def open_dump(
+    source: SourceLike, *, unpack: bool = True, header_only: bool = False, progress: Progress = no_progress
+) -> Dump:
+    """Open a kernel dump: a path, a binary stream or a source; also one inside a packed file.
+
+    unpack: a long packed dump goes to a temporary file, so that all of it can be read; without it, nothing is looked
+    for behind its first 64 MB. header_only: nothing behind the header is read. progress: called while a packed file is
+    unpacked with what is being done, bytes done and bytes to do.
+
+    Raise DumpError, with the file's name in it, where it cannot be opened or is no kernel dump at all. Whatever else
+    is wrong is in the dump's `problems`; `Dump.check` raises the first of them.
+    """
+    opened = open_source(source)
+    owns_source = opened is not source
+    try:
+        return _Opening(opened, unpack=unpack, progress=progress).read(header_only=header_only, owns_source=owns_source)
+    except BaseException as error:
+        if isinstance(error, DumpError):
+            error.path = error.path or opened.name
+        if owns_source:
+            opened.close()
+        raise
+
+
+class _Opening:
+    """The parts of a dump as far as they were read, and the problems met on the way."""
+
+    def __init__(self, source: Source, *, unpack: bool, progress: Progress) -> None:
+        self.source = source
+        self.packed = _packed(source)
+        self._unpack, self._progress = unpack, progress
+        self._unpacked = False
+        self.problems: list[Problem] = []
+        self.fields = self._read_fields()
+        self.parsed: DumpHeader | None = None
+        self.pages: PageSource | None = None
+        self.triage: Record | None = None
+        self.small: SmallDumpParts | None = None
+        self.secondary: SecondaryData | None = None
+
+    def read(self, *, header_only: bool, owns_source: bool) -> Dump:
+        """Read what is asked for."""
+        self._parse_header()
+        if self.parsed is not None and not header_only:
+            self._read_body(self.parsed)
+        return Dump(
+            source=self.source,
+            fields=self.fields,
+            parsed=self.parsed,
+            pages=self.pages,
+            triage=self.triage,
+            small=self.small,
+            secondary=self.secondary,
+            problems=tuple(self.problems),
+            archive=None if self.packed is None else self.packed.kind,
+            owns_source=owns_source,
+        )
+
+    def _read_fields(self) -> Record:
+        """Read the header. Raise DumpError for a file that has none."""
+        try:
+            layout = header_layout(self.source)
+        except DumpError as error:
+            if self.packed is not None and error.field in ("Signature", "file"):
+                error.field = f"the {self.packed.kind} file holds no kernel dump: {error.field}"
+            raise
+        try:
+            data = self.source.read(0, layout.size)
+        except OSError as error:
+            advice = "copy it again from where it was made"
+            raise DumpError("file", f"cannot be read ({error.strerror})", advice) from None
+        if len(data) < layout.size:
+            why = f"lies at 0x0 to 0x{layout.size:x}, the file ends at 0x{len(data):x}"
+            advice = "the file is cut short: copy it again from where it was made"
+            self.problems.append(Problem(Part.CUT_HEADER, DumpError(layout.name, why, advice)))
+        return _parse_as_far_as_it_goes(layout, data)
+
+    def _parse_header(self) -> None:
+        if self.problems:
+            return
+        if number_of(self.fields, "DumpType") is None:
+            why = "was never set, so what follows the header cannot be told"
+            advice = "the writer did not finish it: get the dump again"
+            self.problems.append(Problem(Part.HEADER, DumpError("DumpType", why, advice)))
+            return
+        try:
+            self.parsed = parse_header(self.fields)
+        except DumpError as error:
+            self.problems.append(Problem(Part.HEADER, error))
+
+    def _read_body(self, header: DumpHeader) -> None:
+        """Find the pages or the parts behind the header, and the secondary data behind those."""
+        part = Part.PAGES
+        try:
+            self.pages = read_page_source(self.source, header)
+            if header.dump_type is DumpType.TRIAGE:
+                part = Part.SMALL_DUMP
+                self._read_small_dump(header)
+            if self.pages is not None:
+                self._unpack_to(self.pages.end)
+        except DumpError as error:
+            self.problems.append(Problem(part, error))
+            return
+        end = self.pages.end if self.pages is not None else self.triage.number("SizeOfDump") if self.triage else 0
+        if 0 < end <= self.source.reach:
+            self.secondary = read_secondary_data(self.source, end)
+
+    def _read_small_dump(self, header: DumpHeader) -> None:
+        from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
+        from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
+
+        layout = SMALL_DUMP_LAYOUTS[header.record.layout.name].triage
+        self.triage = layout.parse(read_field(self.source, layout.name, header.size, layout.size))
+        self._unpack_to(self.triage.number("SizeOfDump"))
+        try:
+            self.small = read_small_dump(self.source, header)
+        except DumpError as error:
+            self.problems.append(Problem(Part.SMALL_DUMP, error))
+
+    def _unpack_to(self, end: int) -> None:
+        """Unpack a dump whose body ends there, or see how long it is where that is within what is kept in memory."""
+        if self.packed is None:
+            return
+        from windbg_ext.sources.archive import MAX_IN_MEMORY
+
+        try:
+            if self._unpack:
+                self.packed.unpack(end, end + MAX_SECONDARY, self._progress)
+            elif end <= MAX_IN_MEMORY:
+                self.packed.find_end()
+        except DumpError as error:
+            self.problems.append(Problem(Part.PACKED_FILE, error))
+
+
+def _packed(source: Source) -> ArchiveMember | None:
+    from windbg_ext.sources.archive import ArchiveMember
+
+    return source if isinstance(source, ArchiveMember) else None
+
+
+def _parse_as_far_as_it_goes(layout: Layout, data: bytes) -> Record:
+    """Parse a header. Where the file ends inside it, fields that are not wholly there hold the writer's fill."""
+    if len(data) == layout.size:
+        return layout.parse(data)
+    whole = [field for field in layout.fields() if layout.offset(field) + layout.length(field) <= len(data)]
+    fields = layout.parse(data.ljust(layout.size, b"\0"))
+    unset = layout.parse(FILL * (layout.size // len(FILL)))
+    return unset.replace(**{field: fields.value(field) for field in whole})

@@ -1,0 +1,77 @@
+"""The formats of packed files: how each is told by its first bytes, and what opens it.
+
+Modules are imported when a file of their format is opened: lzma, zlib and zipfile take longer to import than dumpkind
+takes for a dump, and most dumps are not packed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+if TYPE_CHECKING:
+    from windbg_ext.sources.archive import Content
+    from windbg_ext.sources.source import Source
+
+
+class Format(NamedTuple):
+    """A format. signatures: what such a file begins with; endings: of the names of such files."""
+
+    name: str
+    signatures: tuple[bytes, ...]
+    endings: tuple[str, ...]
+    open: Callable[[Source], Content]
+
+
+def _open_gzip(source: Source) -> Content:
+    from windbg_ext.sources.compressed import open_gzip
+
+    return open_gzip(source)
+
+
+def _open_xz(source: Source) -> Content:
+    from windbg_ext.sources.compressed import open_xz
+
+    return open_xz(source)
+
+
+def _open_zstd(source: Source) -> Content:
+    from windbg_ext.sources.compressed import open_zstd
+
+    return open_zstd(source)
+
+
+def _open_zip(source: Source) -> Content:
+    from windbg_ext.sources.zip_archive import open_zip
+
+    return open_zip(source)
+
+
+def _open_cab(source: Source) -> Content:
+    from windbg_ext.sources.cab_archive import open_cab
+
+    return open_cab(source)
+
+
+FORMATS = (
+    Format("gzip", (b"\x1f\x8b",), (".gz",), _open_gzip),
+    Format("xz", (b"\xfd7zXZ\0",), (".xz",), _open_xz),
+    # pzstd writes a frame for its own use first
+    Format("zstd", (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"), (".zst",), _open_zstd),
+    Format("zip", (b"PK\x03\x04", b"PK\x05\x06"), (".zip",), _open_zip),  # the second one is empty
+    Format("CAB", (b"MSCF",), (".cab",), _open_cab),
+)
+MAX_SIGNATURE = 8
+"""Bytes of the longest signature, rounded up."""
+ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
+"""Of the names of packed files."""
+DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
+"""Of the names of dumps, which are looked for in folders and archives."""
+
+
+def format_of(source: Source) -> Format | None:
+    """Tell the format of a packed file; None for any other, and for one that cannot be read: whoever reads on tells."""
+    try:
+        start = source.read(0, MAX_SIGNATURE)
+    except OSError:
+        return None
+    return next((known for known in FORMATS if start.startswith(known.signatures)), None)

@@ -1,0 +1,98 @@
+"""Files of this machine, and paths as the system takes them.
+
+Positional reads instead of a mapping: a mapped file that shrinks, or whose disk or network share fails, kills the
+process that touches it (SIGBUS; an in-page error on Windows, where that process is WinDbg itself). A read says so.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from _thread import allocate_lock  # what threading.Lock is, without the 3 ms that threading takes to import
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import DumpError
+from windbg_ext.sources.source import identity_of, read_at, read_each
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from windbg_ext.sources.source import Identity, Range
+
+MAX_PLAIN_PATH = 200
+"""Characters. Windows ends at 260, and a temporary file beside a destination has up to 22 more in its name."""
+DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
+
+
+def system_path(path: str | os.PathLike[str], longest: int = MAX_PLAIN_PATH) -> str:
+    r"""Return a path as the system takes it. Windows opens a long one only in full, with \\?\ before it.
+
+    Others stay as they are: that prefix switches off `/`, `..` and device names.
+    """
+    plain = os.fspath(path)
+    if os.name != "nt" or plain.startswith(DEVICE_PREFIXES):
+        return plain
+    full = os.path.abspath(plain)  # noqa: PTH100 - Path.resolve goes to the disk
+    if len(full) <= longest or full.startswith(DEVICE_PREFIXES):
+        return plain
+    return f"\\\\?\\UNC{full[1:]}" if full.startswith("\\\\") else f"\\\\?\\{full}"
+
+
+class LocalFile:
+    """A file of this machine, opened read-only. bytes_read: how many were read so far.
+
+    Raise DumpError where it cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self.name, self.base_name = str(self._path), self._path.name
+        self.bytes_read = 0
+        self._lock = allocate_lock()
+        opened = Path(system_path(self._path))
+        try:
+            if opened.is_fifo():  # opening it would wait for a writer
+                raise DumpError("file", "is a pipe", "store what comes out of it in a file first", self.name)
+            self._file = opened.open("rb", buffering=0)
+            self.size = self.reach = self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise _not_opened(opened, self.name, error) from None
+
+    @property
+    def identity(self) -> Identity:
+        """Equal for two names of the same file."""
+        return identity_of(os.fstat(self._file.fileno()))
+
+    @property
+    def permissions(self) -> int:
+        """The permission bits of the file."""
+        return stat.S_IMODE(os.fstat(self._file.fileno()).st_mode)
+
+    def beside(self, base_name: str) -> str:
+        """Return the path of a file in the same folder."""
+        return str(self._path.with_name(base_name))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read up to `length` bytes from `offset`; fewer where the file ends. Raise OSError as the system does."""
+        with self._lock:
+            data = read_at(self._file, offset, length, self.size)
+            self.bytes_read += len(data)
+        return data
+
+    def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Read several ranges, one after the other."""
+        return read_each(self, ranges)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _not_opened(path: Path, name: str, error: OSError) -> DumpError:
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
+        return DumpError("file", "is a folder", "name the dump in it", name)
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return DumpError("file", f"is a link to {path.readlink()}, which is not there", "name the dump itself", name)
+    advice = "run as administrator, or get the right to read it" if isinstance(error, PermissionError) else ""
+    return DumpError("file", f"cannot be opened ({error.strerror})", advice, name)

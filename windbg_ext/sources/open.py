@@ -1,0 +1,43 @@
+"""From whatever a user or a caller names to a source: a path, an open stream, a source; packed files are unpacked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from windbg_ext.sources.formats import format_of
+from windbg_ext.sources.local import LocalFile
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from typing_extensions import TypeAlias
+
+    from windbg_ext.sources.source import Source
+
+SourceLike: TypeAlias = "str | os.PathLike[str] | BinaryIO | Source"
+"""A path, an open binary stream that can seek, or a source that is open already."""
+
+
+def open_source(what: SourceLike) -> Source:
+    """Open a path, a stream or a source. What is packed is read as the file inside it.
+
+    Raise DumpError where it cannot be opened. A source is returned as it is, unless it is packed.
+    """
+    source = _open_plain(what)
+    packed = format_of(source)
+    if packed is None:
+        return source
+    from windbg_ext.sources.archive import ArchiveMember  # most dumps are not packed, and need not wait for it
+
+    return ArchiveMember(source, packed)
+
+
+def _open_plain(what: SourceLike) -> Source:
+    if isinstance(what, (str, os.PathLike)):
+        return LocalFile(what)
+    if hasattr(what, "read_many"):
+        return what  # type: ignore[return-value]  # the one member that a stream does not have
+    from windbg_ext.sources.stream import Stream  # only callers of the library pass one in
+
+    return Stream(what)
