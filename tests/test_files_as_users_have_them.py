@@ -16,9 +16,9 @@ from samples.builder import SAMPLES, build
 from windbg_ext import dumpkind, minify
 from windbg_ext.commands.minify import minify_target
 from windbg_ext.dump import open_dump
-from windbg_ext.dump.file import system_path
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
+from windbg_ext.sources.local import system_path
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify import LeftOut
@@ -153,7 +153,7 @@ def minified_after(source: Path, change: Callable[[], object]) -> tuple[bytes, t
     destination = source.with_name("small.dmp")
     with open_dump(source) as dump:
         change()
-        report = minify_target(DumpTarget(dump), destination, source=source, overwrite=True)
+        report = minify_target(DumpTarget(dump), destination, source=dump.source, overwrite=True)
     return destination.read_bytes(), report.left_out
 
 

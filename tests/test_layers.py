@@ -13,14 +13,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
+    "sources": {"errors"},
     "structs": set(),
-    "dump": {"structs", "errors"},
-    "memory": {"structs", "dump", "errors"},
-    "kernel": {"structs", "dump", "memory", "errors"},
-    "commands": {"structs", "dump", "memory", "kernel", "errors"},
+    "dump": {"sources", "structs", "errors"},
+    "memory": {"sources", "structs", "dump", "errors"},
+    "kernel": {"sources", "structs", "dump", "memory", "errors"},
+    "commands": {"sources", "structs", "dump", "memory", "kernel", "errors"},
     "render": {"commands"},
     "debugger": {"commands", "render", "kernel", "memory", "cli", "errors", "version"},
-    "cli": {"commands", "render", "debugger", "errors", "version"},  # debugger: to install itself there
+    "cli": {"sources", "commands", "render", "debugger", "errors", "version"},  # debugger: to install itself there
     "__init__": {"commands", "errors", "version"},
     "__main__": {"cli"},
 }
@@ -33,8 +34,8 @@ ONLY_IN = {
     "tqdm": {"cli"},
     "pykd": {"debugger"},
     "signal": {"cli", "commands"},  # commands: for worker processes of its own
-    "backports": {"dump"},
-    "compression": {"dump"},
+    "backports": {"sources"},
+    "compression": {"sources"},
 }
 """Module from outside: the layers that may know it."""
 

@@ -49,17 +49,17 @@ def middle_of_bitmap(dump: str) -> int:
 
 
 def call_minify(dump: str) -> dict[str, float]:
-    """Time one call of `minify`, and count what it reads: as the kernel does, as DumpFile does, and of the bitmap."""
+    """Time one call of `minify`, and count what it reads: as the kernel does, as LocalFile does, and of the bitmap."""
     from unittest import mock
 
-    import windbg_ext.dump.dump
+    import windbg_ext.sources.open
     from windbg_ext.commands.minify import minify
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources.local import LocalFile
 
     at, length = extent_of_bitmap(dump)
     opened: list[CountingFile] = []
 
-    class CountingFile(DumpFile):
+    class CountingFile(LocalFile):
         """Counts the bytes of the bitmap too."""
 
         of_bitmap = 0
@@ -75,7 +75,7 @@ def call_minify(dump: str) -> dict[str, float]:
 
     destination = Path(dump).with_suffix(".small")
     minify(dump, destination, overwrite=True)  # so that whatever it imports is there
-    with mock.patch.object(windbg_ext.dump.dump, "DumpFile", CountingFile):
+    with mock.patch.object(windbg_ext.sources.open, "LocalFile", CountingFile):
         before = bytes_read_by_process()
         begin = time.perf_counter(), time.process_time()
         report = minify(dump, destination, overwrite=True)
@@ -85,7 +85,7 @@ def call_minify(dump: str) -> dict[str, float]:
         "seconds": end[0] - begin[0],
         "processor_seconds": end[1] - begin[1],
         "read": read,
-        "read_by_dump_file": sum(file.bytes_read for file in opened),
+        "read_by_local_file": sum(file.bytes_read for file in opened),
         "read_of_bitmap": sum(file.of_bitmap for file in opened),
         "bitmap": length,
         "small_dump": report.bytes,
@@ -126,7 +126,7 @@ def open_with_windbg_ext(dump: str) -> dict[str, float]:
         assert opened.pages is not None
         offset = opened.pages.offset_of(pfn)
         if offset is not None:
-            opened.file.read(offset, PAGE_SIZE)
+            opened.source.read(offset, PAGE_SIZE)
         return {"import": imported - begin, "open": time.perf_counter() - imported}
 
 

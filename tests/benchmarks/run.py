@@ -85,10 +85,10 @@ def show_minify(folder: Path, timings: Mapping[str, Runs], reads: Mapping[str, M
     rows = []
     for dump, runs in timings.items():
         size = (folder / f"{dump}.dmp").stat().st_size
-        names = ("bitmap", "read", "read_by_dump_file", "read_of_bitmap", "small_dump")
+        names = ("bitmap", "read", "read_by_local_file", "read_of_bitmap", "small_dump")
         counts = (f"{reads[dump][name] / MB:.3f}" for name in names)
         rows.append((dump, f"{size / MB:,.0f}", *times(runs), *counts))
-    columns = ("dump", "file", *TIMES, "bitmap", "read", "by DumpFile", "of the bitmap", "small dump")
+    columns = ("dump", "file", *TIMES, "bitmap", "read", "by LocalFile", "of the bitmap", "small dump")
     show("windbg-ext minify", columns, rows)
 
 

@@ -17,7 +17,7 @@ from samples.builder import write
 from samples.builder.physical import runs_of
 from samples.builder.writers import Complete
 from windbg_ext.commands.dumpkind import dumpkind
-from windbg_ext.dump.packed import MOST_UNPACKED
+from windbg_ext.sources.archive import MAX_IN_MEMORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_a_packed_dump_is_looked_into(sample: Sample, kind: str) -> None:
 
 
 def test_modules_are_not_looked_for_in_a_packed_dump_that_is_too_long_to_be_kept_in_memory(tmp_path: Path) -> None:
-    machine = replace(KERNEL.machine, ram=runs_of((0x1, 0x9E), (0x100, MOST_UNPACKED >> 12), (0x3F8FB, 0x105)))
+    machine = replace(KERNEL.machine, ram=runs_of((0x1, 0x9E), (0x100, MAX_IN_MEMORY >> 12), (0x3F8FB, 0x105)))
     plain, path = tmp_path / "MEMORY.DMP", tmp_path / "MEMORY.DMP.gz"
     write(replace(KERNEL, machine=machine, format=Complete()), plain)
     path.write_bytes(gzip.compress(plain.read_bytes(), 1))
@@ -160,4 +160,4 @@ def test_a_packed_bomb_is_unpacked_up_to_a_bound_only(tmp_path: Path) -> None:
     assert report.kind == "kernel"
     assert (report.file_bytes, report.complete) == (None, None)
     assert report.whole.expected is not None
-    assert report.whole.expected < MOST_UNPACKED
+    assert report.whole.expected < MAX_IN_MEMORY

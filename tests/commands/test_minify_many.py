@@ -13,7 +13,7 @@ from support.small_dump_file import SmallDumpFile
 from samples.builder import SAMPLES, build, write
 from windbg_ext import BatchReport, DestinationError, DumpError, Outcome, UsageError, minify, minify_many
 from windbg_ext.commands.minify.batch import kept_path
-from windbg_ext.commands.paths import read_list
+from windbg_ext.sources.find import read_list
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 KERNEL = next(sample for sample in SAMPLES if sample.name == "kernel")
@@ -339,6 +339,6 @@ def test_a_list_without_a_path_is_an_error(data: bytes, why: str) -> None:
 
 
 def test_a_list_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windbg_ext.commands.paths.LONGEST_LIST", 10)
+    monkeypatch.setattr("windbg_ext.sources.find.MAX_LIST", 10)
     with pytest.raises(DumpError, match="is longer than"):
         read_list(b"x" * 11, "list")

@@ -9,9 +9,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from support.dump_bytes import file_of
+from support.dump_bytes import file_of, read_header
 
-from windbg_ext.dump.header import read_header
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.dump.small import load_small_dump, read_small_dump, write_small_dump
 

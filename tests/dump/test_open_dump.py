@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +14,9 @@ from support.small_bytes import PARTS, small_dump
 
 import samples
 from samples.builder import SAMPLES, Sample
-from windbg_ext.dump import open_dump
+from windbg_ext.dump import Part, open_dump
 from windbg_ext.errors import DumpError
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
     from samples.builder.physical import Runs
@@ -119,10 +123,55 @@ def test_secondary_data_is_looked_for_behind_the_pages_that_the_bitmap_counts(tm
 
 def test_an_error_names_the_file(tmp_path: Path) -> None:
     path = dump_file(tmp_path, patched(header(1, [(0, 1)]), 0xF98, "I", 99))
-    with pytest.raises(DumpError) as raised, open_dump(path):
-        pass
+    with open_dump(path) as dump:
+        (problem,) = dump.problems
+        assert (problem.part, problem.error.field) == (Part.HEADER, "DumpType")
+        for ask in (dump.check, lambda: dump.header):
+            with pytest.raises(DumpError) as raised:
+                ask()
+            assert str(raised.value).startswith(f"{path}: DumpType: 0x63 is not one of")
+
+
+def test_a_file_that_is_no_dump_at_all_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = dump_file(tmp_path, b"MDMP" + bytes(100))
+    with pytest.raises(DumpError, match=r"Signature: .* a user-mode minidump") as raised:
+        open_dump(path)
     assert raised.value.path == str(path)
-    assert str(raised.value).startswith(f"{path}: DumpType: 0x63 is not one of")
+
+
+def test_a_file_cut_inside_its_header_has_the_fields_that_are_there(tmp_path: Path) -> None:
+    path = dump_file(tmp_path, patched(header(1, [(0, 1)]), 0x38, "I", 0xD1)[:0x100])
+    with open_dump(path) as dump:
+        assert [problem.part for problem in dump.problems] == [Part.CUT_HEADER]
+        assert dump.parsed is None
+        assert dump.fields.number("BugCheckCode") == 0xD1
+        assert dump.fields.raw("Comment") == b"PAGE" * 32
+
+
+def test_pages_that_lie_do_not_hide_the_header(tmp_path: Path) -> None:
+    path = dump_file(tmp_path, patched(bitmap_dump(b"\x83", 7), 0x2000, "4s", b"XXXX"))
+    with open_dump(path) as dump:
+        assert dump.header.dump_type == 5
+        assert dump.pages is None
+        assert [(problem.part, problem.error.field) for problem in dump.problems] == [(Part.PAGES, "bitmap header")]
+
+
+def test_a_stream_is_opened_like_a_file_and_stays_open() -> None:
+    stream = io.BytesIO((FOLDER / "complete.dmp").read_bytes())
+    with open_dump(stream) as dump, open_dump(FOLDER / "complete.dmp") as same:
+        assert dump.header == same.header
+        assert dump.pages is not None
+        assert dump.source.name == "stream"
+    assert not stream.closed
+
+
+def test_of_a_packed_dump_only_the_start_is_looked_at_where_that_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "MEMORY.DMP.gz"
+    path.write_bytes(gzip.compress((FOLDER / "complete.dmp").read_bytes()))
+    with open_dump(path, unpack=False) as looked, open_dump(path) as dump:
+        assert looked.archive == dump.archive == "gzip"
+        assert looked.header == dump.header
+        assert looked.source.size == dump.source.size == (FOLDER / "complete.dmp").stat().st_size
 
 
 def test_an_error_of_whoever_uses_the_dump_names_the_file_too(tmp_path: Path) -> None:
@@ -134,13 +183,13 @@ def test_an_error_of_whoever_uses_the_dump_names_the_file_too(tmp_path: Path) ->
 
 def test_the_file_is_closed_behind_the_with_statement(tmp_path: Path) -> None:
     with open_dump(dump_file(tmp_path, header(3))) as dump:
-        file = dump.file
+        file = dump.source
     with pytest.raises(ValueError, match="closed"):
         file.read(0, 1)
 
 
 def test_only_headers_and_bitmap_are_read_on_opening() -> None:
-    with open_dump(FOLDER / "complete.dmp") as dump:
-        assert dump.file.bytes_read < 0x2000 + 0x200
-    with open_dump(FOLDER / "kernel.dmp") as dump:
-        assert dump.file.bytes_read < 0x2038 + 0x40000 // 8 + 0x200
+    for name, most in (("complete", 0x2000 + 0x200), ("kernel", 0x2038 + 0x40000 // 8 + 0x200)):
+        with closing(LocalFile(FOLDER / f"{name}.dmp")) as file:
+            open_dump(file)
+            assert file.bytes_read < most

@@ -14,14 +14,14 @@ from windbg_ext.dump.pages import read_page_source
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from windbg_ext.dump.pages import BitmapPages, RunPages
+    from windbg_ext.dump.pages import PageSource
 
 BITMAP = bytes([0b10110001, 0, 0xFF, 0b00000110])
 RUNS = ((0x10, 3), (0x2, 2), (0x20, 0), (0x15, 1))
 
 
 @contextmanager
-def pages_of(data: bytes) -> Iterator[BitmapPages | RunPages]:
+def pages_of(data: bytes) -> Iterator[PageSource]:
     """The pages of a 32-bit or 64-bit dump with these bytes."""
     with file_of(data) as file:
         layout = header_layout(file)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 
 import pytest
-from support.dump_bytes import file_of
+from support.dump_bytes import file_of, read_header
 
 from samples.builder import SAMPLES, build
-from windbg_ext.dump.header import read_header
 from windbg_ext.dump.small import read_drivers, read_small_dump
 from windbg_ext.errors import DumpError
 

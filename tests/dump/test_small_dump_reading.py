@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dump_bytes import file_of, patched
+from support.dump_bytes import file_of, patched, read_header
 from support.small_bytes import (
     BLOCKS,
     CONTEXT,
@@ -23,7 +23,6 @@ from support.small_bytes import (
     small_dump,
 )
 
-from windbg_ext.dump.header import read_header
 from windbg_ext.dump.small import Extent, SmallDump, SmallDumpParts, load_small_dump, read_small_dump
 from windbg_ext.errors import DumpError
 

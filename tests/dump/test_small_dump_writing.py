@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dump_bytes import AMD64, I386, file_of, patched
+from support.dump_bytes import AMD64, I386, file_of, patched, read_header
 from support.small_bytes import CONTEXT, EXCEPTION
 
-from windbg_ext.dump.header import read_header
 from windbg_ext.dump.small import (
     DataBlock,
     Driver,

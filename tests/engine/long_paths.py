@@ -16,7 +16,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from windbg_ext.cli import main
-from windbg_ext.dump.file import system_path
+from windbg_ext.sources.local import system_path
 
 DEEP = "\\".join(letter * 60 for letter in "abcde")
 

@@ -22,6 +22,7 @@ from windbg_ext.debugger.target import session_target
 from windbg_ext.dump import open_dump
 from windbg_ext.kernel import DumpTarget
 from windbg_ext.render.minify import minify_json
+from windbg_ext.sources import open_source
 
 if TYPE_CHECKING:
     from windbg_ext.kernel import Target
@@ -37,7 +38,8 @@ def main(dump: str, destination: str, answer: str, *options: str) -> None:
         else:
             file = DumpTarget(stack.enter_context(open_dump(dump)))
         try:
-            text = minify_json(minify_target(session_target(file), Path(destination), source=Path(dump)))
+            source = stack.enter_context(contextlib.closing(open_source(dump)))
+            text = minify_json(minify_target(session_target(file), Path(destination), source=source))
         except Exception as error:
             text = json.dumps({"problem": str(error)})
     Path(answer).write_text(text)

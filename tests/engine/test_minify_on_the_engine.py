@@ -150,8 +150,8 @@ def write_again(source: Path, destination: Path) -> None:
     with open_dump(source) as dump, destination.open("w+b") as out:
         assert dump.small is not None
         chain = dump.secondary
-        secondary = dump.file.read(chain.offset, chain.size) if chain else b""
-        write_small_dump(load_small_dump(dump.file, dump.header, dump.small), [secondary], out)
+        secondary = dump.source.read(chain.offset, chain.size) if chain else b""
+        write_small_dump(load_small_dump(dump.source, dump.header, dump.small), [secondary], out)
 
 
 def without_size(dump: bytes) -> bytes:

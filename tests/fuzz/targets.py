@@ -15,7 +15,7 @@ import struct
 import tempfile
 import zlib
 from bisect import bisect_left
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,9 +41,7 @@ from support.packers import PACKERS, zip_file
 from support.registry_hives import CRASH_CONTROL, ENVIRONMENT, HIVEXSH, MEMORY_MANAGEMENT, write_system_hive
 
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
-from windbg_ext.dump.file import DumpFile
 from windbg_ext.dump.header import header_layout, parse_header
-from windbg_ext.dump.packed import UNKNOWN_SIZE, open_packed
 from windbg_ext.dump.pages import BitmapPages, read_page_source
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.dump.small import read_drivers, read_small_dump
@@ -51,6 +49,9 @@ from windbg_ext.errors import DumpError, MemoryReadError, NotInDumpError, NotMap
 from windbg_ext.kernel import DumpTarget, read_kernel
 from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.memory import PagedMemory
+from windbg_ext.sources import open_source, read_field
+from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
+from windbg_ext.sources.local import LocalFile
 from windbg_ext.structs.debugger_data import LARGEST_SIZE
 from windbg_ext.structs.header import DumpType
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from samples.builder import Sample
     from windbg_ext.dump import Dump
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.sources import Source
 
 CORPUS = Path(__file__).parent / "corpus"
 PAGE = 0x1000
@@ -247,14 +249,14 @@ def _headers_as_files() -> dict[str, Original]:
 # --- readers ---
 
 
-def _read_header(file: DumpFile) -> DumpHeader:
+def _read_header(file: Source) -> DumpHeader:
     layout = header_layout(file)
-    return parse_header(layout.parse(file.read_field(layout.name, 0, layout.size)))
+    return parse_header(layout.parse(read_field(file, layout.name, 0, layout.size)))
 
 
 def check_header(path: Path, _option: int) -> None:
     """The header's record is the header, byte for byte; runs are no more than fit in."""
-    with DumpFile(path) as file:
+    with closing(LocalFile(path)) as file:
         header = _read_header(file)
         assert header.record.build() == file.read(0, header.size)
         assert len(header.physical_memory or ()) <= 86
@@ -262,7 +264,7 @@ def check_header(path: Path, _option: int) -> None:
 
 def check_pages(path: Path, _option: int) -> None:
     """A page lies behind the header and before the end, no two in one place, and a bitmap's bits say which."""
-    with DumpFile(path) as file:
+    with closing(LocalFile(path)) as file:
         header = _read_header(file)
         source = read_page_source(file, header)
         if source is None:
@@ -285,7 +287,7 @@ def check_pages(path: Path, _option: int) -> None:
 
 def check_small(path: Path, _option: int) -> None:
     """What is read of a small dump can be written, and is read the same from there."""
-    with DumpFile(path) as file:
+    with closing(LocalFile(path)) as file:
         header = _read_header(file)
         parts = read_small_dump(file, header)
         drivers = read_drivers(file, parts)
@@ -296,7 +298,7 @@ def check_small(path: Path, _option: int) -> None:
     length = write_small_dump(dump, (), written)
     assert length == len(written.getvalue()) <= 0x3000 + 8 * file.size
     path.write_bytes(written.getvalue())
-    with DumpFile(path) as file:
+    with closing(LocalFile(path)) as file:
         again = _read_header(file)
         back = load_small_dump(file, again, read_small_dump(file, again))
     kept = ("unloaded_drivers", "call_stack", "debugger_data", "data_page", "data_blocks", "top_of_stack")
@@ -306,7 +308,7 @@ def check_small(path: Path, _option: int) -> None:
 
 def check_secondary(path: Path, _option: int) -> None:
     """The chain and each of its blobs lie in the file, one behind the other."""
-    with DumpFile(path) as file:
+    with closing(LocalFile(path)) as file:
         chain = read_secondary_data(file, 0)
         if chain is not None:
             assert 0 <= chain.size <= file.size
@@ -319,19 +321,18 @@ def check_secondary(path: Path, _option: int) -> None:
 
 def check_packed(path: Path, _option: int) -> None:
     """The content of a packed file is the same whenever it is read, and as long as it says."""
-    with DumpFile(path) as file:
-        packed = open_packed(file)
-        if packed is None:
+    with closing(LocalFile(path)) as file:
+        content = open_source(file)
+        if not isinstance(content, ArchiveMember):
             return
-        with DumpFile(path, packed) as content:
-            later = content.read(0x2000, 0x100)
-            start = content.read(0, 0x2100)
-            assert start[0x2000:] == later
-            packed.find_end()
-            if content.size != UNKNOWN_SIZE:
-                assert content.read(content.size - 8, 16) == content.read(content.size - 8, 8)
-                assert content.read(content.size, 1) == b""
-            assert content.read(0, 0x2100) == start
+        later = content.read(0x2000, 0x100)
+        start = content.read(0, 0x2100)
+        assert start[0x2000:] == later
+        content.find_end()
+        if content.size != UNKNOWN_SIZE:
+            assert content.read(content.size - 8, 16) == content.read(content.size - 8, 8)
+            assert content.read(content.size, 1) == b""
+        assert content.read(0, 0x2100) == start
 
 
 # --- memory and the kernel's structures ---
@@ -440,7 +441,7 @@ def walk(dump: Dump, tables: Tables, address: int) -> int | None:
     table = dump.header.directory_table_base & tables.root
     for shift in tables.shifts:
         offset = dump.pages.offset_of(table >> 12)
-        page = b"" if offset is None else dump.file.read(offset, PAGE)
+        page = b"" if offset is None else dump.source.read(offset, PAGE)
         if len(page) < PAGE:
             return table >> 12
         top = tables.address_bits if shift == tables.shifts[0] else tables.shifts[tables.shifts.index(shift) - 1]

@@ -74,7 +74,7 @@ def facts(sample: Sample, dump: Dump) -> SessionFacts:
 
 def pages_of(dump: Dump) -> PhysicalMemory:
     assert dump.pages is not None
-    return PhysicalMemory(dump.file, dump.pages)
+    return PhysicalMemory(dump.source, dump.pages)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["KDBG known", "KDBG searched"])

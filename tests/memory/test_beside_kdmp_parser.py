@@ -125,7 +125,7 @@ class Both:
         assert isinstance(memory, PagedMemory)
         self.memory, self.root = memory, root
         assert dump.pages is not None
-        self._pages, self._file = dump.pages, dump.file
+        self._pages, self._file = dump.pages, dump.source
         self.differences: set[str] = set()
 
     def compare(self, address: int) -> bool:

@@ -63,7 +63,7 @@ def naive_count(dump: Dump, tables: PageTables) -> int:
     def page_of(table: int) -> bytes:
         assert dump.pages is not None
         at = dump.pages.offset_of(table)
-        return b"" if at is None else dump.file.read(at, PAGE_SIZE)
+        return b"" if at is None else dump.source.read(at, PAGE_SIZE)
 
     def walk(table: int, level: int, first: int = 0) -> None:
         for (entry,) in list(struct.iter_unpack(tables.entry, page_of(table)))[first:]:

@@ -11,7 +11,7 @@ from windbg_ext.errors import ReadFailure
 from windbg_ext.memory import PhysicalMemory
 
 if TYPE_CHECKING:
-    from windbg_ext.dump.file import DumpFile
+    from windbg_ext.sources.local import LocalFile
 
 
 def test_a_page_is_read_by_its_frame_number() -> None:
@@ -42,7 +42,7 @@ def test_an_offset_that_no_file_reaches_is_cut_off_too(offset: int) -> None:
         assert physical.why_missing(1) == f"cut off (it would lie at 0x{offset:x} of the file)"
 
 
-def failing(file: DumpFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def failing(file: LocalFile, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: int) -> bytes:
         raise OSError(5, "Input/output error")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from support.dump_file import file_of as file_of
-from windbg_ext.dump.header import read_header
+from windbg_ext.dump.opener import open_dump
 from windbg_ext.dump.pages import read_page_source
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.pages import PageSource
+    from windbg_ext.sources import Source
 
 PAGE_SIZE = 0x1000
 AMD64, I386 = 0x8664, 0x14C
@@ -31,6 +32,11 @@ def pages_of(data: bytes) -> Iterator[PageSource]:
         source = read_page_source(file, read_header(file))
         assert source is not None
         yield source
+
+
+def read_header(source: Source) -> DumpHeader:
+    """The header of a dump; its first problem is raised."""
+    return open_dump(source, header_only=True).header
 
 
 def header_of(data: bytes) -> DumpHeader:

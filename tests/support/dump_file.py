@@ -5,23 +5,23 @@ from __future__ import annotations
 import shutil
 import struct
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import DumpFile
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @contextmanager
-def file_of(data: bytes) -> Iterator[DumpFile]:
+def file_of(data: bytes) -> Iterator[LocalFile]:
     """An open file with these bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "test.dmp"
         path.write_bytes(data)
-        with DumpFile(path) as file:
+        with closing(LocalFile(path)) as file:
             yield file
 
 

@@ -11,9 +11,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.file import PlainFile
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
     import pytest
@@ -35,26 +36,34 @@ class Disk:
 
     def put_under_every_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let every dump that is opened lie on this disk."""
-        monkeypatch.setattr("windbg_ext.dump.file.PlainFile", lambda path: FailingFile(path, self))
+        monkeypatch.setattr("windbg_ext.sources.open.LocalFile", self.open)
+        monkeypatch.setattr("support.dump_file.LocalFile", self.open)
+
+    def open(self, path: Path) -> LocalFile:
+        """Open a file on this disk."""
+        source = LocalFile(path)
+        source._file = FailingFile(source._file, source.size, self)  # type: ignore[assignment]  # what is read of it
+        return source
 
 
 class FailingFile:
-    """The content of a file on such a disk. Like the system, it reads up to the first byte that it cannot read."""
+    """An open file on such a disk. Like the system, it reads up to the first byte that it cannot read."""
 
-    def __init__(self, path: Path, disk: Disk) -> None:
-        self._file = PlainFile(path)
+    def __init__(self, file: FileIO, size: int, disk: Disk) -> None:
+        self._file = file
+        self._size = size
         self._disk = disk
         self._at = 0
-        self.size = self.reach = self._file.size
-        self.close = self._file.close
+        self.close, self.fileno = file.close, file.fileno
 
-    def seek(self, offset: int) -> None:
+    def seek(self, offset: int) -> int:
         self._at = offset
+        return offset
 
     def read(self, length: int) -> bytes:
         self._disk.reads += 1
         end = min([self._at + length, *(start for start, end in self._disk.bad if end > self._at)])
-        if end <= self._at < self.size or self._disk.reads > self._disk.reads_left:
+        if end <= self._at < self._size or self._disk.reads > self._disk.reads_left:
             self._disk.failed += 1
             raise OSError(errno.EIO, REASON)
         self._file.seek(self._at)

@@ -22,9 +22,13 @@ class ListedPages:
         self._offsets = offsets
         self.page_count = len(offsets)
         self.end = PAGE_SIZE * len(offsets)
+        self.frames = max(offsets, default=-1) + 1
 
     def offset_of(self, pfn: int) -> int | None:
         return self._offsets.get(pfn)
+
+    def pages_below(self, pfn: int) -> int:
+        return sum(below < pfn for below in self._offsets)
 
 
 @contextmanager

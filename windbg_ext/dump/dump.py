@@ -26,6 +26,7 @@ class Part(enum.Enum):
     HEADER = "a field of the header"
     PAGES = "where the pages lie"
     SMALL_DUMP = "the parts of a small dump"
+    SECONDARY_DATA = "the chain of secondary data"
     PACKED_FILE = "the packed file that the dump is in"
 
 

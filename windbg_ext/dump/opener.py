@@ -10,6 +10,7 @@ from windbg_ext.dump.pages import read_page_source
 from windbg_ext.dump.secondary import MAX_SECONDARY, read_secondary_data
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import open_source, read_field
+from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
 from windbg_ext.sources.source import no_progress
 from windbg_ext.structs.header import FILL, DumpType
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source, SourceLike
-    from windbg_ext.sources.archive import ArchiveMember
     from windbg_ext.sources.source import Progress
     from windbg_ext.structs.layout import Layout, Record
 
@@ -53,9 +53,8 @@ class _Opening:
 
     def __init__(self, source: Source, *, unpack: bool, progress: Progress) -> None:
         self.source = source
-        self.packed = _packed(source)
+        self.packed = source if isinstance(source, ArchiveMember) else None
         self._unpack, self._progress = unpack, progress
-        self._unpacked = False
         self.problems: list[Problem] = []
         self.fields = self._read_fields()
         self.parsed: DumpHeader | None = None
@@ -116,52 +115,61 @@ class _Opening:
 
     def _read_body(self, header: DumpHeader) -> None:
         """Find the pages or the parts behind the header, and the secondary data behind those."""
-        part = Part.PAGES
+        part = Part.SMALL_DUMP if header.dump_type is DumpType.TRIAGE else Part.PAGES
         try:
-            self.pages = read_page_source(self.source, header)
-            if header.dump_type is DumpType.TRIAGE:
-                part = Part.SMALL_DUMP
-                self._read_small_dump(header)
-            if self.pages is not None:
-                self._unpack_to(self.pages.end)
+            end = self._read_small_dump(header) if part is Part.SMALL_DUMP else self._read_pages(header)
+            part = Part.SECONDARY_DATA
+            if 0 < end <= self.source.reach:
+                self.secondary = read_secondary_data(self.source, end)
+        except _UnpackingFailedError as failed:
+            self.problems.append(Problem(Part.PACKED_FILE, failed.error))
         except DumpError as error:
             self.problems.append(Problem(part, error))
-            return
-        end = self.pages.end if self.pages is not None else self.triage.number("SizeOfDump") if self.triage else 0
-        if 0 < end <= self.source.reach:
-            self.secondary = read_secondary_data(self.source, end)
 
-    def _read_small_dump(self, header: DumpHeader) -> None:
+    def _read_pages(self, header: DumpHeader) -> int:
+        """Find the pages; return the file offset behind them, 0 where there are none."""
+        self.pages = read_page_source(self.source, header)
+        if self.pages is None:
+            return 0
+        self._unpack_to(self.pages.end)
+        return self.pages.end
+
+    def _read_small_dump(self, header: DumpHeader) -> int:
+        """Find the parts; return the file offset behind them. One that lies is a problem of the parts alone."""
         from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
         from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
         layout = SMALL_DUMP_LAYOUTS[header.record.layout.name].triage
         self.triage = layout.parse(read_field(self.source, layout.name, header.size, layout.size))
-        self._unpack_to(self.triage.number("SizeOfDump"))
+        end = self.triage.number("SizeOfDump")
+        self._unpack_to(end)
         try:
             self.small = read_small_dump(self.source, header)
         except DumpError as error:
             self.problems.append(Problem(Part.SMALL_DUMP, error))
+        return end
 
     def _unpack_to(self, end: int) -> None:
         """Unpack a dump whose body ends there, or see how long it is where that is within what is kept in memory."""
         if self.packed is None:
             return
-        from windbg_ext.sources.archive import MAX_IN_MEMORY
-
         try:
             if self._unpack:
                 self.packed.unpack(end, end + MAX_SECONDARY, self._progress)
             elif end <= MAX_IN_MEMORY:
                 self.packed.find_end()
         except DumpError as error:
+            if self._unpack:
+                raise _UnpackingFailedError(error) from None
             self.problems.append(Problem(Part.PACKED_FILE, error))
 
 
-def _packed(source: Source) -> ArchiveMember | None:
-    from windbg_ext.sources.archive import ArchiveMember
+class _UnpackingFailedError(Exception):
+    """A packed file that should have been unpacked could not be, so that nothing more is read of it."""
 
-    return source if isinstance(source, ArchiveMember) else None
+    def __init__(self, error: DumpError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def _parse_as_far_as_it_goes(layout: Layout, data: bytes) -> Record:

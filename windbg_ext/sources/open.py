@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from windbg_ext.sources.archive import ArchiveMember
 from windbg_ext.sources.formats import format_of
 from windbg_ext.sources.local import LocalFile
 
@@ -25,12 +26,10 @@ def open_source(what: SourceLike) -> Source:
     Raise DumpError where it cannot be opened. A source is returned as it is, unless it is packed.
     """
     source = _open_plain(what)
-    packed = format_of(source)
-    if packed is None:
+    if isinstance(source, ArchiveMember):  # a packed file inside a packed file is told as one, and not unpacked
         return source
-    from windbg_ext.sources.archive import ArchiveMember  # most dumps are not packed, and need not wait for it
-
-    return ArchiveMember(source, packed)
+    packed = format_of(source)
+    return source if packed is None else ArchiveMember(source, packed)
 
 
 def _open_plain(what: SourceLike) -> Source:

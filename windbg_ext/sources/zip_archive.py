@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.archive import MAX_PIECE, MAX_WASTE, Content, DamagedError, choose_member
+from windbg_ext.sources.archive import MAX_WASTE, PACKED_PIECE, Content, DamagedError, choose_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def open_zip(source: Source) -> Content:
 def _pieces(archive: ZipFile, member: ZipInfo, file: _ZipSource) -> Iterator[bytes]:
     try:
         with archive.open(member) as content:
-            while data := content.read(MAX_PIECE):
+            while data := content.read(PACKED_PIECE):
                 file.unpacked += len(data)
                 yield data
     except DAMAGE as error:

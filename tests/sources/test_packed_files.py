@@ -7,7 +7,7 @@ import lzma
 import sys
 import tempfile
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Callable
 
@@ -15,27 +15,24 @@ import pytest
 from support.open_files import open_files
 from support.packers import PACKERS, zstd_with_checksum
 
-from windbg_ext.dump.file import DumpFile
-from windbg_ext.dump.packed import MOST_UNPACKED, UNKNOWN_SIZE, open_packed
 from windbg_ext.errors import DumpError
+from windbg_ext.sources import open_source
+from windbg_ext.sources.archive import MAX_IN_MEMORY, UNKNOWN_SIZE, ArchiveMember
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from windbg_ext.dump.packed import PackedStream
 
 CONTENT = Random(1).randbytes(700_000)
 each_kind = pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[PackedStream]:
-    with DumpFile(path) as file:
-        packed = open_packed(file)
-        assert packed is not None
+def opened(path: Path) -> Iterator[ArchiveMember]:
+    with closing(open_source(path)) as packed:
+        assert isinstance(packed, ArchiveMember)
         yield packed
-        packed.close()
 
 
 def follow_nothing(_doing: str, _done: int, _total: int) -> None:
@@ -46,10 +43,7 @@ def follow_nothing(_doing: str, _done: int, _total: int) -> None:
 def test_any_part_can_be_read_in_any_order(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "packed"
     path.write_bytes(pack(CONTENT))
-    with DumpFile(path) as file:
-        packed = open_packed(file)
-        assert packed is not None
-        content = DumpFile(path, packed)
+    with opened(path) as content:
         for offset, length in ((0, 8), (600_000, 100), (5, 3000), (len(CONTENT) - 3, 10), (len(CONTENT), 1)):
             assert content.read(offset, length) == CONTENT[offset : offset + length]
 
@@ -58,10 +52,8 @@ def test_any_part_can_be_read_in_any_order(pack: Callable[[bytes], bytes], tmp_p
 def test_no_more_is_unpacked_than_is_asked_for(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "packed"
     path.write_bytes(pack(CONTENT))
-    with DumpFile(path) as file:
-        packed = open_packed(file)
-        assert packed is not None
-        assert len(DumpFile(path, packed).read(0, 0x2000)) == 0x2000
+    with closing(LocalFile(path)) as file:
+        assert len(open_source(file).read(0, 0x2000)) == 0x2000
         assert file.bytes_read < 200_000
 
 
@@ -74,18 +66,14 @@ def test_the_index_of_an_xz_file_tells_the_length_and_a_gzip_file_only_its_end(t
         (gzip.compress(CONTENT), UNKNOWN_SIZE),
     ):
         path.write_bytes(packed)
-        with DumpFile(path) as file:
-            content = open_packed(file)
-            assert content is not None
+        with opened(path) as content:
             assert content.size == known
 
 
 def test_the_end_of_a_gzip_file_is_found_by_unpacking(tmp_path: Path) -> None:
     path = tmp_path / "packed"
     path.write_bytes(gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:]))
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
+    with opened(path) as content:
         content.find_end()
         assert content.size == len(CONTENT)
 
@@ -94,14 +82,12 @@ def test_what_lies_behind_the_bound_is_refused_and_not_unpacked(tmp_path: Path) 
     packer = zlib.compressobj(wbits=31)
     path = tmp_path / "bomb.gz"
     with path.open("wb") as out:
-        for _ in range(MOST_UNPACKED * 4 >> 20):
+        for _ in range(MAX_IN_MEMORY * 4 >> 20):
             out.write(packer.compress(bytes(1 << 20)))
         out.write(packer.flush())
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
+    with opened(path) as content:
         with pytest.raises(DumpError, match="unpack the file first"):
-            DumpFile(path, content).read(MOST_UNPACKED, 1)
+            content.read(MAX_IN_MEMORY, 1)
         content.find_end()
         assert content.size == UNKNOWN_SIZE
 
@@ -128,24 +114,19 @@ def test_a_changed_byte_is_a_dump_error(pack: Callable[[bytes], bytes], tmp_path
 def test_any_other_file_is_not_packed(tmp_path: Path) -> None:
     path = tmp_path / "plain"
     path.write_bytes(b"PAGEDU64")
-    with DumpFile(path) as file:
-        assert open_packed(file) is None
+    with closing(open_source(path)) as file:
+        assert isinstance(file, LocalFile)
 
 
 def test_any_number_of_empty_streams_does_not_keep_it_busy(tmp_path: Path) -> None:
     """Empty gzip members: some before the content, then so many that reading them ends before they do."""
     path = tmp_path / "packed"
     path.write_bytes(gzip.compress(b"") * 70_000 + gzip.compress(b"end"))
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
-        assert DumpFile(path, content).read(0, 3) == b"end"
+    with opened(path) as content:
+        assert content.read(0, 3) == b"end"
     path.write_bytes(gzip.compress(b"") * 100_001)
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
-        with pytest.raises(DumpError, match="more than 100,000 packed streams"):
-            content.find_end()
+    with opened(path) as content, pytest.raises(DumpError, match="more than 100,000 packed streams"):
+        content.find_end()
 
 
 def test_a_stream_that_unpacks_to_nothing_does_not_keep_it_busy(tmp_path: Path) -> None:
@@ -155,20 +136,18 @@ def test_a_stream_that_unpacks_to_nothing_does_not_keep_it_busy(tmp_path: Path) 
         out.write(b"\x1f\x8b\x08" + bytes(7))
         for _ in range(40):
             out.write(b"\0\0\0\xff\xff" * (1 << 20))
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
+    with closing(LocalFile(path)) as file:
+        content = open_source(file)
+        assert isinstance(content, ArchiveMember)
         with pytest.raises(DumpError, match="less than half of its length"):
             content.find_end()
-        assert file.bytes_read < 3 * MOST_UNPACKED
+        assert file.bytes_read < 3 * MAX_IN_MEMORY
 
 
 def test_more_xz_streams_than_anyone_makes_have_no_known_length(tmp_path: Path) -> None:
     path = tmp_path / "packed"
     path.write_bytes(lzma.compress(b"x") * 1001)
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
+    with opened(path) as content:
         assert content.size == UNKNOWN_SIZE
         content.find_end()
         assert content.size == 1001
@@ -179,9 +158,9 @@ def test_zeros_without_end_are_no_padding(tmp_path: Path) -> None:
     with path.open("wb") as out:
         out.write(lzma.compress(b"more than eight"))
         out.truncate(1 << 36)
-    with DumpFile(path) as file:
-        content = open_packed(file)
-        assert content is not None
+    with closing(LocalFile(path)) as file:
+        content = open_source(file)
+        assert isinstance(content, ArchiveMember)
         assert content.size == UNKNOWN_SIZE
         assert file.bytes_read < 1 << 20
 
@@ -193,7 +172,7 @@ def test_content_that_is_too_long_for_memory_goes_to_a_sparse_file_that_nobody_s
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    zeros = MOST_UNPACKED + 12_345
+    zeros = MAX_IN_MEMORY + 12_345
     path = tmp_path / "packed.gz"
     path.write_bytes(gzip.compress(CONTENT + bytes(zeros) + CONTENT[:777], 1))
     size = len(CONTENT) + zeros + 777
@@ -201,15 +180,14 @@ def test_content_that_is_too_long_for_memory_goes_to_a_sparse_file_that_nobody_s
     with opened(path) as content:
         content.unpack(size, UNKNOWN_SIZE, lambda *step: seen.append(step))
         assert content.size == size
-        with DumpFile(path, content) as file:
-            assert file.read(0, len(CONTENT)) == CONTENT
-            assert not any(file.read(len(CONTENT), zeros))
-            assert file.read(size - 777, 4096) == CONTENT[:777]
-            if sys.platform == "linux":
-                assert list(folder.iterdir()) == []
-                (temporary,) = open_files(folder)
-                assert temporary.st_blocks * 512 < 2 * len(CONTENT)
-        assert open_files(folder) == []
+        assert content.read(0, len(CONTENT)) == CONTENT
+        assert not any(content.read(len(CONTENT), zeros))
+        assert content.read(size - 777, 4096) == CONTENT[:777]
+        if sys.platform == "linux":
+            assert list(folder.iterdir()) == []
+            (temporary,) = open_files(folder)
+            assert temporary.st_blocks * 512 < 2 * len(CONTENT)
+    assert open_files(folder) == []
     assert list(folder.iterdir()) == []
     assert {doing for doing, _, _ in seen} == {"unpacking the gzip file"}
     assert seen[-1][1:] == (size, size)

@@ -12,8 +12,9 @@ from support.cab_bytes import ALIGNED, LZX, MSZIP, UNCOMPRESSED, VERBATIM, LzxPa
 from support.dump_file import file_of
 
 from samples.builder import SAMPLES, build
-from windbg_ext.dump.lzx import LzxUnpacker
-from windbg_ext.dump.packed import DamagedError, open_packed
+from windbg_ext.sources import open_source
+from windbg_ext.sources.archive import ArchiveMember, DamagedError
+from windbg_ext.sources.lzx import LzxUnpacker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,12 +66,11 @@ each_file = pytest.mark.parametrize("name", FILES)
 def test_the_content_comes_out(name: str) -> None:
     content, data = FILES[name]
     with file_of(data) as file:
-        packed = open_packed(file)
-        assert packed is not None
+        packed = open_source(file)
+        assert isinstance(packed, ArchiveMember)
         assert packed.kind == "CAB"
         assert packed.size == len(content)
-        packed.seek(0)
-        assert packed.read(len(content)) == content
+        assert packed.read(0, len(content)) == content
 
 
 @each_file

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from support.dump_bytes import file_of
 
-from windbg_ext.dump.file import DumpFile
 from windbg_ext.errors import DumpError
+from windbg_ext.sources import read_field
+from windbg_ext.sources.local import LocalFile
 
 DATA = bytes(range(256))
 
@@ -49,9 +50,9 @@ class Broken(io.BytesIO):
         raise OSError(5, "Input/output error")
 
 
-def open_with(monkeypatch: pytest.MonkeyPatch, raw: io.BytesIO) -> DumpFile:
+def open_with(monkeypatch: pytest.MonkeyPatch, raw: io.BytesIO) -> LocalFile:
     monkeypatch.setattr(Path, "open", lambda *_, **__: raw)
-    return DumpFile("test.dmp")
+    return LocalFile("test.dmp")
 
 
 def test_a_read_goes_on_where_the_system_gives_fewer_bytes_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,16 +66,16 @@ def test_an_error_of_the_system_is_passed_on(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_field_that_the_system_cannot_read_is_a_dump_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DumpError) as raised:
-        open_with(monkeypatch, Broken(DATA)).read_field("bitmap", 0x20, 8)
+        read_field(open_with(monkeypatch, Broken(DATA)), "bitmap", 0x20, 8)
     assert raised.value.field == "bitmap"
     assert raised.value.why == "cannot be read at 0x20 (Input/output error)"
 
 
 def test_a_field_is_read_whole_or_is_a_dump_error_that_says_where_the_file_ends() -> None:
     with file_of(DATA) as file:
-        assert file.read_field("tail", 0xFC, 4) == DATA[-4:]
+        assert read_field(file, "tail", 0xFC, 4) == DATA[-4:]
         with pytest.raises(DumpError) as raised:
-            file.read_field("tail", 0xFC, 5)
+            read_field(file, "tail", 0xFC, 5)
     assert raised.value.field == "tail"
     assert raised.value.why == "lies at 0xfc to 0x101, the file ends at 0x100"
     assert "cut short" in raised.value.advice
@@ -89,12 +90,12 @@ def test_reading_a_closed_file_is_an_error() -> None:
 
 def test_a_folder_is_told_as_one(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="is a folder; name the dump in it"):
-        DumpFile(tmp_path)
+        LocalFile(tmp_path)
 
 
 def test_a_missing_file_is_one_line_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(DumpError) as raised:
-        DumpFile(tmp_path / "missing.dmp")
+        LocalFile(tmp_path / "missing.dmp")
     assert str(raised.value) == f"{tmp_path / 'missing.dmp'}: file: cannot be opened (No such file or directory)"
 
 
@@ -104,7 +105,7 @@ def test_a_file_that_may_not_be_opened_is_one_line(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DumpError, match=r"test\.dmp: file: cannot be opened \(Permission denied\)"):
-        DumpFile("test.dmp")
+        LocalFile("test.dmp")
 
 
 def test_threads_may_read_at_the_same_time() -> None:

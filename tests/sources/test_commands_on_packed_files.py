@@ -167,7 +167,7 @@ REFUSED = {
     "Deflate64": (with_method(ZIP, 9), "is packed with Deflate64, as Explorer does above 2 GB; unpack it"),
     "bzip2": (zip_file({"MEMORY.DMP": KERNEL}, zipfile.ZIP_BZIP2), "is packed with bzip2; unpack it"),
     "an unknown method": (with_method(ZIP, 77), "is packed with method 77; unpack it"),
-    "a zip file that is longer than it says": (with_size(ZIP, len(KERNEL) - 5), "goes on behind the length"),
+    "a zip file that is longer than it says": (with_size(ZIP, len(KERNEL) - 5), "Bad CRC-32"),
     "a zip file that is shorter than it says": (with_size(ZIP, len(KERNEL) + 5), "it ends too early"),
     "a zip file cut in the middle": (ZIP[:-30], "directory cannot be read"),
     "Quantum": (
