@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from support.dump_file import file_of as file_of
-from windbg_ext.dump.opener import open_dump
+from windbg_ext.dump.header import header_layout, parse_header
 from windbg_ext.dump.pages import read_page_source
+from windbg_ext.sources import read_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +36,9 @@ def pages_of(data: bytes) -> Iterator[PageSource]:
 
 
 def read_header(source: Source) -> DumpHeader:
-    """The header of a dump; its first problem is raised."""
-    return open_dump(source, header_only=True).header
+    """The header of a dump; what is wrong with it is raised."""
+    layout = header_layout(source)
+    return parse_header(layout.parse(read_field(source, layout.name, 0, layout.size)))
 
 
 def header_of(data: bytes) -> DumpHeader:
