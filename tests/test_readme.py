@@ -1,50 +1,63 @@
-"""The examples of the README are what the program prints."""
+"""The README is short, and its examples are what the program prints."""
 
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from support.page_examples import Example, check, scripts, terminals
 
 from windbg_ext import minify
-from windbg_ext.cli import main
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```\n\$ windbg-ext (.*)\n([^`]*)^```$", README, re.MULTILINE)
+EXAMPLES = terminals("README.md", README)
+SET_UP = (
+    "python -m pip install . && windbg-ext minify samples/complete.dmp small.dmp",
+    "python -m pip install -e '.[test]' && python -m pytest -n auto --dist worksteal",
+)
+"""What .ci/run looks for at the beginning of a line, and runs word for word."""
+MAX_LINES = 150
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with samples/ in it, as after a clone."""
-    (tmp_path / "samples").mkdir()
-    for sample in (REPOSITORY / "samples").glob("*.dmp"):
-        shutil.copy(sample, tmp_path / "samples")
+    shutil.copytree(REPOSITORY / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.py*", "*.md"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def test_the_readme_is_at_most_150_lines_long() -> None:
+    assert len(README.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("command", SET_UP)
+def test_the_readme_has_the_commands_that_set_up_and_test(command: str) -> None:
+    assert command in README.splitlines()
+
+
 def test_the_readme_has_an_example_of_each_command() -> None:
-    commands = {shlex.split(command)[0] for command, _ in EXAMPLES}
+    commands = {command.split()[1] for example in EXAMPLES for command, _ in example.commands}
     assert commands == {"minify", "dumpkind", "pagefilefit"}
 
 
 @pytest.mark.usefixtures("checkout")
-@pytest.mark.parametrize(("command", "output"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
-def test_an_example_prints_what_the_readme_shows(command: str, output: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of three dots stands for any lines."""
-    main(shlex.split(command))
-    printed = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
-    shown = "(?:.*\n)*?".join(re.escape(part) for part in re.split(r"^\.\.\.\n", output, flags=re.MULTILINE))
-    assert re.fullmatch(shown, printed + "\n"), printed
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_an_example_prints_what_the_readme_shows(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
+    check(example, capsys)
 
 
 @pytest.mark.usefixtures("checkout")
 def test_the_three_lines_of_python_run(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (code,) = scripts(README)
     exec(code.replace("MEMORY.DMP", "samples/complete.dmp"), {})
     expected = minify("samples/complete.dmp", "again.dmp")
     assert capsys.readouterr().out == f"{expected.bytes} {expected.left_out}\n"
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)", README))
+def test_every_link_of_the_readme_leads_to_a_file(link: str) -> None:
+    assert (REPOSITORY / link).is_file()

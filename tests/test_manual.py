@@ -1,0 +1,90 @@
+"""The manual says what the program does: its examples, every option of every command, every key of the JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from support.page_examples import Example, check, json_keys, names_in, pages_below, scripts, terminals
+
+import windbg_ext
+from windbg_ext.cli import main
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = pages_below(REPOSITORY / "docs")
+EXAMPLES = [example for page, text in PAGES.items() for example in terminals(page, text)]
+COMMANDS = ("minify", "dumpkind", "pagefilefit", "windbg-setup")
+LIBRARY = scripts(PAGES["docs/library.md"])
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with samples/ in it, as after a clone, and the other files that the pages name."""
+    shutil.copytree(REPOSITORY / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.py*", "*.md"))
+    complete = (tmp_path / "samples" / "complete.dmp").read_bytes()
+    (tmp_path / "MEMORY.DMP").write_bytes(complete)
+    (tmp_path / "cut.dmp").write_bytes(complete[:200_000])
+    (tmp_path / "program.dmp").write_bytes(b"MDMP")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_a_page_with_an_example(command: str) -> None:
+    page = f"docs/commands/{command}.md"
+    assert [example for example in EXAMPLES if example.page == page]
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_an_example_prints_what_the_manual_shows(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
+    check(example, capsys)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_page_of_a_command_names_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([command, "--help"])
+    options = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", capsys.readouterr().out)) - {"-h", "--help"}
+    assert options <= names_in(PAGES[f"docs/commands/{command}.md"])
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("minify", ["samples/complete.dmp", "--json"]),
+        ("minify", ["samples", "small", "--json"]),
+        ("dumpkind", ["-v", "samples", "--json"]),
+        ("pagefilefit", ["samples/complete.dmp", "--pagefile", "16M", "--json"]),
+        ("pagefilefit", ["--ram", "16G", "--dedicated", "16G", "--kind", "complete", "--json"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_the_page_of_a_command_names_every_key_of_its_json(
+    command: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([command, *arguments])
+    document = json.loads(capsys.readouterr().out)
+    for dump in document.get("dumps", ()):
+        dump["details"]["header"] = {}  # the header's own fields, as the formats pages describe them
+    assert json_keys(document) <= names_in(PAGES[f"docs/commands/{command}.md"])
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.skipif(not hasattr(windbg_ext, "open_dump"), reason="this version has no windbg_ext.open_dump")
+@pytest.mark.parametrize("code", LIBRARY, ids=lambda code: code.splitlines()[0])
+def test_a_script_of_the_library_page_prints_what_the_page_shows(
+    code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a script prints is the code block behind it, if there is one."""
+    exec(code, {"__name__": "__main__"})
+    shown = re.search(re.escape(f"```python\n{code}```") + r"\n\n```text\n(.*?)```", PAGES["docs/library.md"], re.DOTALL)
+    assert capsys.readouterr().out == (shown[1] if shown else "")
+
+
+def test_the_api_reference_names_every_public_name() -> None:
+    documented = re.findall(r"^::: windbg_ext\.(\w+)$", PAGES["docs/reference.md"], re.MULTILINE)
+    assert sorted(documented) == sorted(name for name in windbg_ext.__all__ if not name.startswith("__"))
