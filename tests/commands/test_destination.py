@@ -332,7 +332,7 @@ def test_where_files_cannot_be_locked_nothing_is_cleared_away(source: Path, monk
 def test_on_a_disk_without_hard_links_an_existing_file_is_as_safe(
     source: Path, monkeypatch: pytest.MonkeyPatch, overwrite: list[str]
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)

@@ -109,9 +109,9 @@ def replace_file(destination: Path, source: Source | None, *, overwrite: bool) -
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                if permissions is not None:
-                    temporary.chmod(permissions | stat.S_IRUSR | stat.S_IWUSR)
+                _set_permissions(file.fileno(), permissions)
                 if os.name != "nt":  # while it is locked
+                    _check_is_ours(temporary, file.fileno())
                     _move(temporary, destination, overwrite=overwrite)
             if os.name == "nt":  # where no file can be moved while it is open
                 _move(temporary, destination, overwrite=overwrite)
@@ -126,7 +126,12 @@ def replace_file(destination: Path, source: Source | None, *, overwrite: bool) -
         _discard(temporary)
 
 
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor a pipe, which would wait
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""O_BINARY: without it, Windows translates line ends."""
+READ_AND_WRITE = 0o666
+"""The permissions that a small dump may have at most: nobody runs one, and it never runs as somebody else."""
+OF_ITS_OWNER = stat.S_IRUSR | stat.S_IWUSR
 _RANDOM_END = re.compile(r"[0-9a-f]{16}\.tmp")
 
 
@@ -137,12 +142,31 @@ def _prefix(destination: Path) -> str:
 def _create(temporary: Path) -> int:
     """Create a temporary file that no other run takes for one whose run is dead; gives its descriptor."""
     while True:
-        descriptor = os.open(temporary, _CREATE, stat.S_IRUSR | stat.S_IWUSR)
+        descriptor = os.open(temporary, _CREATE, OF_ITS_OWNER)
         with contextlib.suppress(OSError):  # a file system without locks, where nobody else gets one either
             _lock(descriptor, wait=True)
         if os.name == "nt" or os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # another run cleared it away before it was locked
+
+
+def _set_permissions(descriptor: int, permissions: int | None) -> None:
+    """Let those read an open file who may read its source, as far as the umask lets them.
+
+    By its descriptor: whoever owns the folder can put another file in the place of its name.
+    """
+    if permissions is None or os.name == "nt":
+        return
+    umask = os.umask(0o077)  # there is no other way to read it; what another thread creates meanwhile is its owner's
+    os.umask(umask)
+    os.fchmod(descriptor, permissions & READ_AND_WRITE & ~umask | OF_ITS_OWNER)
+
+
+def _check_is_ours(temporary: Path, descriptor: int) -> None:
+    """Raise DestinationError where somebody has put another file in the place of the one that was written."""
+    if identity_of(temporary.lstat()) != identity_of(os.fstat(descriptor)):
+        why = "somebody replaced it while it was written"
+        raise DestinationError("destination", why, "write to a folder that nobody else can change")
 
 
 def clear_leftovers(destination: Path) -> None:
@@ -164,7 +188,7 @@ def _clear_leftover(temporary: Path) -> None:
         if os.name == "nt":
             temporary.unlink()
             return
-        descriptor = os.open(temporary, os.O_RDWR)
+        descriptor = os.open(temporary, os.O_RDWR | _NO_LINK)
         try:
             _lock(descriptor, wait=False)
             temporary.unlink()
@@ -193,7 +217,9 @@ def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
             raise _exists(destination) from None
         return
     try:
-        os.link(temporary, destination)  # unlike a rename, a link refuses to overwrite, whoever came in between
+        os.link(
+            temporary, destination, follow_symlinks=False
+        )  # unlike a rename, a link refuses to overwrite, whoever came in between
     except FileExistsError:
         raise _exists(destination) from None
     except OSError:  # a file system without hard links: of runs that come here at once, the last one stays
