@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from support.dump32_file import dump32
+from support.dump_bytes import dump32
 from support.dumpkind_cases import ACTIVE, BITMAP, BY_NAME, COMPLETE, FILL, KERNEL, SMALL, build, look, look_at
 
 from samples.builder import SAMPLES, Sample

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dumps import AMD64, ARM64, I386, read_dump_header
 from engine import Answer, Engine, EngineError, MissingEngineError, Session
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this is also a script
+
+from support.dumps_at_hand import AMD64, ARM64, I386, read_dump_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import shutil
 from typing import TYPE_CHECKING, Callable
@@ -12,6 +11,7 @@ from bang_commands import Scripts, run_python
 from engine import Engine, MissingEngineError, windows_path
 from kd import Kd
 from kernel_symbols import TOOLS, write_dump_with_symbols
+from support.dumps_at_hand import unpacked as unpacked_dump
 
 from windbg_ext import minify
 
@@ -65,16 +65,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
     """The dump as the engine can open it: itself, or a copy that is not packed."""
     folder = tmp_path_factory.mktemp("unpacked")
 
-    def unpack(path: Path) -> Path:
-        if path.suffix != ".xz":
-            return path
-        copy = folder / path.stem
-        if not copy.exists():
-            with lzma.open(path) as packed, copy.open("wb") as file:
-                shutil.copyfileobj(packed, file)
-        return copy
-
-    return unpack
+    return lambda path: unpacked_dump(path, folder)
 
 
 @pytest.fixture(scope="session")

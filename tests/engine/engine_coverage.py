@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import Engine, EngineError, MissingEngineError, windows_path
-from triage import Block, call_stack, data_blocks, debugger_data
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this is also a script
+
+from support.small_dump_file import Block, SmallDumpFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +82,10 @@ class Memory:
         return b""
 
 
-def memory_of(dump: bytes) -> Memory:
+def memory_of(dump: SmallDumpFile) -> Memory:
     """The data blocks, the call stack and the debugger data block: all the parts whose address the file tells."""
-    return Memory([*data_blocks(dump), call_stack(dump), debugger_data(dump)])
+    stack = Block(dump.top_of_stack, dump.call_stack)
+    return Memory([*dump.blocks, stack, Block(dump.debugger_data_address, dump.debugger_data)])
 
 
 def quadwords_not_zero(blocks: list[Block]) -> Iterator[tuple[int, bytes]]:
@@ -93,11 +97,11 @@ def quadwords_not_zero(blocks: list[Block]) -> Iterator[tuple[int, bytes]]:
 
 
 def measure_coverage(engine_made: Path, ours: Path) -> Coverage:
-    reference, our_dump = engine_made.read_bytes(), ours.read_bytes()
-    wanted = dict(quadwords_not_zero(data_blocks(reference)))  # the same quadword may stand in several blocks
+    reference, our_dump = SmallDumpFile(engine_made), SmallDumpFile(ours)
+    wanted = dict(quadwords_not_zero(reference.blocks))  # the same quadword may stand in several blocks
     our_memory = memory_of(our_dump)
     covered = sum(our_memory.holds(address, data) for address, data in wanted.items())
-    return Coverage(len(wanted), covered, len(reference), len(our_dump))
+    return Coverage(len(wanted), covered, len(reference.data), len(our_dump.data))
 
 
 def make_engine_dump(engine: Engine, source: Path, destination: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dumps import LARGE, SMALL
+from support.dumps_at_hand import LARGE, SMALL
 
 from samples.builder import SAMPLES, Sample
 from samples.builder.page_tables import X64, X64_LA57

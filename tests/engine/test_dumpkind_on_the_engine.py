@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from dumps import LARGE, SAMPLES, SMALL, given_dumps
 from engine import EngineError
 from samples_for_the_engine import OPENED
+from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps
 
 from samples.builder import build
 from windbg_ext.commands.dumpkind import DumpReport, dumpkind

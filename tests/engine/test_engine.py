@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from dumps import SAMPLES
 from engine import Engine, EngineError, MissingEngineError
+from support.dumps_at_hand import SAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dumps import SAMPLES
 from engine import windows_path
 from kd import REPOSITORY
+from support.dumps_at_hand import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

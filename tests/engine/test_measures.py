@@ -7,7 +7,7 @@ from agreement import Question, Reply, compare, meaning, replies
 from complaints import complaints
 from engine import Answer, Session
 from engine_coverage import Memory, quadwords_not_zero
-from triage import Block
+from support.small_dump_file import Block
 
 QUESTION = Question("r", 1)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-import triage
 from agreement import Agreement, measure_agreement
-from dumps import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 from engine_coverage import make_engine_dump, measure_coverage
 from samples_for_the_engine import OF_WINDOWS_XP, OPENED, TOO_NEW, older
+from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
+from support.small_dump_file import SmallDumpFile
 
 from samples.builder import Sample, build
 from samples.builder.writers import Bitmap, active_pages, all_ram
@@ -138,8 +138,8 @@ def test_a_small_dump_read_and_written_again_has_the_same_parts_and_gives_the_sa
 ) -> None:
     source, again = unpacked(packed), tmp_path / "again.dmp"
     write_again(source, again)
-    before, after = source.read_bytes(), again.read_bytes()
-    assert triage.parts(after) == triage.parts(before)
+    before, after = SmallDumpFile(source), SmallDumpFile(again)
+    assert after.parts() == before.parts()
     assert without_size(after) == without_size(before)
     agreement = measure_agreement(engine, source, again)
     must_agree(agreement)
@@ -154,8 +154,8 @@ def write_again(source: Path, destination: Path) -> None:
         write_small_dump(load_small_dump(dump.source, dump.header, dump.small), [secondary], out)
 
 
-def without_size(dump: bytes) -> bytes:
+def without_size(dump: SmallDumpFile) -> bytes:
     """The header but for the size of the file, which differs where zeros behind the secondary data are not copied."""
-    header = bytearray(dump[: triage.form_of(dump).triage])
+    header = bytearray(dump.data[: dump.offsets.header])
     header[REQUIRED_DUMP_SPACE] = bytes(8)
     return bytes(header)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from agreement import STACK_QUESTIONS, Question, measure_agreement, questions, replies
 from complaints import complaints
-from dumps import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, SUMMARY, given_dumps
 from engine import EngineError
 from samples_for_the_engine import OF_WINDOWS_XP, OPENED
+from support.dumps_at_hand import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, SUMMARY, given_dumps
 
 from samples.builder import write
 from samples.builder.architectures import ARM64, X64, X86

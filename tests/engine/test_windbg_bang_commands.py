@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from agreement import measure_agreement
 from bang_commands import Scripts, command_line, without_suggestions
-from dumps import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 from engine import windows_path
 from kd import REPOSITORY
+from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder import build

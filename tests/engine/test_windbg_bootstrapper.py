@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bang_commands import Scripts, command_line, without_suggestions
-from dumps import SAMPLES
 from engine import SETUP_HINT, windows_path
 from live_kernel import live
+from support.dumps_at_hand import SAMPLES
 
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder.kernel import crash

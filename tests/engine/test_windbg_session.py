@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 from agreement import measure_agreement
-from dumps import LARGE, SAMPLES, given_dumps
 from engine import windows_path
 from kd import REPOSITORY
 from kernel_symbols import PUBLIC
 from samples_for_the_engine import OPENED
+from support.dumps_at_hand import LARGE, SAMPLES, given_dumps
 
 from windbg_ext import minify
 from windbg_ext.render.minify import minify_json

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from support.command_line import run
 from support.contract import check_minify, check_outcome
-from support.dump32_file import dump32
+from support.dump_bytes import dump32
 from support.mutations import (
     BITMAPS,
     BY_NAME,

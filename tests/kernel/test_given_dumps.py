@@ -2,77 +2,47 @@
 
 from __future__ import annotations
 
-import lzma
-import os
-import shutil
 import struct
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.dumps_at_hand import AMD64, LARGE_64_BIT, SMALL, given_dumps, read_dump_header, unpacked
+from support.small_dump_file import SmallDumpFile
 
 from windbg_ext.dump import open_dump
 from windbg_ext.kernel import DumpTarget, Kernel, read_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-AMD64 = 0x8664
-SMALL, WITH_PAGES = 4, (1, 5, 6, 8, 9, 0xA)
 KERNEL_SPACE = 0xFFFF8000_00000000
-
-
-def header_of(path: Path) -> bytes:
-    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
-        return file.read(0x2000)
-
-
-@cache
-def given_dumps() -> dict[Path, int]:
-    """The x64 dumps and their DumpType."""
-    folder = os.environ.get("WINDBG_EXT_DUMPS")
-    found = {}
-    for path in sorted(Path(folder).rglob("*.dmp*")) if folder else []:
-        header = header_of(path) if path.suffix in (".dmp", ".xz") else b""
-        if len(header) == 0x2000 and header.startswith(b"PAGEDU64"):
-            (machine,), (dump_type,) = struct.unpack_from("<I", header, 0x30), struct.unpack_from("<I", header, 0xF98)
-            if machine == AMD64:
-                found[path] = dump_type
-    return found
-
-
-LARGE_DUMPS = [path for path, dump_type in given_dumps().items() if dump_type in WITH_PAGES]
-SMALL_DUMPS = [path for path, dump_type in given_dumps().items() if dump_type == SMALL]
-if not given_dumps():
+LARGE_DUMPS, SMALL_DUMPS = given_dumps(*LARGE_64_BIT, machine=AMD64), given_dumps(SMALL, machine=AMD64)
+if not LARGE_DUMPS and not SMALL_DUMPS:
     pytest.skip("WINDBG_EXT_DUMPS names no folder with x64 dumps", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def dump_file(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The dump as a file that is not packed."""
-    path: Path = request.param
-    if path.suffix != ".xz":
-        return path
-    copy = tmp_path_factory.mktemp("unpacked") / path.stem
-    with lzma.open(path) as packed, copy.open("wb") as file:
-        shutil.copyfileobj(packed, file)
-    return copy
+    return unpacked(request.param, tmp_path_factory.mktemp("unpacked"))
 
 
-each_large_dump = pytest.mark.parametrize("unpacked", LARGE_DUMPS, ids=lambda path: path.name, indirect=True)
-each_small_dump = pytest.mark.parametrize("unpacked", SMALL_DUMPS, ids=lambda path: path.name, indirect=True)
+each_large_dump = pytest.mark.parametrize("dump_file", LARGE_DUMPS, ids=lambda path: path.name, indirect=True)
+each_small_dump = pytest.mark.parametrize("dump_file", SMALL_DUMPS, ids=lambda path: path.name, indirect=True)
 
 
 @pytest.fixture(scope="module")
-def kernel(unpacked: Path) -> Iterator[Kernel]:
-    with open_dump(unpacked) as dump:
+def kernel(dump_file: Path) -> Iterator[Kernel]:
+    with open_dump(dump_file) as dump:
         yield read_kernel(DumpTarget(dump))
 
 
 @each_large_dump
-def test_every_processor_has_registers_and_a_root_of_page_tables(unpacked: Path, kernel: Kernel) -> None:
-    assert len(kernel.processors) == struct.unpack_from("<I", header_of(unpacked), 0x34)[0]
+def test_every_processor_has_registers_and_a_root_of_page_tables(dump_file: Path, kernel: Kernel) -> None:
+    header = read_dump_header(dump_file)
+    assert header is not None
+    assert len(kernel.processors) == header.processors
     for processor in kernel.processors:
         assert processor.context is not None, processor.number
         assert processor.context.instruction_pointer, processor.number
@@ -131,21 +101,19 @@ def test_every_context_buffer_holds_the_flags_of_an_x64_context(kernel: Kernel) 
 
 
 @each_small_dump
-def test_a_small_dump_holds_the_memory_that_its_blocks_say(unpacked: Path) -> None:
-    data = unpacked.read_bytes()
-    table, count = struct.unpack_from("<II", data, 0x2078)
-    blocks = sorted(struct.iter_unpack("<QII", data[table : table + 16 * count]))
-    with open_dump(unpacked) as dump:
+def test_a_small_dump_holds_the_memory_that_its_blocks_say(dump_file: Path) -> None:
+    blocks = sorted(SmallDumpFile(dump_file).blocks, key=lambda block: block.address)
+    with open_dump(dump_file) as dump:
         memory = DumpTarget(dump).memory
-        for (address, offset, size), after in zip(blocks, [*blocks[1:], (1 << 64, 0, 0)]):
-            alone = min(size, after[0] - address)  # where blocks overlap, the one that starts last wins
-            assert memory.read(address, alone) == data[offset : offset + alone], hex(address)
+        for (address, data), after in zip(blocks, [*(block.address for block in blocks[1:]), 1 << 64]):
+            alone = min(len(data), after - address)  # where blocks overlap, the one that starts last wins
+            assert memory.read(address, alone) == data[:alone], hex(address)
 
 
 @each_small_dump
-def test_the_debugger_data_block_of_a_small_dump_is_found_at_its_address(unpacked: Path) -> None:
-    data = unpacked.read_bytes()
-    offset, size = struct.unpack_from("<II", data, 0x2070)
-    (address,) = struct.unpack_from("<Q", data, 0x80)
-    with open_dump(unpacked) as dump:
-        assert DumpTarget(dump).memory.read(address, size) == data[offset : offset + size]
+def test_the_debugger_data_block_of_a_small_dump_is_found_at_its_address(dump_file: Path) -> None:
+    small = SmallDumpFile(dump_file)
+    with open_dump(dump_file) as dump:
+        assert (
+            DumpTarget(dump).memory.read(small.debugger_data_address, len(small.debugger_data)) == small.debugger_data
+        )

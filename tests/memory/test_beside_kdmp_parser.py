@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.dumps_at_hand import dumps_of_types, unpacked
+from support.dumps_at_hand import content, large_64_bit_dumps
 from support.mutations import LARGE, Overwrite, changed, original
 
 from samples.builder.kernel import crash
@@ -46,7 +46,7 @@ KNOWN = {IN_TRANSITION, NOT_CANONICAL, ABOVE_48_BITS, LARGE_NOT_ALIGNED}
 
 OTHER_TABLES = {name for name, sample in LARGE.items() if sample.machine.page_tables is not X64}
 """kdmp-parser 0.7 knows page tables of x64 with four levels only."""
-DUMPS = dumps_of_types(1, 5, 6, 8, 9, 0xA)
+DUMPS = large_64_bit_dumps()
 BITMAPS = [name for name in LARGE if original(name).data[0x2004:0x2008] == b"DUMP"]
 each_dump = pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.name)
 each_dump_of_four_levels = pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def open_both(copy: Path, data: bytes) -> Any:
 
 @each_dump
 def test_both_find_the_same_pages(path: Path, copy: Path) -> None:
-    compared, pages = compare_pages(copy, unpacked(path))
+    compared, pages = compare_pages(copy, content(path))
     assert compared == pages > 50
 
 
@@ -222,7 +222,7 @@ def compare_memory(
 
 @each_dump_of_four_levels
 def test_both_translate_alike(path: Path, copy: Path) -> None:
-    compared, differences = compare_memory(copy, unpacked(path), random.Random(1))
+    compared, differences = compare_memory(copy, content(path), random.Random(1))
     assert compared > 50
     assert differences <= {IN_TRANSITION, NOT_CANONICAL}  # sound page tables have no others
 

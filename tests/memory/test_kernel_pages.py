@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import lzma
-import os
-import shutil
 import struct
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.dumps_at_hand import LARGE_64_BIT, given_dumps, unpacked
 from support.raw_dump import TABLES, RawDump
 
 from samples.builder import SAMPLES, build
@@ -30,7 +27,7 @@ from windbg_ext.memory import kernel_pages
 from windbg_ext.memory.kernel_pages import FrameSet, KernelPages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from samples.builder.catalog import Sample
     from samples.builder.kernel import CrashedMachine
@@ -174,28 +171,17 @@ def test_the_kernel_of_x86_begins_where_the_boot_options_let_it(tmp_path: Path, 
     assert counted(path).count == len(mapped & ram)
 
 
-@pytest.mark.skipif("WINDBG_EXT_DUMPS" not in os.environ, reason="WINDBG_EXT_DUMPS names no folder of dumps")
+@pytest.mark.skipif(not given_dumps(*LARGE_64_BIT), reason="WINDBG_EXT_DUMPS names no folder of large dumps")
 def test_the_count_is_that_of_a_naive_walk_on_other_dumps(tmp_path: Path) -> None:
     compared = 0
-    for path in other_dumps(tmp_path):
+    for packed in given_dumps(*LARGE_64_BIT):
+        path = unpacked(packed, tmp_path)
         with open_dump(path) as dump:
-            if dump.pages is not None:
-                assert counted(path).count == naive_count(dump, X64), path.name
-                compared += 1
+            assert counted(path).count == naive_count(dump, X64), path.name
+            compared += 1
+        if path != packed:
+            path.unlink()
     assert compared
-
-
-def other_dumps(folder: Path) -> Iterator[Path]:
-    """Give every dump of the folder that WINDBG_EXT_DUMPS names, unpacked."""
-    for path in sorted(Path(os.environ["WINDBG_EXT_DUMPS"]).rglob("*")):
-        if path.suffix == ".dmp":
-            yield path
-        elif path.name.endswith(".dmp.xz"):
-            unpacked = folder / path.stem
-            with lzma.open(path) as packed, unpacked.open("wb") as out:
-                shutil.copyfileobj(packed, out)
-            yield unpacked
-            unpacked.unlink()
 
 
 # --- one difference at a time ---
