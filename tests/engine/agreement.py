@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import Answer, Engine, EngineError, MissingEngineError, Session
-
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this is also a script
 
 from support.dumps_at_hand import AMD64, ARM64, I386, read_dump_header
+
+from engine.engine import Answer, Engine, EngineError, MissingEngineError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,13 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine import windows_path
-from kd import REPOSITORY
+from engine.engine import windows_path
+from engine.kd import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine import Engine
+    from engine.engine import Engine
 
 
 def run_python(engine: Engine, *arguments: str) -> None:

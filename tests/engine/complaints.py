@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine import Answer, Session
+    from engine.engine import Answer, Session
 
 # Not about the dump: the engine has neither symbols nor images nor its extension DLLs here, and says so of every dump.
 WITHOUT_SYMBOLS = (

@@ -1,24 +1,36 @@
-"""The engine, or the reason why there is none; dumps unpacked, and small dumps made, once for all tests."""
+"""The engine, or the reason why there is none; dumps unpacked, and small dumps made, once for all tests.
+
+All tests of this folder get the marker `engine`, but those of NEEDS_NO_ENGINE.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from bang_commands import Scripts, run_python
-from engine import Engine, MissingEngineError, windows_path
-from kd import Kd
-from kernel_symbols import TOOLS, write_dump_with_symbols
 from support.dumps_at_hand import unpacked as unpacked_dump
 
+from engine.bang_commands import Scripts, run_python
+from engine.engine import Engine, MissingEngineError, windows_path
+from engine.kd import Kd
+from engine.kernel_symbols import TOOLS, write_dump_with_symbols
 from windbg_ext import minify
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from engine.kernel_symbols import WriteDump
 
-    from kernel_symbols import WriteDump
+
+FOLDER = Path(__file__).parent
+NEEDS_NO_ENGINE = "test_measures.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == FOLDER and item.path.name != NEEDS_NO_ENGINE:
+            item.add_marker("engine")
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import Engine, EngineError, MissingEngineError, windows_path
-
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this is also a script
 
 from support.small_dump_file import Block, SmallDumpFile
+
+from engine.engine import Engine, EngineError, MissingEngineError, windows_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

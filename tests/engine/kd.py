@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import SECONDS_PER_SESSION, SETUP_HINT, EngineError, MissingEngineError, windows_path
+from engine.engine import SECONDS_PER_SESSION, SETUP_HINT, EngineError, MissingEngineError, windows_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

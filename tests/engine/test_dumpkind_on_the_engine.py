@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from engine import EngineError
-from samples_for_the_engine import OPENED
 from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps
 
+from engine.engine import EngineError
+from engine.samples_for_the_engine import OPENED
 from samples.builder import build
 from windbg_ext.commands.dumpkind import DumpReport, dumpkind
 from windbg_ext.structs.header import Attributes
@@ -19,7 +19,7 @@ from windbg_ext.structs.header import Attributes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine import Engine
+    from engine.engine import Engine
 
 TRUNCATED = "WARNING: Dump file has been truncated"
 FULL = "full address space is available"

@@ -6,8 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Engine, EngineError, MissingEngineError
 from support.dumps_at_hand import SAMPLES
+
+from engine.engine import Engine, EngineError, MissingEngineError
 
 if TYPE_CHECKING:
     from pathlib import Path

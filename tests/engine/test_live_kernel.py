@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from agreement import measure_agreement
-from engine import windows_path
-from live_kernel import StoppedKernel, live
 
+from engine.agreement import measure_agreement
+from engine.engine import windows_path
+from engine.live_kernel import StoppedKernel, live
 from samples.builder import SAMPLES, Sample, write
 from samples.builder.kernel import crash
 from samples.builder.writers import Complete
@@ -20,10 +20,9 @@ from windbg_ext.structs.amd64 import CONTEXT64
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bang_commands import Scripts
-    from engine import Engine
-    from kd import Kd
-
+    from engine.bang_commands import Scripts
+    from engine.engine import Engine
+    from engine.kd import Kd
     from samples.builder.kernel import CrashedMachine
     from samples.builder.machine import Machine
 

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import windows_path
-from kd import REPOSITORY
 from support.dumps_at_hand import SAMPLES
+
+from engine.engine import windows_path
+from engine.kd import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine import Engine
+    from engine.engine import Engine
 
 SCRIPT = Path(__file__).with_name("long_paths.py")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from agreement import Question, Reply, compare, meaning, replies
-from complaints import complaints
-from engine import Answer, Session
-from engine_coverage import Memory, quadwords_not_zero
 from support.small_dump_file import Block
+
+from engine.agreement import Question, Reply, compare, meaning, replies
+from engine.complaints import complaints
+from engine.engine import Answer, Session
+from engine.engine_coverage import Memory, quadwords_not_zero
 
 QUESTION = Question("r", 1)
 

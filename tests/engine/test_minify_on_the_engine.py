@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from agreement import Agreement, measure_agreement
-from engine_coverage import make_engine_dump, measure_coverage
-from samples_for_the_engine import OF_WINDOWS_XP, OPENED, TOO_NEW, older
 from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 from support.small_dump_file import SmallDumpFile
 
+from engine.agreement import Agreement, measure_agreement
+from engine.engine_coverage import make_engine_dump, measure_coverage
+from engine.samples_for_the_engine import OF_WINDOWS_XP, OPENED, TOO_NEW, older
 from samples.builder import Sample, build
 from samples.builder.writers import Bitmap, active_pages, all_ram
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
@@ -20,7 +20,8 @@ from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
-    from engine import Engine
+
+    from engine.engine import Engine
 
 Prepare = Callable[[Path], Path]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from agreement import measure_agreement
-from complaints import complaints
 from support.failing_source import Disk
 from support.raw_dump import RawDump
 from support.source_memory import SourceMemory
 
+from engine.agreement import measure_agreement
+from engine.complaints import complaints
 from samples.builder import SAMPLES, build
 from samples.builder.places import X64_PLACES
 from windbg_ext import minify
@@ -18,7 +18,7 @@ from windbg_ext import minify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine import Engine
+    from engine.engine import Engine
 
 SAMPLE = next(sample for sample in SAMPLES if sample.name == "complete-bitmap")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from agreement import STACK_QUESTIONS, Question, measure_agreement, questions, replies
-from complaints import complaints
-from engine import EngineError
-from samples_for_the_engine import OF_WINDOWS_XP, OPENED
 from support.dumps_at_hand import BITMAP_FULL, BITMAP_KERNEL, COMPLETE, LARGE, SAMPLES, SMALL, SUMMARY, given_dumps
 
+from engine.agreement import STACK_QUESTIONS, Question, measure_agreement, questions, replies
+from engine.complaints import complaints
+from engine.engine import EngineError
+from engine.samples_for_the_engine import OF_WINDOWS_XP, OPENED
 from samples.builder import write
 from samples.builder.architectures import ARM64, X64, X86
 from samples.builder.machine import SYSTEM, Backing
@@ -22,8 +22,7 @@ from samples.builder.writers import Bitmap, HeaderOnly
 from windbg_ext.structs.header import Attributes
 
 if TYPE_CHECKING:
-    from engine import Engine
-
+    from engine.engine import Engine
     from samples.builder import Sample
     from samples.builder.machine import Machine, Module, Placement, Processor, Thread
 

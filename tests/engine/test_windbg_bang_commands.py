@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from agreement import measure_agreement
-from bang_commands import Scripts, command_line, without_suggestions
-from engine import windows_path
-from kd import REPOSITORY
 from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 
+from engine.agreement import measure_agreement
+from engine.bang_commands import Scripts, command_line, without_suggestions
+from engine.engine import windows_path
+from engine.kd import REPOSITORY
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder import build
 from windbg_ext.cli.main import COMMANDS
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from engine import Engine
-    from kd import Kd
+    from engine.engine import Engine
+    from engine.kd import Kd
 
 NAMES = [command.NAME for command in COMMANDS]
 KINDS = ["complete.dmp", "active.dmp", "kernel.dmp", "small.dmp"]

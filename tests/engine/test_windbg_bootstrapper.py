@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from bang_commands import Scripts, command_line, without_suggestions
-from engine import SETUP_HINT, windows_path
-from live_kernel import live
 from support.dumps_at_hand import SAMPLES
 
+from engine.bang_commands import Scripts, command_line, without_suggestions
+from engine.engine import SETUP_HINT, windows_path
+from engine.live_kernel import live
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder.kernel import crash
 from windbg_ext.debugger.installation import BANG
 
 if TYPE_CHECKING:
-    from engine import Engine
-    from kd import Kd
+    from engine.engine import Engine
+    from engine.kd import Kd
 
 OPEN_DUMP = SAMPLES / "complete.dmp"
 SCRIPT = f'"{windows_path(BANG)}"'

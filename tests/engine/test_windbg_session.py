@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from agreement import measure_agreement
-from engine import windows_path
-from kd import REPOSITORY
-from kernel_symbols import PUBLIC
-from samples_for_the_engine import OPENED
 from support.dumps_at_hand import LARGE, SAMPLES, given_dumps
 
+from engine.agreement import measure_agreement
+from engine.engine import windows_path
+from engine.kd import REPOSITORY
+from engine.kernel_symbols import PUBLIC
+from engine.samples_for_the_engine import OPENED
 from windbg_ext import minify
 from windbg_ext.render.minify import minify_json
 
 if TYPE_CHECKING:
-    from engine import Engine
-    from kernel_symbols import WriteDump
+    from engine.engine import Engine
+    from engine.kernel_symbols import WriteDump
 
 SCRIPT = Path(__file__).with_name("session_minify.py")
 HEADER = 0x2000

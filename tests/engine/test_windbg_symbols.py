@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from bang_commands import without_suggestions
-from engine import windows_path
-from kernel_symbols import PRIVATE, PUBLIC, WITHOUT_TYPES
+
+from engine.bang_commands import without_suggestions
+from engine.engine import windows_path
+from engine.kernel_symbols import PRIVATE, PUBLIC, WITHOUT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bang_commands import Scripts
-    from kd import Kd
-    from kernel_symbols import Objects, WriteDump
+    from engine.bang_commands import Scripts
+    from engine.kd import Kd
+    from engine.kernel_symbols import Objects, WriteDump
 
 GB = 1 << 30
 ON_DISK = f"/pagefile C:={16 * GB}..{48 * GB} /pagefile D:={GB}..{2 * GB}"

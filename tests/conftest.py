@@ -1,0 +1,12 @@
+"""Which tests run: without paths and without -m, all that need no engine and are not slow."""
+
+from __future__ import annotations
+
+import pytest
+
+BY_DEFAULT = "not engine and not slow"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.markexpr:
+        config.option.markexpr = BY_DEFAULT
