@@ -36,12 +36,19 @@ OPTIONS = (
 )
 
 
+REPRESENTATIVE = {"complete-bitmap", "ranges-kernel", "x86-pae-complete", "arm64-kernel"}
+"""Each way of storing pages that has lists to get wrong, and each kind of page tables but those of five levels."""
+each_large_sample = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in REPRESENTATIVE else pytest.mark.slow) for name in LARGE]
+)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mutated")
 
 
-@pytest.mark.parametrize("name", LARGE)
+@each_large_sample
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=GIVEN is None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_variant_of_a_sample_ends_in_a_traceback_a_hang_or_a_lot_of_memory(
@@ -64,7 +71,7 @@ def limit_process() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory and processor time for a process")
-@pytest.mark.parametrize("name", LARGE)
+@each_large_sample
 @settings(
     max_examples=PROCESSES, deadline=None, derandomize=GIVEN is None, suppress_health_check=[HealthCheck.too_slow]
 )

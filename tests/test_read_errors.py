@@ -34,7 +34,14 @@ SWEPT = [
     for name in ("complete-bitmap", "active", "kernel-la57", "ranges-kernel", "arm64-kernel", "x86-pae-kernel")
 ]
 """Bitmaps and ranges, page tables of several kinds; pages of the first lie at no multiples of their size."""
-each_swept = pytest.mark.parametrize("sample", SWEPT, ids=lambda sample: str(sample.name))
+IN_EVERY_RUN = ("complete-bitmap", "x86-pae-kernel")
+each_swept = pytest.mark.parametrize(
+    "sample",
+    [
+        pytest.param(sample, id=sample.name, marks=[] if sample.name in IN_EVERY_RUN else pytest.mark.slow)
+        for sample in SWEPT
+    ],
+)
 PLACE = re.compile(r"0x([0-9a-f]+) to 0x([0-9a-f]+) of the file cannot be read \(" + re.escape(REASON) + r"\)")
 
 

@@ -40,7 +40,9 @@ def folder_with_dump(parent: Path, size: int) -> Path:
 # --- kill -9 ---
 
 
-@OVERWRITE_OR_NOT
+@pytest.mark.parametrize(
+    "options", [pytest.param([], marks=pytest.mark.slow), ["--overwrite"]], ids=["new", "overwrite"]
+)
 def test_killed_at_random_moments_it_leaves_the_destination_whole_or_as_it_was(
     tmp_path: Path, options: list[str]
 ) -> None:

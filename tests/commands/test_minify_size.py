@@ -63,7 +63,28 @@ class Run:
     status: int
 
 
-def minified(sample: Sample, folder: Path, *options: str) -> Run:
+class Minified:
+    """Runs of minify on the samples, each of them made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runs: dict[tuple[str, ...], Run] = {}
+
+    def __call__(self, sample: Sample, *options: str) -> Run:
+        run = (sample.name, *options)
+        if run not in self._runs:
+            folder = self._folder / sample.name
+            folder.mkdir(exist_ok=True)
+            self._runs[run] = minify(sample, folder, *options)
+        return self._runs[run]
+
+
+@pytest.fixture(scope="module")
+def minified(tmp_path_factory: pytest.TempPathFactory) -> Minified:
+    return Minified(tmp_path_factory.mktemp("minified"))
+
+
+def minify(sample: Sample, folder: Path, *options: str) -> Run:
     if not (folder / "MEMORY.DMP").exists():
         write(sample, folder / "MEMORY.DMP")
     outcome = run("minify", folder / "MEMORY.DMP", folder / "small.dmp", "--json", "--overwrite", *options)
@@ -79,8 +100,8 @@ def minified(sample: Sample, folder: Path, *options: str) -> Run:
 
 @each_sample
 @pytest.mark.parametrize("size", SIZES)
-def test_the_file_is_not_larger_than_asked_for(tmp_path: Path, sample: Sample, size: str) -> None:
-    made = minified(sample, tmp_path, "--size", size)
+def test_the_file_is_not_larger_than_asked_for(minified: Minified, sample: Sample, size: str) -> None:
+    made = minified(sample, "--size", size)
     assert len(made.small.data) <= SIZES[size]
     assert made.small.bytes_at(made.small.triage(0x8), 4) == b"TRGD"
     assert made.small.u64(0xFA0) == len(made.small.data)
@@ -89,9 +110,9 @@ def test_the_file_is_not_larger_than_asked_for(tmp_path: Path, sample: Sample, s
 @each_sample
 @pytest.mark.parametrize("size", SIZES)
 def test_what_is_dropped_is_the_end_of_the_order_of_importance_and_is_told(
-    tmp_path: Path, sample: Sample, size: str
+    minified: Minified, sample: Sample, size: str
 ) -> None:
-    whole, made = minified(sample, tmp_path), minified(sample, tmp_path, "--size", size)
+    whole, made = minified(sample), minified(sample, "--size", size)
     wanted = [part for part in ORDER if part in whole.parts]
     assert set(whole.parts) == set(wanted)
     kept = [part for part in wanted if part in made.parts]
@@ -112,23 +133,23 @@ def test_what_is_dropped_is_the_end_of_the_order_of_importance_and_is_told(
 
 
 @each_sample
-def test_a_size_that_everything_fits_into_changes_nothing(tmp_path: Path, sample: Sample) -> None:
-    whole = minified(sample, tmp_path)
-    assert minified(sample, tmp_path, "--size", "16M").small.data == whole.small.data
+def test_a_size_that_everything_fits_into_changes_nothing(minified: Minified, sample: Sample) -> None:
+    whole = minified(sample)
+    assert minified(sample, "--size", "16M").small.data == whole.small.data
 
 
 @each_sample
-def test_a_size_of_what_the_file_has_without_one_drops_little_of_it(tmp_path: Path, sample: Sample) -> None:
+def test_a_size_of_what_the_file_has_without_one_drops_little_of_it(minified: Minified, sample: Sample) -> None:
     # what is counted for blocks that were merged later, and for gaps, may leave some room unused
-    whole = minified(sample, tmp_path)
-    made = minified(sample, tmp_path, "--size", str(len(whole.small.data) + 16 * 200))
+    whole = minified(sample)
+    made = minified(sample, "--size", str(len(whole.small.data) + 16 * 200))
     assert made.parts == whole.parts
 
 
 @each_sample
 @pytest.mark.parametrize("size", SIZES)
-def test_what_did_go_in_is_still_the_memory_of_the_machine(tmp_path: Path, sample: Sample, size: str) -> None:
-    made, memory = minified(sample, tmp_path, "--size", size), SourceMemory(sample)
+def test_what_did_go_in_is_still_the_memory_of_the_machine(minified: Minified, sample: Sample, size: str) -> None:
+    made, memory = minified(sample, "--size", size), SourceMemory(sample)
     for address, data in made.small.blocks:
         assert memory.read(address, len(data), None if address >> 63 else "sample.exe") == data
 
@@ -138,7 +159,7 @@ def test_nothing_is_kept_behind_the_first_part_that_does_not_fit_as_a_whole(tmp_
     # the control block of the processor leaves less and less room for what comes behind it
     sample = BY_NAME["active"]
     version = replace(WINDOWS_11, debugger_data={**WINDOWS_11.debugger_data, "SizePrcb": prcb, "SizePcr": prcb + 0x180})
-    made = minified(replace(sample, machine=replace(sample.machine, version=version)), tmp_path, "--size", "64K")
+    made = minify(replace(sample, machine=replace(sample.machine, version=version)), tmp_path, "--size", "64K")
     assert len(made.small.data) <= 65536
     kept = [part for part in ORDER if part in made.parts]
     assert kept == list(ORDER[: len(kept)])
