@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from windbg_ext.render.document import Document
+
 
 class Console(Protocol):
     """What a command needs to talk to its user."""
 
-    def write(self, text: str) -> None:
+    def show(self, document: Document) -> None:
         """Show a report."""
+
+    def write(self, text: str) -> None:
+        """Show text as it is, such as JSON."""
 
     def complain(self, line: str) -> None:
         """Show an error, one line."""
@@ -31,8 +36,14 @@ class Console(Protocol):
 class Terminal:
     """Standard output and standard error; a progress bar on standard error if that is a terminal."""
 
-    def write(self, text: str) -> None:
+    def show(self, document: Document) -> None:
         """Show a report."""
+        from windbg_ext.render.text import write_text  # --help and --version should not wait for it
+
+        self.write(write_text(document))
+
+    def write(self, text: str) -> None:
+        """Show text as it is, such as JSON."""
         try:
             print(text, flush=True)
         except BrokenPipeError:  # the reader has gone: it has seen what it wanted

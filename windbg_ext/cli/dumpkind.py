@@ -52,9 +52,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     elif options.csv:
         console.write(render.dumpkind_csv(reports))
     elif not is_single(options.paths):
-        console.write(render.dumpkind_table(reports, details=options.verbose))
+        console.show(render.dumpkind_table_document(reports, details=options.verbose))
     elif not unreadable:
-        console.write(render.dumpkind_text(reports[0]))
+        console.show(render.dumpkind_document(reports[0]))
     if unreadable:
         field, _, why = reports[0].problems[0].partition(": ")
         raise DumpError(field, why, reports[0].advice, str(reports[0].path))

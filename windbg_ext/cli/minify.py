@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def _run_one(options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.destination import unused  # only when it is run: --help should not wait for it
     from windbg_ext.commands.minify import minify, minify_target
-    from windbg_ext.render.minify import minify_json, minify_text
+    from windbg_ext.render.minify import minify_document, minify_json
 
     destination = None if options.destination is None else Path(options.destination)
     if options.unique and destination is not None:
@@ -100,13 +100,16 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
             salvage=options.salvage,
             progress=progress,
         )
-    console.write(minify_json(report) if options.json else minify_text(report))
+    if options.json:
+        console.write(minify_json(report))
+    else:
+        console.show(minify_document(report))
     return 0 if report.complete else 1
 
 
 def _run_many(sources: str | list[str], destination: str | None, options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.minify.batch import minify_many
-    from windbg_ext.render.batch import batch_json, batch_text
+    from windbg_ext.render.batch import batch_document, batch_json
 
     if options.unique:
         raise UsageError("--unique: of many files, each small dump has the name of its source")
@@ -132,7 +135,10 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
     except (KeyboardInterrupt, SystemExit):  # pykd turns Ctrl+Break into the end of the script
         again = "begins again" if options.overwrite else "goes on from there"
         raise KeyboardInterrupt(f"{reached}, none is half-written; the same command {again}") from None
-    console.write(batch_json(report) if options.json else batch_text(report))
+    if options.json:
+        console.write(batch_json(report))
+    else:
+        console.show(batch_document(report))
     return 0 if report.complete else 1
 
 

@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Work out the answer and print it; gives the exit status."""
     from windbg_ext.commands.pagefilefit import Kind, pagefilefit  # only when it is run: --help should not wait for it
-    from windbg_ext.render.pagefilefit import pagefilefit_json, pagefilefit_text
+    from windbg_ext.render.pagefilefit import pagefilefit_document, pagefilefit_json
 
     with console.progress() as progress:
         report = pagefilefit(
@@ -64,7 +64,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             by_hand=_figures(options),
             progress=progress,
         )
-    console.write(pagefilefit_json(report) if options.json else pagefilefit_text(report))
+    if options.json:
+        console.write(pagefilefit_json(report))
+    else:
+        console.show(pagefilefit_document(report))
     return 0 if options.require is None or report.fits(Kind(options.require)) else 1
 
 

@@ -1,4 +1,4 @@
-"""The debugger as a console: text as DML, progress in the status bar."""
+"""The debugger as a console: documents as DML, progress in the status bar."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import pykd
 
-from windbg_ext.render.dml import dml_text, link
-from windbg_ext.render.text import plain
+from windbg_ext.render.dml import MAX_PIECE, verbatim_dml, write_dml
+from windbg_ext.render.text import in_pieces, plain, shown, verbatim, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.progress import Progress
+    from windbg_ext.render.document import Document
 
 SECONDS_BETWEEN_MESSAGES = 0.2
-LONGEST_PIECE = 2000
-"""Characters of text that are shown at once: the engine drops what lies behind 16 K of markup."""
 
 
 class DebuggerConsole:
@@ -31,20 +30,24 @@ class DebuggerConsole:
     def __init__(self) -> None:
         self._dml = pykd.isWindbgExt()
 
-    def write(self, text: str) -> None:
+    def show(self, document: Document) -> None:
         """Show a report."""
-        for piece in _pieces(text + "\n"):
-            pykd.dprint(dml_text(piece) if self._dml else piece, self._dml)
+        if self._dml:
+            self._print(write_dml(document))
+        else:
+            self.write(write_text(document))
+
+    def write(self, text: str) -> None:
+        """Show text as it is, such as JSON."""
+        self._print(verbatim_dml(text) if self._dml else map(shown, in_pieces(verbatim(text), MAX_PIECE)))
 
     def complain(self, line: str) -> None:
         """Show an error, one line."""
         self.write(f"windbg-ext: {plain(line)}")
 
-    def suggest(self, commands: Iterable[str]) -> None:
-        """Show what to try next."""
-        links = "  ".join(link(command, command) if self._dml else command for command in commands)
-        if links:
-            pykd.dprint(f"\nNext: {links}\n", self._dml)
+    def _print(self, pieces: Iterable[str]) -> None:
+        for piece in pieces:
+            pykd.dprint(piece, self._dml)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -61,17 +64,3 @@ class DebuggerConsole:
             yield follow
         finally:
             pykd.setStatusMessage("")
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Split text, between lines where they are not too long themselves."""
-    piece = ""
-    for line in text.splitlines(keepends=True):
-        if len(piece) + len(line) > LONGEST_PIECE:
-            yield piece
-            piece = ""
-        while len(line) > LONGEST_PIECE:
-            yield line[:LONGEST_PIECE]
-            line = line[LONGEST_PIECE:]
-        piece += line
-    yield piece

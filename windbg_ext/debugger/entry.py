@@ -21,6 +21,7 @@ from windbg_ext.debugger.paging_files import add_session_facts
 from windbg_ext.debugger.session import arguments, attach, dump_path, script_name
 from windbg_ext.debugger.target import session_target
 from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.render.document import Document, Links, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,10 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
     status = int(commands[name].run(options, console))
     if not as_json:
         ours = set() if open_dump is None else {f"!{command}" for command in commands}  # they want a file
-        console.suggest(command for command in NEXT.get(name, ()) if command in ours or " " in command)
+        suggested = tuple(command for command in NEXT.get(name, ()) if command in ours or " " in command)
+        if suggested:
+            console.write("")
+            console.show(Document((Section("", (Links("Next", suggested),)),)))
     return status
 
 

@@ -1,36 +1,34 @@
-"""The report of `minify` of many dumps as a table and as JSON."""
+"""The report of `minify` of many dumps as a document and as JSON."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from windbg_ext.commands.minify.batch import Outcome
+from windbg_ext.render.document import Answer, Column, Document, Notes, Section, Table
+from windbg_ext.render.figures import count, size
 from windbg_ext.render.minify import contents
-from windbg_ext.render.text import count, plain, size
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify.batch import BatchReport, FileReport
+    from windbg_ext.render.document import Inline
+
+COLUMNS = (Column("File"), Column("Outcome"), Column("Size", right=True), Column("Reason"))
 
 
-def batch_text(report: BatchReport) -> str:
-    """Give a row for each file, and the sums."""
-    rows = [(*map(plain, _row(file)),) for file in report.files]
-    table = tabulate(
-        rows,
-        headers=("File", "Outcome", "Size", "Reason"),
-        colalign=("left", "left", "right", "left"),
-        disable_numparse=True,
-    )
+def batch_document(report: BatchReport) -> Document:
+    """Return a row for each file, and the sums."""
+    files = Table(tuple(_row(file) for file in report.files), COLUMNS)
     sums = ", ".join(f"{number} {outcome}" for outcome, number in _sums(report).items() if number)
-    return f"{table}\n\n{count(len(report.files), 'file')}: {sums}"
+    said = Notes(((count(len(report.files), "file"), sums),))
+    return Document((Section("", (files,)), Section("", (said,))))
 
 
-def _row(file: FileReport) -> tuple[str, str, str, str]:
+def _row(file: FileReport) -> tuple[Inline, ...]:
     written = "" if file.report is None else size(file.report.bytes)
-    return str(file.source), file.outcome.value, written, file.problem
+    outcome = Answer(file.outcome.value, good=file.outcome in (Outcome.WRITTEN, Outcome.SKIPPED))
+    return (str(file.source),), (outcome,), (written,), (file.problem,)
 
 
 def _sums(report: BatchReport) -> dict[str, int]:
@@ -38,7 +36,7 @@ def _sums(report: BatchReport) -> dict[str, int]:
 
 
 def batch_json(report: BatchReport) -> str:
-    """Give the reports of all files and the sums as one document."""
+    """Return the reports of all files and the sums as JSON."""
     files = [
         {
             "source": str(file.source),

@@ -1,44 +1,64 @@
-"""Text as DML, the debugger's markup (Debugger Markup Language, dml.doc of the debugger's documentation).
+"""A document as DML, the debugger's markup (Debugger Markup Language, dml.doc of the debugger's documentation).
 
-Nothing of a text becomes markup. Addresses and modules link to a command of this program's own, in which they are at
-most digits, or letters, digits and underscores.
+It looks as the text does, and an address links to the memory there, a module to what the debugger knows of it. No text
+becomes markup. A link runs a command of this program's own, in which a dump has at most digits or a plain name.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-PLACES = re.compile(
-    r"(?P<address>\b0x[0-9a-f]{9,16}\b)|(?<![\\\w.-])(?P<module>[A-Za-z]\w*)\.(?i:sys|exe|dll)\b", re.ASCII
-)
+from windbg_ext.render.document import Address, Command, ModuleName
+from windbg_ext.render.text import in_pieces, lines, verbatim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from windbg_ext.render.document import Document, Span
+    from windbg_ext.render.text import Line
+
+MAX_PIECE = 2000
+"""Characters of text that are shown at once: the engine drops what lies behind 16 K of markup."""
+LINKED_DIGITS = range(9, 17)
+"""Digits of an address that is linked. A bug check parameter of fewer is a small number more often than an address."""
+MODULE_FILE = re.compile(r"([A-Za-z]\w{0,250})\.(?i:sys|exe|dll)", re.ASCII)
+"""A name of a module that may stand in a command; NTFS has none of more than 255 characters."""
 NAMED_OTHERWISE = {"ntoskrnl": "nt"}
 """Modules that the debugger has another name for."""
 UNSAFE_IN_COMMAND = re.compile(r'["\x00-\x1f\x7f-\U0010ffff]')
 
 
-def escape(text: str) -> str:
-    """Give text that shows as it is."""
+def write_dml(document: Document) -> Iterator[str]:
+    """Yield the document in pieces that the engine shows whole, each line with its end."""
+    return _markup(lines(document))
+
+
+def verbatim_dml(text: str) -> Iterator[str]:
+    """Yield text that shows as it is, such as JSON, in pieces that the engine shows whole, each line with its end."""
+    return _markup(verbatim(text))
+
+
+def _markup(lines: Iterable[Line]) -> Iterator[str]:
+    return ("".join(_linked(text, span) for text, span in piece) for piece in in_pieces(lines, MAX_PIECE))
+
+
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
-def dml_text(text: str) -> str:
-    """Give a report as DML: an address links to the memory there, a module to what the debugger knows of it."""
-    return PLACES.sub(_linked, escape(text))
+def _linked(text: str, span: Span) -> str:
+    command = _command(text, span)
+    if command is None or UNSAFE_IN_COMMAND.search(command):
+        return _escape(text)
+    return f'<link cmd="{_escape(command)}">{_escape(text)}</link>'
 
 
-def link(text: str, command: str) -> str:
-    """Give text that runs a debugger command when it is clicked; plain text for a command that no link can hold.
-
-    The command must be one of this program's own: nothing that stands in a dump may be more in it than a number or a
-    plain name.
-    """
-    if UNSAFE_IN_COMMAND.search(command):
-        return escape(text)
-    return f'<link cmd="{escape(command)}">{escape(text)}</link>'
-
-
-def _linked(place: re.Match[str]) -> str:
-    if place["address"]:
-        return link(place[0], f"db {place[0]}")
-    module = place["module"]
-    return link(place[0], f"lmvm {NAMED_OTHERWISE.get(module.lower(), module)}")
+def _command(text: str, span: Span) -> str | None:
+    """Return the command that a span links to."""
+    if isinstance(span, Address):
+        return f"db {text}" if span.value >= 0 and len(text) - len("0x") in LINKED_DIGITS else None
+    if isinstance(span, ModuleName):
+        file = MODULE_FILE.fullmatch(span.name)
+        return file and f"lmvm {NAMED_OTHERWISE.get(file[1].lower(), file[1])}"
+    return span.text if isinstance(span, Command) and len(span.text) <= MAX_PIECE else None

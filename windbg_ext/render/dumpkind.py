@@ -1,17 +1,31 @@
-"""The reports of `dumpkind`: one file as text, many as a table or CSV, any number as JSON."""
+"""The reports of `dumpkind`: one file as a document, many as a table or CSV, any number as JSON."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.text import count, plain, size
+from windbg_ext.render.document import (
+    Address,
+    Answer,
+    Column,
+    Document,
+    Facts,
+    MemoryMap,
+    ModuleName,
+    Notes,
+    Section,
+    Table,
+)
+from windbg_ext.render.figures import count, size
+from windbg_ext.render.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from windbg_ext.commands.dumpkind import DumpReport, Suspect
-    from windbg_ext.commands.dumpkind.details import Details, MemoryMap
+    from windbg_ext.commands.dumpkind.details import Details, HeaderField
+    from windbg_ext.render.document import Inline, Span
 
 KINDS = {
     "complete": "complete memory dump",
@@ -23,47 +37,69 @@ KINDS = {
     "none": "not a kernel dump",
 }
 FILETIME_START = datetime(1601, 1, 1, tzinfo=timezone.utc)
-INDENT = "  "
+SUSPECTS = "Suspects (a hint, found without symbols; names that are not known as Microsoft's come first):"
+HINT = "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."
+HEADER_ADDRESSES = frozenset(
+    ("PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "BugCheckParameter", "KdDebuggerDataBlock")
+)
+"""Fields of the header that hold virtual addresses, or may."""
 
 
-def dumpkind_text(report: DumpReport) -> str:
-    """Give the report of one file."""
-    return "\n".join(_lines(report))
+def dumpkind_document(report: DumpReport) -> Document:
+    """Return the report of one file."""
+    return Document(tuple(_sections(report)))
 
 
-def _lines(report: DumpReport) -> Iterator[str]:
+def _sections(report: DumpReport) -> Iterator[Section]:
     packed = f" inside {'an' if report.packed == 'xz' else 'a'} {report.packed} file" if report.packed else ""
-    yield f"{plain(report.path)}: {KINDS[report.kind]}{packed}"
-    yield from (f"{INDENT}problem: {plain(problem)}" for problem in report.problems)
-    if report.advice:
-        yield f"{INDENT}next step: {plain(report.advice)}"
-    yield from (f"{INDENT}note: {plain(note)}" for note in report.notes)
-    yield from _table("", list(_facts(report)))
-    if report.suspects:
-        hint = "Suspects (a hint, found without symbols; names that are not known as Microsoft's come first):"
-        yield from _table(hint, [_suspect_row(suspect) for suspect in report.suspects])
-    evidence = [(item.field, plain(item.value), plain(item.means)) for item in report.evidence]
-    yield from _table("Evidence for the kind:", evidence)
+    notes = Notes(
+        (
+            *(("problem", problem) for problem in report.problems),
+            *((("next step", report.advice),) if report.advice else ()),
+            *(("note", note) for note in report.notes),
+        )
+    )
+    yield Section(f"{report.path}: {KINDS[report.kind]}{packed}", (notes, Facts(tuple(_facts(report)))))
+    yield from _list(SUSPECTS, [_suspect_row(suspect) for suspect in report.suspects])
+    yield from _list("Evidence for the kind:", [_texts(*item) for item in report.evidence])
     if report.details is not None:
-        yield from _detail_lines(report.details)
+        yield from _detail_sections(report.details)
 
 
-def _facts(report: DumpReport) -> Iterator[tuple[str, str]]:
-    yield "whole", _whole(report)
+def _list(title: str, rows: Sequence[tuple[Inline, ...]]) -> Iterator[Section]:
+    """Yield a section of rows; nothing without rows."""
+    if rows:
+        yield Section(title, (Table(tuple(rows)),))
+
+
+def _texts(*texts: str) -> tuple[Inline, ...]:
+    return tuple([(text,) for text in texts])
+
+
+def _facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
+    yield "whole", (Answer(_whole(report), report.complete),)
     bug_check = report.bug_check
     if bug_check is not None:
-        yield "bug check", _bug_check(report)
-        yield "parameters", " ".join(f"0x{parameter:x}" for parameter in bug_check.parameters)
+        yield "bug check", (_bug_check(report),)
+        yield "parameters", _addresses(bug_check.parameters)
     if report.system_time is not None:
-        yield "time", time_text(report.system_time) + " UTC"
+        yield "time", (time_text(report.system_time) + " UTC",)
     if report.system_up_time is not None:
-        yield "up time", _up_time(report.system_up_time)
-    yield "Windows", _windows(report)
-    yield "machine", _machine(report)
+        yield "up time", (_up_time(report.system_up_time),)
+    yield "Windows", (_windows(report),)
+    yield "machine", (_machine(report),)
     if report.process is not None:
-        yield "process", plain(report.process)
+        yield "process", (ModuleName(report.process),)
     if report.comment is not None:
-        yield "comment", plain(report.comment)
+        yield "comment", (report.comment,)
+
+
+def _addresses(values: Sequence[int], digits: int = 1) -> Inline:
+    spans: list[Span] = []
+    for value in values:
+        spans += [" "] if spans else []
+        spans.append(Address(value, digits))
+    return tuple(spans)
 
 
 def _whole(report: DumpReport) -> str:
@@ -98,30 +134,13 @@ def _machine(report: DumpReport) -> str:
     return f"{report.architecture or 'unknown architecture'}, {processors}, {ram}{pages}"
 
 
-def _suspect_row(suspect: Suspect) -> tuple[str, str, str]:
+def _suspect_row(suspect: Suspect) -> tuple[Inline, ...]:
     whose = "  [Microsoft's by name]" if suspect.microsoft else ""
-    return plain(suspect.name), f"0x{suspect.address:x}", ", ".join(suspect.found) + whose
-
-
-def _table(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give a title and rows; nothing without rows."""
-    if not rows:
-        return
-    if title:
-        yield ""
-        yield title
-    yield from (INDENT + line for line in _in_columns(rows))
-
-
-def _in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give rows with their columns in line. Not by tabulate, whose import takes longer than most dumps do."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+    return (ModuleName(suspect.name),), (Address(suspect.address),), (", ".join(suspect.found) + whose,)
 
 
 def time_text(filetime: int) -> str:
-    """Give 100 ns since 1601 as a date and time, or the number where that is no time that a calendar knows."""
+    """Return 100 ns since 1601 as a date and time, or the number where that is no time that a calendar knows."""
     moment = _moment(filetime)
     return f"0x{filetime:x} (no time)" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
 
@@ -134,42 +153,52 @@ def _moment(filetime: int) -> datetime | None:
 
 
 def _up_time(ticks: int) -> str:
-    """Give 100 ns ticks as `vertarget` does."""
+    """Return 100 ns ticks as `vertarget` does."""
     seconds = ticks // 10_000_000
     return f"{count(seconds // 86400, 'day')} {seconds // 3600 % 24}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def _detail_lines(details: Details) -> Iterator[str]:
-    if details.memory_map is not None:
-        yield from _map_lines(details.memory_map)
-    blobs = [(guid, name, f"0x{offset:x}", f"{length:,} bytes") for guid, name, offset, length in details.secondary]
-    yield from _table("Secondary data:", blobs)
-    parts = [(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.parts]
-    yield from _table("Parts of the small dump:", parts)
-    blocks = [(f"0x{address:016x}", f"0x{offset:x}", f"{length:,}") for address, offset, length in details.data_blocks]
-    yield from _table("Data blocks (address, file offset, bytes):", blocks)
-    modules = [(f"0x{module.base:016x}", f"{module.size:,}", plain(module.name)) for module in details.modules]
-    yield from _table("Modules (base, bytes, name):", modules)
-    yield from _table("Header:", [(name, plain(value)) for name, value in details.header_fields])
+def _detail_sections(details: Details) -> Iterator[Section]:
+    memory = details.memory_map
+    if memory is not None:
+        shown = MemoryMap(memory.pages_per_slice, memory.slices, memory.runs, memory.present, memory.missing)
+        yield Section("", (shown,))
+    blobs = [
+        _texts(guid, name, f"0x{offset:x}", f"{length:,} bytes") for guid, name, offset, length in details.secondary
+    ]
+    yield from _list("Secondary data:", blobs)
+    parts = [_texts(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.parts]
+    yield from _list("Parts of the small dump:", parts)
+    blocks = [
+        ((Address(address, 16),), (f"0x{offset:x}",), (f"{length:,}",))
+        for address, offset, length in details.data_blocks
+    ]
+    yield from _list("Data blocks (address, file offset, bytes):", blocks)
+    modules = [
+        ((Address(module.base, 16),), (f"{module.size:,}",), (ModuleName(module.name),)) for module in details.modules
+    ]
+    yield from _list("Modules (base, bytes, name):", modules)
+    yield from _list("Header:", [((field.name,), _header_value(field)) for field in details.header_fields])
 
 
-def _map_lines(memory: MemoryMap) -> Iterator[str]:
-    missing = "" if memory.missing is None else f", {memory.missing:,} pages of RAM left out"
-    scale = size(memory.pages_per_character * 4096)
-    yield ""
-    yield f"Physical memory: {memory.present:,} pages in the file{missing}; a character is {scale}"
-    yield f"{INDENT}[{memory.strip}]  # all, + some, . left out, blank no RAM"
-    yield from _table("", [(f"page frame 0x{base:x}", f"{pages:,} of RAM") for base, pages in memory.runs])
+def _header_value(field: HeaderField) -> Inline:
+    if field.name in HEADER_ADDRESSES and field.numbers:
+        return _addresses(field.numbers, field.digits)
+    return (_header_text(field),)
+
+
+def _header_text(field: HeaderField) -> str:
+    return field.text or " ".join(f"0x{number:0{field.digits}x}" for number in field.numbers)
 
 
 def dumpkind_json(reports: Sequence[DumpReport]) -> str:
-    """Give the reports of any number of files as one document."""
+    """Return the reports of any number of files as JSON."""
     import json  # 5 ms that only those who ask for JSON wait for
 
-    return json.dumps({"dumps": [_document(report) for report in reports]}, indent=2)
+    return json.dumps({"dumps": [_json(report) for report in reports]}, indent=2)
 
 
-def _document(report: DumpReport) -> dict[str, object]:
+def _json(report: DumpReport) -> dict[str, object]:
     bug_check = report.bug_check
     moment = None if report.system_time is None else _moment(report.system_time)
     document: dict[str, object] = {
@@ -214,14 +243,14 @@ def _document(report: DumpReport) -> dict[str, object]:
         "notes": list(report.notes),
     }
     if report.details is not None:
-        document["details"] = _details_document(report.details)
+        document["details"] = _details_json(report.details)
     return document
 
 
-def _details_document(details: Details) -> dict[str, object]:
+def _details_json(details: Details) -> dict[str, object]:
     memory = details.memory_map
     return {
-        "header": dict(details.header_fields),
+        "header": {field.name: _header_text(field) for field in details.header_fields},
         "memory_map": None
         if memory is None
         else {
@@ -260,7 +289,7 @@ SHOWN = (
 
 
 def sort_key(column: str) -> str:
-    """Give the word by which --sort knows a column: "Bug check code" is bug-check-code, the crash time is time."""
+    """Return the word by which --sort knows a column: "Bug check code" is bug-check-code, the crash time is time."""
     return "time" if column == TIME else column.lower().replace(" ", "-")
 
 
@@ -276,11 +305,14 @@ def sorted_reports(reports: Sequence[DumpReport], column: str, *, reverse: bool 
     return sorted(known, key=key, reverse=(column == TIME) != reverse) + unknown
 
 
-HEX = frozenset(column for column in COLUMNS if column.startswith(("Parameter", "Stack")) or column.endswith("address"))
+ADDRESSES = frozenset(
+    column for column in COLUMNS if column.startswith(("Parameter", "Stack")) or column.endswith("address")
+)
+MODULES = frozenset(("Caused by driver", "Process"))
 
 
 def _values(report: DumpReport) -> dict[str, int | str | None]:
-    """Give a report's values by column; the crash time as a FILETIME."""
+    """Return a report's values by column; the crash time as a FILETIME."""
     bug_check, suspect = report.bug_check, report.suspects[0] if report.suspects else None
     parameters = bug_check.parameters if bug_check else (None,) * 4
     stack = (*report.stack[:3], None, None, None)
@@ -307,43 +339,42 @@ def _values(report: DumpReport) -> dict[str, int | str | None]:
     return values
 
 
-def _cells(report: DumpReport, columns: Sequence[str]) -> list[str]:
+def _cells(report: DumpReport, columns: Sequence[str]) -> tuple[Inline, ...]:
     values = _values(report)
-    return [_cell(column, values[column]) for column in columns]
+    return tuple([_cell(column, values[column]) for column in columns])
 
 
-def _cell(column: str, value: int | str | None) -> str:
+def _cell(column: str, value: int | str | None) -> Inline:
     if value is None:
-        return ""
+        return ("",)
     if isinstance(value, str):
-        return plain(value)
+        return (ModuleName(value) if column in MODULES else value,)
     if column == TIME:
-        return time_text(value)
+        return (time_text(value),)
     if column == "Bug check code":
-        return f"0x{value:08X}"
-    return f"0x{value:x}" if column in HEX else str(value)
+        return (f"0x{value:08X}",)
+    return (Address(value) if column in ADDRESSES else str(value),)
 
 
-def dumpkind_table(reports: Sequence[DumpReport], *, details: bool = False) -> str:
-    """Give a row for each file; details: all columns."""
+def dumpkind_table_document(reports: Sequence[DumpReport], *, details: bool = False) -> Document:
+    """Return a row for each file; details: all columns."""
     columns = COLUMNS if details else SHOWN
-    rows = [_cells(report, columns) for report in reports]
-    widths = [max(map(len, column)) for column in zip(columns, *rows)]
-    lines = [*_in_columns([columns, ["-" * width for width in widths], *rows])]
+    rows = tuple([_cells(report, columns) for report in reports])
+    files = Section("", (Table(rows, tuple(map(Column, columns)), compact=True),))
     if any(report.suspects for report in reports):
-        lines += ["", "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."]
-    return "\n".join(lines)
+        return Document((files, Section("", (Notes((("", HINT),)),))))
+    return Document((files,))
 
 
 def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
-    """Give a row for each file with all columns, for spreadsheets: no cell is taken for a formula."""
+    """Return a row for each file with all columns, for spreadsheets: no cell is taken for a formula."""
     import csv
     import io
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_harmless(cell) for cell in _cells(report, COLUMNS)] for report in reports)
+    writer.writerows([_harmless(text_of(cell)) for cell in _cells(report, COLUMNS)] for report in reports)
     return out.getvalue().rstrip("\n")
 
 

@@ -1,45 +1,37 @@
-"""The report of `minify` as text and as JSON."""
+"""The report of `minify` as a document and as JSON."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
-from windbg_ext.render.text import count, plain, size
+from windbg_ext.render.document import Column, Document, Notes, Section, Table
+from windbg_ext.render.figures import count, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from windbg_ext.commands.minify import MinifyReport
 
-
-def minify_text(report: MinifyReport) -> str:
-    """Give the report of `minify`: what went in, what was left out and why."""
-    return "\n".join(_minify_lines(report))
+COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 
-def _minify_lines(report: MinifyReport) -> Iterator[str]:
+def minify_document(report: MinifyReport) -> Document:
+    """Return the report of `minify`: what went in, what was left out and why."""
     what = f"{count(report.processors, 'processor')}, {count(report.modules, 'module')}"
-    yield f"{plain(str(report.destination))}: {size(report.bytes)}, {what}"
-    yield ""
-    rows = [(part.part, f"{part.bytes:,}", part.blocks) for part in report.parts]
-    yield tabulate(rows, headers=("What went in", "Bytes", "Blocks"), colalign=("left", "right", "right"))
+    parts = Table(tuple(((part.part,), (f"{part.bytes:,}",), (str(part.blocks),)) for part in report.parts), COLUMNS)
+    sections = [Section(f"{report.destination}: {size(report.bytes)}, {what}"), Section("", (parts,))]
     if report.left_out:
-        yield ""
-        yield "Left out:"
-        yield from (f"  {plain(lost.part)}: {plain(lost.why)}" for lost in report.left_out)
+        sections.append(Section("Left out:", (Notes(tuple((lost.part, lost.why) for lost in report.left_out)),)))
+    return Document(tuple(sections))
 
 
 def minify_json(report: MinifyReport) -> str:
-    """Give the report of `minify`."""
+    """Return the report of `minify` as JSON."""
     source = None if report.source is None else str(report.source)
     return json.dumps({"source": source, "destination": str(report.destination), **contents(report)}, indent=2)
 
 
 def contents(report: MinifyReport | None) -> dict[str, object]:
-    """Give what a small dump holds; every value is None where none was written."""
+    """Return what a small dump holds; every value is None where none was written."""
     if report is None:
         return dict.fromkeys(("bytes", "parts", "left_out", "processors", "modules", "complete"))
     return {

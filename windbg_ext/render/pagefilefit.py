@@ -1,64 +1,51 @@
-"""The report of `pagefilefit` as text and as JSON."""
+"""The report of `pagefilefit` as a document and as JSON."""
 
 from __future__ import annotations
 
 import json
-import textwrap
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from windbg_ext.commands.pagefilefit import Kind, Place, Verdict
-from windbg_ext.render.text import plain, size
+from windbg_ext.render.document import Answer, Bars, Column, Document, Facts, Section, ShellCommand, Steps, Table
+from windbg_ext.render.figures import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from windbg_ext.commands.pagefilefit import KindReport, PagefileFitReport, Source, Space
+    from windbg_ext.commands.pagefilefit.advice import Advice
+    from windbg_ext.render.document import Inline
 
-WIDTH = 110
-BAR = 40
-
-
-def pagefilefit_text(report: PagefileFitReport) -> str:
-    """Give the report: the answers, a bar for each kind, what to do, where every figure is from."""
-    return "\n".join(_lines(report))
+FIGURES = ("Needs", "Floor", "Measured", "Room now", "At most")
+COLUMNS = (Column("Dump"), *(Column(figure, right=True) for figure in FIGURES), Column("The next one"))
+SOURCE_COLUMNS = (Column(width=9), Column(right=True, width=12), Column())
 
 
-def _lines(report: PagefileFitReport) -> Iterator[str]:
-    yield from _machine(report)
-    yield ""
-    rows = [_row(kind, report) for kind in report.kinds]
-    headers = ("Dump", "Needs", "Floor", "Measured", "Room now", "At most", "The next one")
-    yield tabulate(rows, headers=headers, colalign=("left", *("right",) * 5, "left"))
-    yield ""
-    yield from _bars(report)
-    yield f"What to do for {_a(report.advised)} dump"
-    for advice in report.advice:
-        yield from _wrapped("- ", advice.text)
-        for setting in advice.settings:
-            yield plain(f"    {setting.name} ({setting.type}) = {setting.data} in {setting.key}")
-            yield plain(f"    > {setting.command}")
-        if advice.restart:
-            yield "    Then restart Windows."
-    yield ""
-    yield "Where the figures are from"
-    yield from _sources(report.kinds)
-    yield from _wrapped(f"  {'room now':9}  {megabytes(report.space.now):>12}  ", report.space.now_from)
-    yield from _wrapped(f"  {'at most':9}  {megabytes(report.space.maximum):>12}  ", report.space.maximum_from)
-    if report.notes:
-        yield ""
-        yield "Notes"
-        for note in report.notes:
-            yield from _wrapped("- ", note)
+def pagefilefit_document(report: PagefileFitReport) -> Document:
+    """Return the report: the answers, a bar for each kind, what to do, where every figure is from."""
+    space = report.space
+    rooms = (
+        (("room now",), (megabytes(space.now),), (space.now_from,)),
+        (("at most",), (megabytes(space.maximum),), (space.maximum_from,)),
+    )
+    sources = Table((*_sources(report.kinds), *rooms), SOURCE_COLUMNS, flowing=True)
+    sections = (
+        Section("", (Facts(tuple(_facts(report))),)),
+        Section("", (Table(tuple(_row(kind, report) for kind in report.kinds), COLUMNS),)),
+        *_bars(report),
+        Section(f"What to do for {_a(report.advised)} dump", (Steps(tuple(map(_step, report.advice))),)),
+        Section("Where the figures are from", (sources,)),
+    )
+    notes = Section("Notes", (Steps(tuple((note, ()) for note in report.notes)),))
+    return Document((*sections, notes) if report.notes else sections)
 
 
-def _machine(report: PagefileFitReport) -> Iterator[str]:
+def _facts(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
     ram = "not known" if report.ram is None else f"{megabytes(report.ram)}, from {report.ram_from}"
-    yield f"RAM           {ram}; {report.architecture.value}"
-    yield f"Dump goes to  {plain(_place(report.space))}"
+    yield "RAM", (f"{ram}; {report.architecture.value}",)
+    yield "Dump goes to", (_place(report.space),)
     configured = report.configured.value if report.configured else "none" if report.configured_known else "not known"
-    yield f"Kind set      {configured}{f' ({plain(report.settings)})' if report.settings else ''}"
+    yield "Kind set", (f"{configured}{f' ({report.settings})' if report.settings else ''}",)
 
 
 def _place(space: Space) -> str:
@@ -72,85 +59,66 @@ def _place(space: Space) -> str:
     return f"{name}, {_room(space.now)}, at most {_room(space.maximum)}"
 
 
-def _row(kind: KindReport, report: PagefileFitReport) -> tuple[str, ...]:
+def _row(kind: KindReport, report: PagefileFitReport) -> tuple[Inline, ...]:
     name = f"{kind.kind.value}{' *' if kind.kind is report.configured else ''}"
     about = "" if any(source.role == "floor" for source in kind.sources) or kind.floor is None else "~"
     return (
-        name,
-        megabytes(kind.needs),
-        about + megabytes(kind.floor),
-        megabytes(kind.measured),
-        megabytes(kind.now),
-        megabytes(kind.maximum),
-        kind.verdict.value,
+        (name,),
+        (megabytes(kind.needs),),
+        (about + megabytes(kind.floor),),
+        (megabytes(kind.measured),),
+        (megabytes(kind.now),),
+        (megabytes(kind.maximum),),
+        (_answer(kind),),
     )
 
 
-def _bars(report: PagefileFitReport) -> Iterator[str]:
-    """Draw the room, and below it what each kind takes, all to one scale."""
+def _answer(kind: KindReport) -> Answer:
+    return Answer(kind.verdict.value, FITS.get(kind.verdict))
+
+
+def _bars(report: PagefileFitReport) -> Iterator[Section]:
+    """Yield the room and what each kind takes, to the scale of the largest; nothing where no figure is known."""
     space = report.space
     taken = (figure for kind in report.kinds for figure in (kind.needs, kind.measured))
     scale = max((figure for figure in (space.now, *taken) if figure is not None), default=0)
-    if not scale:
-        return
-    room = _bar(scale, "=", space.now, ">", space.maximum)
-    yield f"{'room':9} |{room}|  = now  > at most; the whole bar is {megabytes(scale)}"
-    for kind in report.kinds:
-        yield f"{kind.kind.value:9} |{_bar(scale, '#', kind.measured, '-', kind.needs)}|  {kind.verdict.value}"
-    yield f"{'':9}  # measured on this machine  - needs, by Microsoft's safe figure"
-    yield ""
+    if scale:
+        kinds = tuple((kind.kind.value, kind.measured, kind.needs, _answer(kind)) for kind in report.kinds)
+        yield Section("", (Bars(scale, space.now, space.maximum, kinds),))
 
 
-def _bar(scale: int, first_mark: str, first: int | None, second_mark: str, second: int | None) -> str:
-    """Draw two figures one behind the other. Room is rounded down and what is needed up: too little looks like it."""
-    add = 0 if first_mark == "=" else scale - 1
-    first_end, second_end = (
-        min(BAR, max(1, (figure * BAR + add) // scale)) if figure else 0 for figure in (first, second)
-    )
-    return (first_mark * first_end + second_mark * max(0, second_end - first_end)).ljust(BAR)
+def _step(advice: Advice) -> tuple[str, tuple[Inline, ...]]:
+    details: list[Inline] = []
+    for setting in advice.settings:
+        details.append((f"{setting.name} ({setting.type}) = {setting.data} in {setting.key}",))
+        details.append((ShellCommand(setting.command),))
+    if advice.restart:
+        details.append(("Then restart Windows.",))
+    return advice.text, tuple(details)
 
 
 def _room(number: int | None) -> str:
     return "of unknown size" if number is None else megabytes(number)
 
 
-def _sources(kinds: Sequence[KindReport]) -> Iterator[str]:
-    """List every figure with its pages; a kind whose figures are those of the one before says so."""
+def _sources(kinds: Sequence[KindReport]) -> Iterator[tuple[Inline, ...]]:
+    """Yield every figure with its pages; a kind whose figures are those of the one before says so."""
     shown: tuple[Source, ...] = ()
     for kind in kinds:
+        name = (kind.kind.value,)
         if kind.sources == shown:
-            yield f"  {kind.kind.value:9}  {'':>12}  the same"
+            yield name, ("",), ("the same",)
             continue
         shown = kind.sources
         pages: dict[tuple[str, str, int | None], list[str]] = {}
         for source in shown:
             pages.setdefault((source.role, source.says, source.bytes), []).append(_page(source))
         for (role, says, figure), named in pages.items():
-            text = f"{role}: {says} [{'; '.join(named)}]"
-            yield from _wrapped(f"  {kind.kind.value:9}  {megabytes(figure):>12}  ", text)
+            yield name, (megabytes(figure),), (f"{role}: {says} [{'; '.join(named)}]",)
 
 
 def _page(source: Source) -> str:
     return source.page if source.as_of is None else f"{source.page}, {source.as_of}"
-
-
-def _wrapped(start: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        plain(text),
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * len(start),
-        break_on_hyphens=False,
-        break_long_words=False,  # names of pages and settings stay whole
-    )
-
-
-def megabytes(number: int | None) -> str:
-    """Give bytes in MB, as paging files are set: a dump of RAM + 1 MB must not look like one of RAM."""
-    if number is None:
-        return "-"
-    whole, rest = divmod(number, 1 << 20)
-    return f"{whole:,} MB" if not rest else size(number) if not whole else f"{number / (1 << 20):,.1f} MB"
 
 
 def _a(kind: Kind) -> str:
@@ -162,7 +130,7 @@ FITS = {Verdict.FITS: True, Verdict.DOES_NOT_FIT: False}
 
 
 def pagefilefit_json(report: PagefileFitReport) -> str:
-    """Give the report."""
+    """Return the report as JSON."""
     return json.dumps(
         {
             "dump": None if report.dump is None else str(report.dump),

@@ -1,23 +1,297 @@
-"""Text that all reports share. ASCII only: WinDbg's Python prints nothing else."""
+"""A document as text in letters of one width. ASCII only: WinDbg's Python prints nothing else.
+
+The layout keeps what each piece of a line means, so that a writer with links (`dml`) can use it too.
+"""
 
 from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from windbg_ext.render.document import (
+    Address,
+    Bars,
+    Column,
+    Command,
+    Facts,
+    Links,
+    MemoryMap,
+    ModuleName,
+    Notes,
+    ShellCommand,
+    Span,
+    Steps,
+    Table,
+)
+from windbg_ext.render.figures import megabytes, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from windbg_ext.render.document import Block, Document, Inline
+
+WIDTH = 110
+"""Characters of a line of text that flows; tables may be wider."""
+INDENT = "  "
+GAP = "  "
+BAR = 40
+"""Characters of a bar of full length."""
+PAGE_SIZE = 4096
+
+Piece = tuple[str, Span]
+"""What is shown, and what it means: the same string where it means nothing but itself."""
+Line = tuple[Piece, ...]
+
+
+def write_text(document: Document) -> str:
+    """Return the document as lines of text, without an end behind the last one."""
+    return "\n".join(map(shown, lines(document)))
+
+
+def text_of(inline: Inline) -> str:
+    """Return what is shown of a text, as one line."""
+    return shown(_line(inline))
 
 
 def plain(text: str) -> str:
     """Make text from a dump or a path safe to print: control characters and what is not ASCII are escaped."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def size(count: int) -> str:
-    """Give a number of bytes as people read it: 1,234 bytes, 1.5 MB."""
-    value, unit = float(count), "bytes"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{count:,} bytes" if unit == "bytes" else f"{value:,.1f} {unit}"
+def lines(document: Document) -> Iterator[Line]:
+    """Yield the lines of the document; an empty one is between sections."""
+    for number, section in enumerate(document.sections):
+        if number:
+            yield ()
+        if section.title:
+            yield _line((section.title,))
+        for block in section.blocks:
+            # the marks of a list stand where other blocks are indented
+            indent = INDENT if section.title and not isinstance(block, Steps) else ""
+            for line in _block_lines(block, WIDTH - len(indent)):
+                yield (_same(indent), *line)
 
 
-def count(number: int, noun: str) -> str:
-    """Give a number with its noun: 1 processor, 4 processors."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def in_pieces(lines: Iterable[Line], longest: int) -> Iterator[Line]:
+    """Yield the lines, each with its end, in pieces of at most `longest` characters.
+
+    A piece ends between lines, unless a line is too long itself. What has a meaning is divided only if it is
+    longer than a piece.
+    """
+    piece: list[Piece] = []
+    room = longest
+    for line in lines:
+        if sum(len(text) for text, _ in line) >= room:
+            if piece:
+                yield tuple(piece)
+            piece, room = [], longest
+        for text, span in (*line, _same("\n")):
+            parts = [(text, span)]
+            if len(text) > longest:
+                parts = [_same(text[start : start + longest]) for start in range(0, len(text), longest)]
+            for part in parts:
+                if len(part[0]) > room:
+                    yield tuple(piece)
+                    piece, room = [], longest
+                piece.append(part)
+                room -= len(part[0])
+    if piece:
+        yield tuple(piece)
+
+
+def verbatim(text: str) -> Iterator[Line]:
+    """Yield the lines of a text that is shown as it is."""
+    return ((_same(line),) for line in text.split("\n"))
+
+
+def shown(line: Line) -> str:
+    """Return the text of a line or of a piece of a document."""
+    return "".join([text for text, _ in line])
+
+
+def _same(text: str) -> Piece:
+    return text, text
+
+
+def _piece(span: Span) -> Piece:
+    if isinstance(span, str):
+        return _same(plain(span))
+    if isinstance(span, Address):
+        return f"0x{span.value:0{span.digits}x}", span
+    if isinstance(span, ModuleName):
+        return plain(span.name), span
+    if isinstance(span, ShellCommand):
+        return f"> {plain(span.text)}", span
+    return plain(span.text), span
+
+
+def _line(inline: Inline) -> Line:
+    return tuple(map(_piece, inline))
+
+
+def _cut(line: Line, start: int, end: int) -> Iterator[Piece]:
+    """Yield the pieces of a line from one character to another; one that is divided loses its meaning."""
+    at = 0
+    for text, span in line:
+        part = text[max(0, start - at) : max(0, end - at)]
+        if part:
+            yield (text, span) if part == text else _same(part)
+        at += len(text)
+
+
+def _trimmed(line: Line) -> Line:
+    return tuple(_cut(line, 0, len(shown(line).rstrip())))
+
+
+def _wrapped(line: Line, width: int) -> Iterator[Line]:
+    """Yield a text in lines of at most `width` characters; names of pages and settings stay whole."""
+    import textwrap
+
+    text, at = shown(line), 0
+    for part in textwrap.wrap(text, max(1, width), break_on_hyphens=False, break_long_words=False):
+        at = text.index(part, at)
+        yield tuple(_cut(line, at, at + len(part)))
+
+
+def _block_lines(block: Block, width: int) -> Iterator[Line]:
+    if isinstance(block, Facts):
+        return _in_columns([(_line((label,)), _line(value)) for label, value in block.rows])
+    if isinstance(block, Table):
+        return _table_lines(block, width)
+    if isinstance(block, Notes):
+        return (_line((f"{label}: {text}" if label else text,)) for label, text in block.rows)
+    if isinstance(block, Steps):
+        return _step_lines(block, width)
+    if isinstance(block, Bars):
+        return (_line((line,)) for line in _bar_lines(block))
+    if isinstance(block, MemoryMap):
+        return _map_lines(block)
+    return _link_lines(block)
+
+
+def _table_lines(table: Table, width: int) -> Iterator[Line]:
+    rows = [tuple(map(_line, row)) for row in table.rows]
+    if table.flowing:
+        return _flowing_lines(rows, table.columns, width)
+    if table.compact:
+        return _in_columns([*_head(rows, table.columns), *rows])
+    return _drawn_lines(rows, table.columns) if table.columns else _in_columns(rows)
+
+
+def _head(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> Iterator[Sequence[Line]]:
+    """Yield the headers and the rule below them."""
+    headers = [_line((column.header,)) for column in columns]
+    yield headers
+    yield [(_same("-" * width),) for width in _widths([headers, *rows])]
+
+
+def _widths(rows: Sequence[Sequence[Line]]) -> list[int]:
+    return [max(len(shown(cell)) for cell in column) for column in zip(*rows)]
+
+
+def _in_columns(rows: Sequence[Sequence[Line]]) -> Iterator[Line]:
+    """Yield rows whose cells begin in line. Not by tabulate: its import takes longer than `dumpkind` of most dumps."""
+    widths = [Column(width=width) for width in _widths(rows)]
+    return (_trimmed(_padded(row, widths)) for row in rows)
+
+
+def _padded(row: Sequence[Line], columns: Sequence[Column]) -> Line:
+    pieces: list[Piece] = []
+    for cell, column in zip(row, columns):
+        blanks = _same(" " * ((column.width or 0) - len(shown(cell))))
+        pieces += [_same(GAP)] if pieces else []
+        pieces += [blanks, *cell] if column.right else [*cell, blanks]
+    return tuple(pieces)
+
+
+def _flowing_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column], width: int) -> Iterator[Line]:
+    for *cells, text in rows:
+        start = (*_padded(cells, columns), _same(GAP))
+        taken = len(shown(start))
+        for line in _wrapped(text, width - taken):
+            yield (*start, *line)
+            start = (_same(" " * taken),)
+
+
+def _drawn_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> Iterator[Line]:
+    """Yield a table with headers as tabulate draws it."""
+    from tabulate import tabulate  # not for `dumpkind` to wait for, see _in_columns
+
+    header, rule, *drawn = tabulate(
+        [[shown(cell) for cell in row] for row in rows],
+        headers=[column.header for column in columns],
+        colalign=["right" if column.right else "left" for column in columns],
+        disable_numparse=True,
+    ).split("\n")
+    yield from ((_same(header),), (_same(rule),))
+    widths = [len(dashes) for dashes in rule.split(GAP)]
+    ends = accumulate(width + len(GAP) for width in widths)
+    places = [(end - len(GAP) - width, end - len(GAP)) for width, end in zip(widths, ends)]
+    for row, line in zip(rows, drawn):
+        yield tuple(_in_place(line, row, columns, places))
+
+
+def _in_place(
+    drawn: str, row: Sequence[Line], columns: Sequence[Column], places: Sequence[tuple[int, int]]
+) -> Iterator[Piece]:
+    """Yield a drawn row with its cells in the places of their texts, so that they keep their meaning."""
+    done = 0
+    for cell, column, (start, end) in zip(row, columns, places):
+        text = shown(cell)
+        if text == text.strip():  # others were drawn without the blanks around them, and stay as drawn
+            at = end - len(text) if column.right else start
+            yield _same(drawn[done:at])
+            yield from cell
+            done = at + len(text)
+    yield _same(drawn[done:])
+
+
+def _step_lines(block: Steps, width: int) -> Iterator[Line]:
+    for text, details in block.steps:
+        mark = "- "
+        for line in _wrapped(_line((text,)), width - len(mark)):
+            yield (_same(mark), *line)
+            mark = " " * len(mark)
+        for detail in details:
+            yield (_same(INDENT * 2), *_line(detail))
+
+
+def _bar_lines(bars: Bars) -> Iterator[str]:
+    """Draw the room, and below it what each kind takes. Room is rounded down and needs up: too little looks like it."""
+    label = max(map(len, ("room", *(kind for kind, _, _, _ in bars.kinds))))
+
+    def drawn(first_mark: str, first: int | None, second_mark: str, second: int | None, add: int) -> str:
+        ends = [min(BAR, max(1, (figure * BAR + add) // bars.scale)) if figure else 0 for figure in (first, second)]
+        return f"|{first_mark * ends[0] + second_mark * max(0, ends[1] - ends[0]):{BAR}}|"
+
+    room = drawn("=", bars.now, ">", bars.at_most, 0)
+    yield f"{'room':{label}} {room}  = now  > at most; the whole bar is {megabytes(bars.scale)}"
+    for kind, measured, needed, answer in bars.kinds:
+        yield f"{kind:{label}} {drawn('#', measured, '-', needed, bars.scale - 1)}  {answer.text}"
+    yield f"{'':{label}}  # measured on this machine  - needs, by Microsoft's safe figure"
+
+
+def _map_lines(memory: MemoryMap) -> Iterator[Line]:
+    missing = "" if memory.missing is None else f", {memory.missing:,} pages of RAM left out"
+    scale = size(memory.pages_per_slice * PAGE_SIZE)
+    yield _line((f"Physical memory: {memory.present:,} pages in the file{missing}; a character is {scale}",))
+    strip = "".join(_mark(present, ram, memory.pages_per_slice) for present, ram in memory.slices)
+    yield _line((f"{INDENT}[{strip}]  # all, + some, . left out, blank no RAM",))
+    runs = [(_line((f"page frame 0x{base:x}",)), _line((f"{pages:,} of RAM",))) for base, pages in memory.runs]
+    yield from ((_same(INDENT), *line) for line in _in_columns(runs))
+
+
+def _mark(present: int, ram: int, pages: int) -> str:
+    """Return the character for a slice of memory; where no RAM is known of, all of it may be."""
+    if present:
+        return "#" if present >= (ram or pages) else "+"
+    return "." if ram else " "
+
+
+def _link_lines(links: Links) -> Iterator[Line]:
+    spans: list[Span] = [f"{links.label}:"]
+    for number, command in enumerate(links.commands):
+        spans += [GAP if number else " ", Command(command)]
+    yield _line(tuple(spans))

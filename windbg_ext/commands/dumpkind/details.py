@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.structs.layout import Record
 
-STRIP = 64
-"""Characters of the strip that physical memory is drawn as."""
-ALL, SOME, LEFT_OUT, NO_RAM = "#", "+", ".", " "
+SLICES = 64
+"""Equal parts that physical memory is counted in."""
 SHOWN_BYTES = 32
 
 SECONDARY_NAMES = {
@@ -33,22 +32,32 @@ SECONDARY_NAMES = {
 
 
 class MemoryMap(NamedTuple):
-    """Physical memory. strip: a character for each equal part of it; pages_per_character: how much that is.
+    """Physical memory, counted in pages.
 
-    runs: (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
+    slices: (pages in the dump, pages of RAM) of each equal part of it; pages_per_slice: the length of a part; runs:
+    (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
     """
 
-    strip: str
-    pages_per_character: int
+    pages_per_slice: int
+    slices: tuple[tuple[int, int], ...]
     runs: tuple[tuple[int, int], ...]
     present: int
     missing: int | None
 
 
+class HeaderField(NamedTuple):
+    """A field of the header: its numbers, written with at least that many digits, or a text in place of them."""
+
+    name: str
+    text: str = ""
+    numbers: tuple[int, ...] = ()
+    digits: int = 1
+
+
 class Details(NamedTuple):
     """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size)."""
 
-    header_fields: tuple[tuple[str, str], ...] = ()
+    header_fields: tuple[HeaderField, ...] = ()
     memory_map: MemoryMap | None = None
     secondary: tuple[tuple[str, str, int, int], ...] = ()
     parts: tuple[tuple[str, int, int], ...] = ()
@@ -56,47 +65,44 @@ class Details(NamedTuple):
     modules: tuple[LoadedModule, ...] = ()
 
 
-def header_fields(record: Record) -> Iterator[tuple[str, str]]:
-    """Give every field of the header with its value in the manner of .dumpdebug; unset ones are told as such."""
+def header_fields(record: Record) -> Iterator[HeaderField]:
+    """Yield every field of the header with its value in the manner of .dumpdebug; unset ones are told as such."""
     for name in record.layout.fields():
         value = record.value(name)
         if isinstance(value, int):
             known = number_of(record, name)
-            shown = "unset" if known is None else f"0x{value:0{2 * record.layout.length(name)}x}"
+            digits = 2 * record.layout.length(name)
+            yield HeaderField(name, "unset") if known is None else HeaderField(name, "", (value,), digits)
         elif isinstance(value, list):
-            shown = " ".join(f"0x{item:x}" for item in value)
+            yield HeaderField(name, "", tuple(value))
         elif value == FILL * (len(value) // 4) and name != "Signature":  # which is "PAGE" itself
-            shown = "unset"
+            yield HeaderField(name, "unset")
         elif len(value) > SHOWN_BYTES:
-            shown = f"{len(value)} bytes" if any(value) else f"{len(value)} zeros"
+            yield HeaderField(name, f"{len(value)} bytes" if any(value) else f"{len(value)} zeros")
         else:
-            shown = value.rstrip(b"\0").decode("latin-1")
-        yield name, shown
+            yield HeaderField(name, value.rstrip(b"\0").decode("latin-1"))
 
 
 def memory_map(pages: PageSource, runs: tuple[PhysicalMemoryRun, ...] | None) -> MemoryMap | None:
-    """Draw physical memory: # all of a part is in the dump, + some, . RAM that is left out, blank no RAM.
+    """Count the pages of each part of physical memory. runs: of RAM; None: of none is known. Return None without pages.
 
-    runs: of RAM; without them, what is not in the dump cannot be told from what is no RAM. None: no pages at all.
+    Without runs, what is not in the dump cannot be told from what is no RAM.
     """
     ram = [(run.base_page, run.page_count) for run in runs or ()]
     end = max([pages.frames, *(base + count for base, count in ram)])
     if not end:
         return None
-    step = max(1, -(-end // STRIP))
-    strip = "".join(_cell(pages, ram, start, start + step) for start in range(0, end, step))
+    step = max(1, -(-end // SLICES))
+    slices = tuple([_count(pages, ram, start, start + step) for start in range(0, end, step)])
     present = pages.pages_below(end)
     in_ram = sum(pages.pages_below(base + count) - pages.pages_below(base) for base, count in ram)
     missing = sum(count for _, count in ram) - in_ram if ram else None
-    return MemoryMap(strip, step, tuple(ram), present, missing)
+    return MemoryMap(step, slices, tuple(ram), present, missing)
 
 
-def _cell(pages: PageSource, ram: list[tuple[int, int]], start: int, end: int) -> str:
+def _count(pages: PageSource, ram: list[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
     present = pages.pages_below(end) - pages.pages_below(start)
-    known = sum(max(0, min(end, base + count) - max(start, base)) for base, count in ram)
-    if present:
-        return ALL if present >= (known or end - start) else SOME
-    return LEFT_OUT if known else NO_RAM
+    return present, sum(max(0, min(end, base + count) - max(start, base)) for base, count in ram)
 
 
 def secondary_blobs(secondary: SecondaryData | None) -> Iterator[tuple[str, str, int, int]]:

@@ -1,0 +1,135 @@
+"""What a report says, before it has a shape: sections of facts, tables, bars, a memory map, notes and links.
+
+The nodes hold text as it is, numbers and meaning. A writer (`text`, `dml`) decides how they look, and escapes them.
+
+`dumpkind` of one file waits for every class that is made here, so they are named tuples, and their annotations are no
+strings: typing would compile each of them.
+"""
+
+from typing import NamedTuple, Optional, Union
+
+
+class Address(NamedTuple):
+    """A virtual address, shown in hexadecimal with at least so many digits."""
+
+    value: int
+    digits: int = 1
+
+
+class ModuleName(NamedTuple):
+    """The name that a dump has for a module, or for the program that a process runs."""
+
+    name: str
+
+
+class Command(NamedTuple):
+    """A command for the debugger. It must be one of this program's own: no text of a dump may be part of it."""
+
+    text: str
+
+
+class ShellCommand(NamedTuple):
+    """A command line to type on the machine that the report is about."""
+
+    text: str
+
+
+class Answer(NamedTuple):
+    """A verdict. good: whether it is what the user hopes for, None if that cannot be told."""
+
+    text: str
+    good: Optional[bool]
+
+
+Span = Union[str, Address, ModuleName, Command, ShellCommand, Answer]
+Inline = tuple[Span, ...]
+"""A text, in which some parts have a meaning of their own."""
+
+
+class Facts(NamedTuple):
+    """Rows of a label and a value."""
+
+    rows: tuple[tuple[str, Inline], ...]
+
+
+class Column(NamedTuple):
+    """A column of a table. right: its cells end in line; width: characters for each cell, None: as the widest takes."""
+
+    header: str = ""
+    right: bool = False
+    width: Optional[int] = None
+
+
+class Table(NamedTuple):
+    """Rows of cells. columns: none for rows that need no headers and begin in line.
+
+    compact: there are many columns, so each is as narrow as it can be; flowing: the last cell of a row is a text of any
+    length.
+    """
+
+    rows: tuple[tuple[Inline, ...], ...]
+    columns: tuple[Column, ...] = ()
+    compact: bool = False
+    flowing: bool = False
+
+
+class Bars(NamedTuple):
+    """The room for a dump, and what each kind of dump takes of it, in bytes (None: not known), to one scale.
+
+    scale: what the whole length of a bar stands for; now, at_most: the room; kinds: (name, measured on this machine,
+    needed by Microsoft's figures, whether it fits).
+    """
+
+    scale: int
+    now: Optional[int]
+    at_most: Optional[int]
+    kinds: tuple[tuple[str, Optional[int], Optional[int], Answer], ...]
+
+
+class MemoryMap(NamedTuple):
+    """Physical memory in equal slices, and how much of it the dump holds, all in pages.
+
+    slices: (pages in the dump, pages of RAM) of each; runs: (first page frame, pages) of RAM; missing: what the dump
+    leaves out of RAM, None if that cannot be told.
+    """
+
+    pages_per_slice: int
+    slices: tuple[tuple[int, int], ...]
+    runs: tuple[tuple[int, int], ...]
+    present: int
+    missing: Optional[int]
+
+
+class Notes(NamedTuple):
+    """Sentences, each with a label before it; an empty label is none."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+class Steps(NamedTuple):
+    """What to do or to know, one after the other: texts of any length, each with the lines that belong to it."""
+
+    steps: tuple[tuple[str, tuple[Inline, ...]], ...]
+
+
+class Links(NamedTuple):
+    """Commands for the debugger to go on with."""
+
+    label: str
+    commands: tuple[str, ...]
+
+
+Block = Union[Facts, Table, Bars, MemoryMap, Notes, Steps, Links]
+
+
+class Section(NamedTuple):
+    """Blocks that stand together. title: what they are under, empty where they need none."""
+
+    title: str
+    blocks: tuple[Block, ...] = ()
+
+
+class Document(NamedTuple):
+    """A report."""
+
+    sections: tuple[Section, ...]
