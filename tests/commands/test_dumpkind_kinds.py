@@ -309,7 +309,9 @@ def test_details_are_there_when_asked_for() -> None:
     assert memory.present == report.pages_in_file
     assert memory.runs == tuple((run.base_page, run.page_count) for run in KERNEL.machine.ram)
     assert memory.missing == sum(run.page_count for run in KERNEL.machine.ram) - memory.present
-    assert dict(report.details.header_fields)["MinorVersion"] == f"0x{9600:08x}"
+    fields = {field.name: field for field in report.details.header_fields}
+    assert (fields["MinorVersion"].numbers, fields["MinorVersion"].digits) == ((9600,), 8)
+    assert (fields["Signature"].text, fields["Signature"].numbers) == ("PAGE", ())
     assert {module.name for module in report.details.modules} == {module.name for module in KERNEL.machine.modules}
     assert [guid for guid, _, _, _ in report.details.secondary] == [str(blob.tag) for blob in KERNEL.machine.secondary]
     small = look(build(SMALL), details=True).details
@@ -318,7 +320,7 @@ def test_details_are_there_when_asked_for() -> None:
     assert {name for name, _, _ in small.parts} >= {"PRCB", "call stack", "driver list"}
 
 
-def test_the_strip_shows_where_ram_is_and_what_of_it_is_left_out() -> None:
+def test_the_memory_map_counts_where_ram_is_and_what_of_it_is_left_out() -> None:
     """Two runs of RAM in 64 parts: one page of the first is in the dump, the second is in it wholly."""
     data = bytearray(b"PAGE" * 0x800)
     data[4:8] = b"DU64"
@@ -330,5 +332,6 @@ def test_the_strip_shows_where_ram_is_and_what_of_it_is_left_out() -> None:
     report = look(bytes(data).ljust(0x3000 + 17 * 0x1000, b"\0"), details=True)
     assert report.details is not None
     assert report.details.memory_map is not None
-    assert report.details.memory_map.strip == "#" + "." * 15 + " " * 32 + "#" * 16
-    assert (report.details.memory_map.present, report.details.memory_map.missing) == (17, 15)
+    memory = report.details.memory_map
+    assert memory.slices == ((1, 1), *[(0, 1)] * 15, *[(0, 0)] * 32, *[(1, 1)] * 16)
+    assert (memory.pages_per_slice, memory.present, memory.missing) == (1, 17, 15)

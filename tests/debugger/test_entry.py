@@ -12,6 +12,7 @@ import pytest
 
 from samples.builder import SAMPLES, build
 from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.render.document import Address, Document, Facts, ModuleName, Section, Table
 
 if TYPE_CHECKING:
     from debugger.conftest import StandIn
@@ -208,6 +209,33 @@ def test_a_report_of_any_length_is_shown_to_its_end(text: str, pykd: StandIn) ->
     DebuggerConsole().write(text)
     markup = "".join(shown for shown, _ in pykd.shown)
     assert html.unescape(re.sub(r"<[^>]*>", "", markup)) == text + "\n"
+
+
+@pytest.mark.parametrize(
+    ("is_extension", "expected"),
+    [
+        (True, 'process  <link cmd="lmvm a">a.exe</link>\nat       <link cmd="db 0x123456789">0x123456789</link>\n'),
+        (False, "process  a.exe\nat       0x123456789\n"),
+    ],
+)
+def test_a_document_has_links_where_the_debugger_takes_markup(is_extension: bool, expected: str, pykd: StandIn) -> None:
+    from windbg_ext.debugger.console import DebuggerConsole
+
+    pykd.is_extension = is_extension
+    facts = Facts((("process", (ModuleName("a.exe"),)), ("at", (Address(0x123456789),))))
+    DebuggerConsole().show(Document((Section("", (facts,)),)))
+    assert pykd.shown == [(expected, is_extension)]
+
+
+@pytest.mark.parametrize("is_extension", [True, False])
+def test_a_document_of_any_length_is_shown_to_its_end(is_extension: bool, pykd: StandIn) -> None:
+    from windbg_ext.debugger.console import DebuggerConsole
+
+    pykd.is_extension = is_extension
+    modules = Table(tuple(((Address(number << 40),), (ModuleName(f"a{number}.sys"),)) for number in range(1, 3000)))
+    DebuggerConsole().show(Document((Section("", (modules,)),)))
+    text = re.sub(r"<[^>]*>", "", "".join(shown for shown, _ in pykd.shown))
+    assert re.findall(r"a(\d+)\.sys$", text, re.MULTILINE) == [str(number) for number in range(1, 3000)]
 
 
 def test_the_script_leaves_the_path_of_a_shared_interpreter_without_its_own_folder(

@@ -221,7 +221,7 @@ def _drawn_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> I
 
     header, rule, *drawn = tabulate(
         [[shown(cell) for cell in row] for row in rows],
-        headers=[column.header for column in columns],
+        headers=[plain(column.header) for column in columns],
         colalign=["right" if column.right else "left" for column in columns],
         disable_numparse=True,
     ).split("\n")
