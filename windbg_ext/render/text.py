@@ -37,6 +37,7 @@ GAP = "  "
 BAR = 40
 """Characters of a bar of full length."""
 PAGE_SIZE = 4096
+"""Bytes of a page, on every architecture of Windows that is left."""
 
 Piece = tuple[str, Span]
 """What is shown, and what it means: the same string where it means nothing but itself."""
@@ -141,8 +142,13 @@ def _cut(line: Line, start: int, end: int) -> Iterator[Piece]:
         at += len(text)
 
 
-def _trimmed(line: Line) -> Line:
-    return tuple(_cut(line, 0, len(shown(line).rstrip())))
+def _trimmed(pieces: list[Piece]) -> Line:
+    """Return a line without the blanks at its end."""
+    while pieces and not pieces[-1][0].strip():
+        pieces.pop()
+    if pieces and pieces[-1][0].endswith(" "):
+        pieces[-1] = _same(pieces[-1][0].rstrip())
+    return tuple(pieces)
 
 
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
@@ -184,31 +190,32 @@ def _head(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> Iterator
     """Yield the headers and the rule below them."""
     headers = [_line((column.header,)) for column in columns]
     yield headers
-    yield [(_same("-" * width),) for width in _widths([headers, *rows])]
-
-
-def _widths(rows: Sequence[Sequence[Line]]) -> list[int]:
-    return [max(len(shown(cell)) for cell in column) for column in zip(*rows)]
+    yield [(_same("-" * max(len(shown(cell)) for cell in column)),) for column in zip(headers, *rows)]
 
 
 def _in_columns(rows: Sequence[Sequence[Line]]) -> Iterator[Line]:
     """Yield rows whose cells begin in line. Not by tabulate: its import takes longer than `dumpkind` of most dumps."""
-    widths = [Column(width=width) for width in _widths(rows)]
-    return (_trimmed(_padded(row, widths)) for row in rows)
+    lengths = [[len(shown(cell)) for cell in row] for row in rows]
+    widths = [max(column) for column in zip(*lengths)]
+    for row, taken in zip(rows, lengths):
+        pieces: list[Piece] = []
+        for cell, length, width in zip(row, taken, widths):
+            pieces += cell
+            pieces.append(_same(" " * (width - length) + GAP))
+        yield _trimmed(pieces)
 
 
-def _padded(row: Sequence[Line], columns: Sequence[Column]) -> Line:
-    pieces: list[Piece] = []
+def _padded(row: Sequence[Line], columns: Sequence[Column]) -> Iterator[Piece]:
+    """Yield the pieces of the cells, each as wide as its column and with the gap behind it."""
     for cell, column in zip(row, columns):
         blanks = _same(" " * ((column.width or 0) - len(shown(cell))))
-        pieces += [_same(GAP)] if pieces else []
-        pieces += [blanks, *cell] if column.right else [*cell, blanks]
-    return tuple(pieces)
+        yield from (blanks, *cell) if column.right else (*cell, blanks)
+        yield _same(GAP)
 
 
 def _flowing_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column], width: int) -> Iterator[Line]:
     for *cells, text in rows:
-        start = (*_padded(cells, columns), _same(GAP))
+        start = tuple(_padded(cells, columns))
         taken = len(shown(start))
         for line in _wrapped(text, width - taken):
             yield (*start, *line)
