@@ -37,7 +37,7 @@ GAP = "  "
 BAR = 40
 """Characters of a bar of full length."""
 PAGE_SIZE = 4096
-"""Bytes of a page, on every architecture of Windows that is left."""
+"""Bytes of a page, on x86, x64 and ARM64 alike."""
 
 Piece = tuple[str, Span]
 """What is shown, and what it means: the same string where it means nothing but itself."""
