@@ -17,7 +17,7 @@ from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind import BugCheckFound, DumpReport, Evidence, Suspect, Whole, dumpkind, find_dumps
-    from windbg_ext.commands.minify import LeftOut, MinifyReport, Part, minify
+    from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.pagefilefit import (
         HandFigures,
@@ -41,6 +41,7 @@ __all__ = [
     "Kind",
     "KindReport",
     "LeftOut",
+    "MinifyOptions",
     "MinifyReport",
     "Outcome",
     "PagefileFitReport",
@@ -62,7 +63,7 @@ _HOMES = {
     **dict.fromkeys(
         ("BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"), "dumpkind"
     ),
-    **dict.fromkeys(("LeftOut", "MinifyReport", "Part", "minify"), "minify"),
+    **dict.fromkeys(("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"), "minify"),
     **dict.fromkeys(("BatchReport", "FileReport", "Outcome", "minify_many"), "minify.batch"),
     **dict.fromkeys(
         ("HandFigures", "Kind", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),

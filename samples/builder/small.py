@@ -31,7 +31,7 @@ class Small:
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
         """See `Format`. DumpType, RequiredDumpSpace and MiniDumpFields are what was written, not what `header` says."""
-        write_small_dump(_parts(crashed, header), [secondary_data(crashed.machine)], out)
+        write_small_dump(_parts(crashed, header), secondary_data(crashed.machine), out)
 
 
 def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:

@@ -53,7 +53,7 @@ def call_minify(dump: str) -> dict[str, float]:
     from unittest import mock
 
     import windbg_ext.sources.open
-    from windbg_ext.commands.minify import minify
+    from windbg_ext.commands.minify import MinifyOptions, minify
     from windbg_ext.sources.local import LocalFile
 
     at, length = extent_of_bitmap(dump)
@@ -74,11 +74,12 @@ def call_minify(dump: str) -> dict[str, float]:
             return data
 
     destination = Path(dump).with_suffix(".small")
-    minify(dump, destination, overwrite=True)  # so that whatever it imports is there
+    options = MinifyOptions(overwrite=True)
+    minify(dump, destination, options)  # so that whatever it imports is there
     with mock.patch.object(windbg_ext.sources.open, "LocalFile", CountingFile):
         before = bytes_read_by_process()
         begin = time.perf_counter(), time.process_time()
-        report = minify(dump, destination, overwrite=True)
+        report = minify(dump, destination, options)
         end = time.perf_counter(), time.process_time()
         read = bytes_read_by_process() - before
     return {

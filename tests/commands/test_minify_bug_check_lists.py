@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from windbg_ext.commands.minify.selection import bug_check_lists
+from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
 from windbg_ext.dump.header import BugCheck
 from windbg_ext.errors import NotMappedError
 from windbg_ext.structs.architectures import ARCHITECTURES
@@ -17,7 +17,8 @@ from windbg_ext.structs.header import Machine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.kernel import Kernel
+    from windbg_ext.commands.minify.collector import Wanted
+    from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.memory.virtual import Piece
 
 BASE = 0xFFFFF800_00000000
@@ -36,7 +37,6 @@ OFFSETS = {
     "SizeEThread": ETHREAD_SIZE,
 }
 X64 = ARCHITECTURES[Machine.AMD64]
-KERNEL = cast("Kernel", SimpleNamespace(debugger_data=OFFSETS, architecture=X64))
 FAILURE = BugCheck(0x9F, (3, 0, TRIAGE, 0))
 
 
@@ -60,6 +60,11 @@ class Flat:
         raise AssertionError("the lists are read entry by entry")
 
 
+def lists(memory: Flat, bug_check: BugCheck = FAILURE) -> list[Wanted]:
+    crash = SimpleNamespace(memory=memory, debugger_data=OFFSETS, architecture=X64, bug_check=bug_check)
+    return list(bug_check_lists(cast("Crash", crash)))
+
+
 @pytest.fixture
 def memory() -> Flat:
     memory = Flat()
@@ -77,7 +82,7 @@ def memory() -> Flat:
 
 
 def test_every_entry_is_followed_and_the_queues_thread_is_saved_with_its_whole_stack(memory: Flat) -> None:
-    ranges = [(wanted.address, wanted.length) for wanted in bug_check_lists(memory, KERNEL, FAILURE)]
+    ranges = [(wanted.address, wanted.length) for wanted in lists(memory)]
     windows = [(address, 0x100) for address in (TRIAGE, IRP_1, IRP_2, THREAD_1)]
     stack = (STACK_LIMIT, STACK_BASE - STACK_LIMIT)
     assert ranges == [*windows, (QUEUE, 0x1000), (KTHREAD, ETHREAD_SIZE), stack]
@@ -85,15 +90,15 @@ def test_every_entry_is_followed_and_the_queues_thread_is_saved_with_its_whole_s
 
 @pytest.mark.parametrize("bug_check", [BugCheck(0xD1, (3, 0, TRIAGE, 0)), BugCheck(0x9F, (4, 0, TRIAGE, 0))])
 def test_no_other_bug_check_hands_over_lists(memory: Flat, bug_check: BugCheck) -> None:
-    assert list(bug_check_lists(memory, KERNEL, bug_check)) == []
+    assert lists(memory, bug_check) == []
 
 
 def test_a_structure_without_its_signature_is_not_followed(memory: Flat) -> None:
     memory.write(TRIAGE, 0)
-    assert list(bug_check_lists(memory, KERNEL, FAILURE)) == []
+    assert lists(memory) == []
 
 
 def test_a_list_that_never_comes_back_to_its_head_ends(memory: Flat) -> None:
     memory.write(IRP_2, IRP_1)
-    entries = [wanted.address for wanted in bug_check_lists(memory, KERNEL, FAILURE)]
+    entries = [wanted.address for wanted in lists(memory)]
     assert entries.count(IRP_1) + entries.count(IRP_2) == 256

@@ -27,7 +27,7 @@ def written_again(data: bytes) -> bytes:
         header = read_header(file)
         layout = read_small_dump(file, header)
         chain = read_secondary_data(file, layout.size_of_dump)
-        secondary = [] if chain is None else [file.read(chain.offset, chain.size)]
+        secondary = b"" if chain is None else file.read(chain.offset, chain.size)
         write_small_dump(load_small_dump(file, header, layout), secondary, out)
     return out.getvalue()
 

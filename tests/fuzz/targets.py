@@ -295,7 +295,7 @@ def check_small(path: Path, _option: int) -> None:
         assert dump.drivers == drivers
         assert sum(len(block.data) for block in dump.data_blocks) <= file.size
     written = io.BytesIO()
-    length = write_small_dump(dump, (), written)
+    length = write_small_dump(dump, b"", written)
     assert length == len(written.getvalue()) <= 0x3000 + 8 * file.size
     path.write_bytes(written.getvalue())
     with closing(LocalFile(path)) as file:

@@ -25,7 +25,7 @@ from support.open_files import open_files
 from support.packers import PACKERS, zip_file
 
 from samples.builder import SAMPLES, build
-from windbg_ext import dumpkind, minify, pagefilefit
+from windbg_ext import MinifyOptions, dumpkind, minify, pagefilefit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,7 +117,7 @@ def test_the_only_dump_of_an_archive_is_meant_whatever_path_it_has(tmp_path: Pat
             path = tmp_path / "packed"
             path.write_bytes(archive)
             assert dumpkind(path).kind == "kernel"
-            minify(path, tmp_path / "small.dmp", overwrite=True)
+            minify(path, tmp_path / "small.dmp", MinifyOptions(overwrite=True))
             assert {file.name for file in tmp_path.iterdir()} == {"packed", "small.dmp"}
 
 

@@ -13,7 +13,7 @@ from support.command_line import ROOT, refusal, refusal_of, run, run_process
 from support.dump_file import copy_with_blob
 
 from samples.builder import SAMPLES, build
-from windbg_ext import dumpkind, minify
+from windbg_ext import MinifyOptions, dumpkind, minify
 from windbg_ext.commands.minify import minify_target
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DumpError
@@ -153,7 +153,7 @@ def minified_after(source: Path, change: Callable[[], object]) -> tuple[bytes, t
     destination = source.with_name("small.dmp")
     with open_dump(source) as dump:
         change()
-        report = minify_target(DumpTarget(dump), destination, source=dump.source, overwrite=True)
+        report = minify_target(DumpTarget(dump), destination, MinifyOptions(overwrite=True), source=dump.source)
     return destination.read_bytes(), report.left_out
 
 

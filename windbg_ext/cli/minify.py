@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _run_one(options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.destination import unused  # only when it is run: --help should not wait for it
-    from windbg_ext.commands.minify import minify, minify_target
+    from windbg_ext.commands.minify import MinifyOptions, minify, minify_target
     from windbg_ext.render.minify import minify_document, minify_json
 
     destination = None if options.destination is None else Path(options.destination)
@@ -93,13 +93,10 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
             make = partial(minify_target, options.source, destination, source=None)
         else:
             raise UsageError("this session has no dump file to write beside: name the file to write")
-        report = make(
-            overwrite=options.overwrite,
-            size=options.size,
-            comment=options.comment,
-            salvage=options.salvage,
-            progress=progress,
+        chosen = MinifyOptions(
+            overwrite=options.overwrite, size=options.size, comment=options.comment, salvage=options.salvage
         )
+        report = make(chosen, progress=progress)
     if options.json:
         console.write(minify_json(report))
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from os import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from windbg_ext.errors import DumpError
@@ -25,8 +26,6 @@ from windbg_ext.structs.triage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.sources import Source
     from windbg_ext.structs.layout import Layout, Record
@@ -312,20 +311,32 @@ def _unloaded_drivers(data: bytes, layouts: SmallDumpLayouts) -> tuple[Record, .
     return tuple(layout.parse(data[at : at + layout.size]) for at in ends)
 
 
-def write_small_dump(dump: SmallDump, secondary: Iterable[bytes], out: BinaryIO) -> int:
-    """Write a small dump and the secondary data behind it; gives the length of the file.
+def write_small_dump(dump: SmallDump, secondary: bytes, out: BinaryIO) -> int:
+    """Write a small dump with secondary data behind it to an empty seekable file; return its length."""
+    triage = write_parts(dump, out)
+    out.write(secondary)
+    return write_headers(dump, triage, out)
 
-    out: a seekable file open for writing, empty; whoever gives the secondary data may seek back in it between pieces.
-    The sizes in the header are set to what was written.
+
+def write_parts(dump: SmallDump, out: BinaryIO) -> Record:
+    """Write all parts to an empty seekable file, behind the room for the headers; return the TRIAGE_DUMP.
+
+    Secondary data, if there is any, is written next, from where the file stands; `write_headers` comes last.
     """
     body, triage = lay_out(dump)
     layouts = SMALL_DUMP_LAYOUTS[dump.header.layout.name]
     out.seek(layouts.header.size + layouts.triage.size)
     for part in body:
         out.write(part)
-    for piece in secondary:
-        out.write(piece)
-    length = out.truncate()
+    return triage
+
+
+def write_headers(dump: SmallDump, triage: Record, out: BinaryIO) -> int:
+    """Write the headers of a file that is whole but for them, with the sizes that it has; return its length.
+
+    triage: as `write_parts` returned it.
+    """
+    length = out.seek(0, SEEK_END)
     header = dump.header.replace(
         DumpType=DumpType.TRIAGE, RequiredDumpSpace=length, MiniDumpFields=_mini_dump_fields(dump)
     )

@@ -2,5 +2,6 @@
 
 from windbg_ext.commands.minify.account import LeftOut, Part
 from windbg_ext.commands.minify.command import MinifyReport, minify, minify_target
+from windbg_ext.commands.minify.options import MinifyOptions
 
-__all__ = ["LeftOut", "MinifyReport", "Part", "minify", "minify_target"]
+__all__ = ["LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify", "minify_target"]

@@ -16,7 +16,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
-from windbg_ext.commands.minify.command import check_options, minify
+from windbg_ext.commands.minify.command import minify
+from windbg_ext.commands.minify.options import MinifyOptions
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError
@@ -107,7 +108,7 @@ def minify_many(
     the wildcard; DestinationError: there is no such folder and it cannot be made; UsageError: size or comment make no
     sense.
     """
-    check_options(size, comment)
+    options = MinifyOptions(overwrite=overwrite, size=size, comment=comment, salvage=salvage)
     follow = progress or no_progress
     unreadable: list[DumpError] = []
     planned = list(_plan(_find(sources, destination, unreadable.append)))
@@ -115,7 +116,7 @@ def minify_many(
         make_folder(Path(destination))
     tasks = {number: task for number, task in enumerate(planned) if isinstance(task, Task)}
     reports = {number: report for number, report in enumerate(planned) if isinstance(report, FileReport)}
-    convert = partial(minify_one, overwrite=overwrite, size=size, comment=comment, salvage=salvage)
+    convert = partial(minify_one, options=options)
     follow("files", len(reports), len(planned))
     with closing(_reports(convert, tasks, jobs)) as arriving:  # workers end here, whatever follow() raises
         for number, report in arriving:
@@ -197,14 +198,14 @@ def _reports(
             yield number, answer
 
 
-def minify_one(task: Task, *, overwrite: bool, size: int | None, comment: str | None, salvage: bool) -> FileReport:
+def minify_one(task: Task, *, options: MinifyOptions) -> FileReport:
     """Write the small dump of one of many sources, if it needs one; whatever goes wrong is in the report."""
     try:
-        why_not = _needs_none(task, overwrite=overwrite)
+        why_not = _needs_none(task, overwrite=options.overwrite)
         if why_not:
             return FileReport(task.source, task.destination, Outcome.SKIPPED, why_not)
         make_folder(task.destination.parent)
-        report = minify(task.source, task.destination, overwrite=overwrite, size=size, comment=comment, salvage=salvage)
+        report = minify(task.source, task.destination, options)
     except DumpError as error:
         return _failed(task, error)
     except OSError as error:

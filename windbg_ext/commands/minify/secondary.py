@@ -1,59 +1,64 @@
-"""Copying secondary data: blobs that cannot be read to their end are left out, whatever was written of them before."""
+"""Copying secondary data behind the parts of a small dump. It may have gigabytes, so it is copied in pieces."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from windbg_ext.commands.minify.account import SECONDARY_DATA, LeftOut, Part
+from windbg_ext.commands.minify.account import LeftOut
 from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from windbg_ext.commands.minify.account import Account
     from windbg_ext.commands.progress import Progress
     from windbg_ext.kernel import Target
 
-MOST_TOLD = 16
+SECONDARY_DATA = "secondary data"
+"""Its name in the report."""
+MAX_TOLD = 16
 """Blobs that are told one by one when they are lost."""
 
 
-class SecondaryCopy:
-    """The secondary data of a target on its way into a file. It may have gigabytes, so no blob is read before it is
-    written.
-    """
+class SecondaryCopy(NamedTuple):
+    """What `copy_secondary_data` did. size: bytes that were copied; lost: why each blob that is not there is not."""
 
-    def __init__(self, target: Target, out: BinaryIO, progress: Progress) -> None:
-        """out: the file that every piece is written to as soon as it is given."""
-        self._target, self._out, self._progress = target, out, progress
-        self._lost: list[str] = []
-        self._copied = 0
-
-    def pieces(self) -> Iterator[bytes]:
-        """Give the chain in pieces; where a blob turns out to be lost, the next piece goes where it began."""
-        total = self._target.secondary_size
-        for index, blob in enumerate(self._target.secondary_data(), -1):
-            start, copied = self._out.tell(), self._copied
-            try:
-                for piece in blob:
-                    yield piece
-                    self._copied += len(piece)
-                    self._progress("copying secondary data", self._copied, total)
-            except DumpError as error:
-                self._out.seek(start)
-                self._copied = copied
-                if index < 0:
-                    self._lost.append(error.why)
-                    return
-                self._lost.append(f"blob {index} {error.why}")
+    size: int = 0
+    lost: tuple[str, ...] = ()
 
     def left_out(self) -> Iterator[LeftOut]:
-        """Tell what was lost."""
-        for why in self._lost[:MOST_TOLD]:
+        """Yield what was lost as the report tells it."""
+        for why in self.lost[:MAX_TOLD]:
             yield LeftOut(SECONDARY_DATA, why)
-        if len(self._lost) > MOST_TOLD:
-            yield LeftOut(SECONDARY_DATA, f"{len(self._lost) - MOST_TOLD:,} more blobs cannot be read")
+        if len(self.lost) > MAX_TOLD:
+            yield LeftOut(SECONDARY_DATA, f"{len(self.lost) - MAX_TOLD:,} more blobs cannot be read")
 
-    def corrected(self, part: Part) -> Part:
-        """Give a part as it is after copying."""
-        return replace(part, bytes=self._copied) if part.part == SECONDARY_DATA else part
+
+def secondary_data_fits(target: Target, account: Account) -> bool:
+    """Tell whether all secondary data goes in; without a size that was asked for, it does whatever its length."""
+    return account.limit is None or account.fits(target.secondary_size)
+
+
+def copy_secondary_data(target: Target, out: BinaryIO, progress: Progress) -> SecondaryCopy:
+    """Copy the chain of secondary data of a target to where a seekable file stands, which is the file's end.
+
+    A blob that cannot be read to its end is cut off the file again, and the next one follows in its place. Without the
+    chain's header there is nothing to copy.
+    """
+    copied, lost = 0, []
+    for index, blob in enumerate(target.secondary_data(), -1):  # the first one is the header
+        start, size = out.tell(), 0
+        try:
+            for piece in blob:
+                out.write(piece)
+                size += len(piece)
+                progress("copying secondary data", copied + size, target.secondary_size)
+        except DumpError as error:
+            out.seek(start)
+            out.truncate()
+            if index < 0:
+                return SecondaryCopy(lost=(error.why,))
+            lost.append(f"blob {index} {error.why}")
+        else:
+            copied += size
+    return SecondaryCopy(copied, tuple(lost))

@@ -1,0 +1,216 @@
+"""Collecting the parts of a small dump: memory in pieces that never overlap, within the room that is left."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from windbg_ext.dump.small import DataBlock
+from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
+from windbg_ext.memory.paging import PAGE_SIZE
+from windbg_ext.memory.virtual import Piece
+from windbg_ext.structs.triage import TRIAGE_DATA_BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from windbg_ext.commands.minify.account import Account
+    from windbg_ext.commands.progress import Progress
+    from windbg_ext.dump.small import SmallDump
+    from windbg_ext.memory import VirtualMemory
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A range of memory.
+
+    name: what to call it when it is missing, empty for what is only nice to have; optional: a debugger can do without
+    it, even if it cannot do without the part; holds_pointers: what its pointers lead to is wanted too; memory: where to
+    read it, None for the memory that the crashing processor saw.
+    """
+
+    address: int
+    length: int
+    name: str = ""
+    optional: bool = False
+    holds_pointers: bool = False
+    memory: VirtualMemory | None = None
+
+
+class Collector:
+    """A small dump while it is collected, part by part; what is said of a part is said of the last that was begun.
+
+    dump: the parts that have a place of their own, each put there by the function that collects it. account: what went
+    in and the room that is left. progress: to call in parts that take long. pointers: by part, the pieces of it whose
+    pointers are followed. windows: addresses at which windows were looked for. processors: how many a debugger can
+    show.
+    """
+
+    def __init__(self, dump: SmallDump, memory: VirtualMemory, account: Account, progress: Progress) -> None:
+        self.dump = dump
+        self.account = account
+        self.progress = progress
+        self.pointers: dict[str, list[Piece]] = {}
+        self.windows: list[int] = []
+        self.processors = 1
+        self._memory = memory
+        self._saved = _Pieces()
+        self._followed = _Pieces()
+        self._absent: Counter[tuple[str, str]] = Counter()
+        self._part, self._essential = "", False
+
+    def begin(self, part: str, *, essential: bool) -> None:
+        """Begin a part. essential: the small dump is not complete if the source does not hold it."""
+        self._part, self._essential = part, essential
+
+    @property
+    def part(self) -> str:
+        """The name of the part."""
+        return self._part
+
+    @property
+    def size(self) -> int:
+        """Bytes of the part that went in so far."""
+        return self.account.size_of(self._part)
+
+    def enter(self, size: int) -> None:
+        """Note that `size` bytes of the part go in, which have a place of their own."""
+        self.account.enter(self._part, size)
+
+    def refuse(self) -> None:
+        """Note that the part, or the rest of it, does not fit: from now on nothing does."""
+        self.account.refuse(self._part)
+
+    def lose(self, why: str) -> None:
+        """Note that the source does not hold the part, or some of it."""
+        self.account.lose(self._part, why, essential=self._essential)
+
+    def take(self, size: int) -> bool:
+        """Enter `size` bytes, or refuse the part if they do not fit; tell which."""
+        if self.account.fits(size):
+            self.enter(size)
+            return True
+        self.refuse()
+        return False
+
+    def save(self, ranges: Iterable[Wanted]) -> list[Piece]:
+        """Save ranges of memory in data blocks, up to the first one that does not fit.
+
+        Return what of them holds pointers and was not returned before, for windows overlap a lot.
+        """
+        pointers: list[Piece] = []
+        for wanted in ranges:
+            if self.account.full or not self._save(wanted, pointers):
+                self.refuse()
+                break
+        return pointers
+
+    def follow(self, pieces: list[Piece]) -> None:
+        """Remember pieces of the part whose pointers are followed."""
+        self.pointers.setdefault(self._part, []).extend(pieces)
+
+    def pages(self) -> list[int]:
+        """Return the addresses of the pages that hold any of what was saved, in ascending order."""
+        return self._saved.pages()
+
+    def finish(self) -> None:
+        """Put the data blocks into the dump, and note what of them the source does not hold."""
+        self.dump = replace(self.dump, data_blocks=self._saved.blocks())
+        for (part, pages), count in self._absent.items():
+            self.account.lose(part, f"{count:,} of its addresses lie in pages that {pages}", essential=False)
+
+    def _save(self, wanted: Wanted, pointers: list[Piece]) -> bool:
+        """Save what is there of a range; False if it does not fit."""
+        found = 0
+        for piece in (wanted.memory or self._memory).present(wanted.address, wanted.length):
+            gaps = self._saved.missing(piece.address, len(piece.data))
+            if gaps:
+                if not self.account.fits(sum(end - start + TRIAGE_DATA_BLOCK.size for start, end in gaps)):
+                    return False
+                for start, end in gaps:
+                    self._saved.add(start, piece.data[start - piece.address : end - piece.address])
+                    self.account.enter(self._part, end - start, TRIAGE_DATA_BLOCK.size)
+            found += len(piece.data)
+            if wanted.holds_pointers:
+                pointers.extend(self._not_followed(piece))
+        if found < wanted.length:
+            self._explain(wanted, found)
+        return True
+
+    def _not_followed(self, piece: Piece) -> list[Piece]:
+        """Return the aligned pointers of a piece that were not returned before."""
+        size = self._memory.pointer_size
+        start, end = piece.address + size - 1 & -size, piece.address + len(piece.data) & -size
+        gaps = self._followed.missing(start, end - start)
+        fresh = [Piece(at, piece.data[at - piece.address : upto - piece.address]) for at, upto in gaps]
+        for part in fresh:
+            self._followed.add(part.address, part.data)
+        return fresh
+
+    def _explain(self, wanted: Wanted, found: int) -> None:
+        """Say what is missing of a range, unless it only goes on into addresses that nothing maps."""
+        essential = self._essential and not wanted.optional
+        try:
+            (wanted.memory or self._memory).read(wanted.address, wanted.length)
+        except MemoryReadError as error:
+            if not wanted.name:
+                if isinstance(error, NotInDumpError):
+                    pages = "cannot be read" if isinstance(error.why, ReadFailure) else "are not in the source"
+                    self._absent[self._part, pages] += 1
+            elif isinstance(error, NotInDumpError) or (essential and not found):
+                why = f"{wanted.length - found:,} of {wanted.length:,} bytes: {error}"
+                self.account.lose(wanted.name, why, essential=essential)
+
+
+class _Pieces:
+    """Pieces of memory by address, none of which overlap."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._data: dict[int, bytes] = {}
+
+    def missing(self, address: int, length: int) -> list[tuple[int, int]]:
+        """Return the (start, end) gaps of an address range that no piece covers."""
+        gaps = []
+        at, end = address, address + length
+        index = max(bisect_right(self._starts, at) - 1, 0)
+        while at < end:
+            if index == len(self._starts) or self._starts[index] >= end:
+                gaps.append((at, end))
+                break
+            start = self._starts[index]
+            if start > at:
+                gaps.append((at, start))
+            at = max(at, start + len(self._data[start]))
+            index += 1
+        return gaps
+
+    def add(self, address: int, data: bytes) -> None:
+        """Add a piece that lies in a gap."""
+        self._starts.insert(bisect_right(self._starts, address), address)
+        self._data[address] = data
+
+    def pages(self) -> list[int]:
+        """Return the addresses of the pages that hold any of it, in ascending order."""
+        pages: dict[int, None] = {}
+        for start in self._starts:
+            for page in range(start & -PAGE_SIZE, start + len(self._data[start]), PAGE_SIZE):
+                pages[page] = None
+        return list(pages)
+
+    def blocks(self) -> tuple[DataBlock, ...]:
+        """Return all of it, pieces that touch merged into one block."""
+        merged: list[DataBlock] = []
+        run = 0
+        keys = []
+        for index, start in enumerate(self._starts):
+            previous = self._starts[index - 1] if index else 0
+            run += not index or previous + len(self._data[previous]) != start
+            keys.append((run, start))
+        for _, group in groupby(keys, key=lambda key: key[0]):
+            starts = [start for _, start in group]
+            merged.append(DataBlock(starts[0], b"".join(self._data[start] for start in starts)))
+        return tuple(merged)

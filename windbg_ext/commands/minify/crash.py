@@ -1,0 +1,83 @@
+"""One object that knows the crash: what every part of a small dump is collected from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.kernel import read_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.dump.header import BugCheck
+    from windbg_ext.kernel import Kernel, Target
+    from windbg_ext.kernel.debugger_data import DebuggerData
+    from windbg_ext.kernel.processors import Processor
+    from windbg_ext.kernel.threads import Thread
+    from windbg_ext.memory import VirtualMemory
+    from windbg_ext.structs.architectures import Architecture
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A target and what its kernel knew when it stopped."""
+
+    target: Target
+    kernel: Kernel
+
+    @property
+    def processor(self) -> Processor:
+        """The processor that crashed; processor 0 if that cannot be told."""
+        return self.kernel.crashed or self.kernel.processors[0]
+
+    @property
+    def thread(self) -> Thread | None:
+        """The thread that ran there; None if it cannot be read."""
+        return self.processor.thread
+
+    @property
+    def process(self) -> int:
+        """Address of the process that ran there, 0 if it cannot be told."""
+        return self.thread.process if self.thread else 0
+
+    @property
+    def memory(self) -> VirtualMemory:
+        """Virtual memory as the crashing processor saw it."""
+        return self.target.memory
+
+    @property
+    def debugger_data(self) -> DebuggerData:
+        """The debugger data block, decoded."""
+        return self.kernel.debugger_data
+
+    @property
+    def architecture(self) -> Architecture:
+        """That of the processors."""
+        return self.kernel.architecture
+
+    @property
+    def bug_check(self) -> BugCheck:
+        """Code and parameters."""
+        return self.target.header.bug_check
+
+
+def read_crash(target: Target) -> Crash:
+    """Read what the kernel of a target knew. DumpError: a structure without which nothing works is missing."""
+    return Crash(target, read_kernel(target))
+
+
+def damages(crash: Crash) -> Iterator[tuple[str, str]]:
+    """Yield the damages that make a small dump useless to a debugger: (field, what is wrong with it)."""
+    kernel = crash.kernel
+    if kernel.modules.problem is not None:
+        yield "PsLoadedModuleList", kernel.modules.problem
+    for name, address in (
+        (f"ContextRecord.{crash.architecture.stack_pointer}", kernel.context.stack_pointer),
+        ("KPRCB", crash.processor.prcb),
+    ):
+        try:
+            crash.memory.read(address, crash.memory.pointer_size)
+        except MemoryReadError as error:
+            yield name, str(error)

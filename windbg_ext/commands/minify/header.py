@@ -1,0 +1,35 @@
+"""The header of a small dump: that of its source, but for what speaks of the file and not of the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify.options import encode_comment
+from windbg_ext.dump.header import FILL_32
+from windbg_ext.structs.header import Attributes
+
+if TYPE_CHECKING:
+    from windbg_ext.commands.minify.crash import Crash
+    from windbg_ext.structs.layout import Record
+
+OF_THE_FILE = (
+    Attributes.INSUFFICIENT_DUMPFILE_SIZE | Attributes.KERNEL_GENERATED_TRIAGE_DUMP | Attributes.FILTER_DUMP_FILE
+)
+"""Attributes that speak of the source file and not of the machine."""
+
+WRITER_OK, WRITER_NO_MODULES, WRITER_CORRUPT_MODULES = 0, 1, 2
+"""DUMP_HEADER64.WriterStatus (mindumpdef.h)."""
+
+
+def small_header(crash: Crash, comment: str | None) -> Record:
+    """Return the header of the source as the small dump carries it; the writer sets type, fields and sizes."""
+    record, kernel = crash.target.header.record, crash.kernel
+    status = WRITER_OK
+    if kernel.modules.problem is not None:
+        status = WRITER_CORRUPT_MODULES if kernel.modules.modules else WRITER_NO_MODULES
+    record = record.replace(WriterStatus=status, KdDebuggerDataBlock=kernel.debugger_data.address)
+    if record.number("Attributes") != FILL_32:
+        record = record.replace(Attributes=record.number("Attributes") & ~int(OF_THE_FILE))
+    if comment is not None:
+        record = record.replace(Comment=encode_comment(comment))
+    return record

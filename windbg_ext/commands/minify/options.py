@@ -1,0 +1,48 @@
+"""The options of `minify`, checked when they are made: the same for one dump, for many, and for a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from windbg_ext.errors import UsageError
+
+MIN_SIZE = 64 << 10
+COMMENT_LENGTH = 127
+"""Characters of the header's field for a comment, its NUL not counted."""
+
+
+@dataclass(frozen=True)
+class MinifyOptions:
+    """How a small dump is made.
+
+    overwrite: replace the destination if it exists. size: the most bytes that the file may have, at least 64K; what
+    does not fit is dropped, least important first. comment: at most 127 ASCII characters for the header. salvage: go
+    on where kernel structures are damaged, and leave out what they lead to.
+
+    UsageError: size or comment make no sense.
+    """
+
+    overwrite: bool = False
+    size: int | None = None
+    comment: str | None = None
+    salvage: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < MIN_SIZE:
+            raise UsageError(f"--size: {self.size} bytes are too few, a small dump takes at least {MIN_SIZE} (64K)")
+        if self.comment is not None:
+            encode_comment(self.comment)
+
+
+DEFAULTS = MinifyOptions()
+
+
+def encode_comment(comment: str) -> bytes:
+    """Encode a comment for the 128 bytes that the header has for it. UsageError: it does not fit."""
+    try:
+        data = comment.encode("ascii")
+    except UnicodeEncodeError:
+        raise UsageError("--comment: the header of a dump holds ASCII text only") from None
+    if len(data) > COMMENT_LENGTH or b"\0" in data:
+        raise UsageError(f"--comment: the header of a dump holds {COMMENT_LENGTH} characters, these are {len(data)}")
+    return data.ljust(COMMENT_LENGTH + 1, b"\0")

@@ -1,0 +1,61 @@
+"""The lists that a bug check hands over in its parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.commands.minify.parts.threads import thread_memory
+from windbg_ext.commands.minify.parts.windows import WINDOW
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.memory.paging import PAGE_SIZE
+from windbg_ext.memory.virtual import read_pointer
+from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE, KERNEL_LAYOUTS, TRIAGE_9F_SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.commands.minify.crash import Crash
+    from windbg_ext.memory.virtual import VirtualMemory
+
+MAX_LIST_ENTRIES = 256
+
+
+def bug_check_lists(crash: Crash) -> Iterator[Wanted]:
+    """Yield the entries of the lists that a bug check hands over.
+
+    0x9F with parameter 1 = 3 points at nt!_TRIAGE_9F_POWER: lists of IRPs and of threads, and a work queue (Microsoft's
+    bug check reference names the fields; their offsets were measured on a dump). The queue is a KPRIQUEUE, its list
+    links the threads that serve it.
+    """
+    memory, bug_check = crash.memory, crash.bug_check
+    code, (reason, _, triage, _) = bug_check.code & 0x0FFF_FFFF, bug_check.parameters
+    if (code, reason) != (DRIVER_POWER_STATE_FAILURE, 3):
+        return
+    layout = KERNEL_LAYOUTS[memory.pointer_size].triage_9f_power
+    try:
+        head = layout.parse(memory.read(triage, layout.size))
+    except MemoryReadError:
+        return
+    if head.number("Signature") != TRIAGE_9F_SIGNATURE:
+        return
+    yield Wanted(triage, WINDOW, holds_pointers=True)
+    for name in ("IrpList", "ThreadList"):
+        for entry in _list_entries(memory, head.number(name)):
+            yield Wanted(entry, WINDOW, holds_pointers=True)
+    block, queue = crash.debugger_data, head.number("DelayedWorkQueue")
+    yield Wanted(queue, PAGE_SIZE, holds_pointers=True)
+    for entry in _list_entries(memory, queue + block["OffsetKPriQueueThreadListHead"]):
+        yield from thread_memory(crash, entry - block["OffsetKThreadQueueListEntry"], whole_stack=True)
+
+
+def _list_entries(memory: VirtualMemory, head: int) -> Iterator[int]:
+    entry = head
+    for _ in range(MAX_LIST_ENTRIES):
+        try:
+            entry = read_pointer(memory, entry)
+        except MemoryReadError:
+            return
+        if entry == head:
+            return
+        yield entry

@@ -1,0 +1,33 @@
+"""The page-table entries of what was saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.memory.paging import PAGE_SHIFT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from windbg_ext.commands.minify.collector import Collector
+    from windbg_ext.commands.minify.crash import Crash
+
+
+def collect_page_table_entries(crash: Crash, collector: Collector) -> None:
+    """Collect the page-table entries of all pages of which something was saved."""
+    collector.save(page_table_entries(crash, collector.pages()))
+
+
+def page_table_entries(crash: Crash, pages: Iterable[int]) -> Iterator[Wanted]:
+    """Yield the page-table entries of pages, at the addresses where the kernel maps its own page tables."""
+    paging = crash.target.paging
+    base = crash.debugger_data["PteBase"] or crash.architecture.pte_base
+    if paging is None or not base:
+        return
+    size, mask = paging.entry_size, (1 << paging.address_bits) - 1
+    for page in pages:
+        address = page
+        for _ in range(paging.mapped_levels):
+            address = base + ((address & mask) >> PAGE_SHIFT) * size
+            yield Wanted(address, size)

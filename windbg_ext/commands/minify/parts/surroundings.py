@@ -1,0 +1,51 @@
+"""What lies around the crash: code, the rest of the stack's page, TEB and PEB, pages at bug check parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.commands.minify.parts.processors import contexts
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.memory.paging import PAGE_SIZE
+from windbg_ext.memory.virtual import read_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.commands.minify.crash import Crash
+
+CODE_AROUND = 0x100
+
+
+def code(crash: Crash) -> Iterator[Wanted]:
+    """Yield the page of the crash's instruction pointer and the code around every other one."""
+    kernel = crash.kernel
+    crashed = kernel.crashed.context if kernel.crashed else None
+    for context in (kernel.context, crashed or kernel.context):
+        yield Wanted(context.instruction_pointer & -PAGE_SIZE, PAGE_SIZE, "code at the crash")
+    for context in contexts(kernel):
+        if context.instruction_pointer >= crash.architecture.lowest_kernel:
+            yield Wanted(context.instruction_pointer - CODE_AROUND, 2 * CODE_AROUND)
+
+
+def crash_surroundings(crash: Crash) -> Iterator[Wanted]:
+    """Yield what lies below the stack pointer in its page, and the pages of the crashing thread's TEB and PEB."""
+    stack_pointer = crash.kernel.context.stack_pointer
+    yield Wanted(stack_pointer & -PAGE_SIZE, stack_pointer % PAGE_SIZE)
+    block, thread = crash.debugger_data, crash.thread
+    if thread is not None:
+        for field, base in (("OffsetKThreadTeb", thread.address), ("OffsetEprocessPeb", thread.process)):
+            try:
+                address = read_pointer(crash.memory, base + block[field])
+            except MemoryReadError:
+                continue
+            if crash.architecture.is_pointer(address):
+                yield Wanted(address & -PAGE_SIZE, PAGE_SIZE)
+
+
+def pages_of_parameters(crash: Crash) -> Iterator[Wanted]:
+    """Yield the pages that bug check parameters point at."""
+    for number, parameter in enumerate(crash.bug_check.parameters, 1):
+        if crash.architecture.is_pointer(parameter):
+            yield Wanted(parameter & -PAGE_SIZE, PAGE_SIZE, f"page at bug check parameter {number}")

@@ -1,0 +1,113 @@
+"""Indirectly referenced memory: a window at every pointer that was saved, and at every pointer in those windows."""
+
+from __future__ import annotations
+
+import struct
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.commands.minify.parts.processors import contexts
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.memory.virtual import Piece
+from windbg_ext.structs.kernel import KERNEL_LAYOUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from windbg_ext.commands.minify.collector import Collector
+    from windbg_ext.commands.minify.crash import Crash
+    from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.architectures import Architecture
+
+WINDOW = 0x100
+MAX_LEVELS = 3
+MAX_WINDOW_BYTES = 8 << 20
+"""Bytes of windows that are saved when no size is asked for: the file should still go into a mail."""
+OVERLAP = 4
+"""Windows overlap, and many pointers lead nowhere: so many times the limit is looked at before it is enough."""
+
+IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP = 3, 4, 6
+"""The first u16 of an I/O object; its size in bytes is the second (wdm.h)."""
+
+
+def collect_windows(crash: Crash, collector: Collector) -> None:
+    """Collect a window at every pointer of the crash, then at every pointer in those windows, three levels deep."""
+    account = collector.account
+    if account.full:
+        collector.refuse()
+        return
+    limit = MAX_WINDOW_BYTES if account.limit is None else max(MAX_WINDOW_BYTES, account.room)
+    looked_at = 0
+    seen: set[int] = set()
+    pieces = _roots(crash, collector)
+    for level in range(MAX_LEVELS):
+        found: list[Piece] = []
+        for index, piece in enumerate(pieces):
+            collector.progress(f"{collector.part}, level {level + 1} of {MAX_LEVELS}", index, len(pieces))
+            for window in windows(crash, piece, seen):
+                if collector.size >= limit or looked_at >= OVERLAP * limit:
+                    why = f"stopped after {looked_at >> 20} MB of windows, there are more; a larger --size saves more"
+                    collector.lose(why)
+                    return
+                collector.windows.append(window.address)
+                looked_at += window.length
+                found.extend(collector.save([window]))
+                if account.full:
+                    return
+        pieces = found
+
+
+def _roots(crash: Crash, collector: Collector) -> list[Piece]:
+    """Return what the first pointers stand in, most important first."""
+    dump, architecture = collector.dump, crash.architecture
+    registers = b"".join(_packed(context.registers, architecture) for context in contexts(crash.kernel))
+    return [
+        Piece(0, registers),
+        Piece(0, _packed(crash.bug_check.parameters, architecture)),
+        Piece(dump.top_of_stack, dump.call_stack),
+        Piece(crash.thread.address if crash.thread else 0, dump.thread),
+        Piece(crash.process, dump.process),
+        *chain.from_iterable(collector.pointers.values()),
+    ]
+
+
+def _packed(values: Sequence[int], architecture: Architecture) -> bytes:
+    """Return values as they stand in memory, one behind the other."""
+    return struct.pack(f"<{len(values)}{architecture.pointer_code}", *values)
+
+
+def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
+    """Yield a window at every pointer that stands in a piece of memory: WINDOW bytes, or the whole I/O object there.
+
+    seen: pointers that had their window already.
+    """
+    memory, architecture = crash.memory, crash.architecture
+    size = architecture.pointer_size
+    aligned = piece.data[-piece.address % size :]
+    for (value,) in struct.iter_unpack(f"<{architecture.pointer_code}", aligned[: len(aligned) & -size]):
+        if value not in seen and architecture.is_pointer(value):
+            seen.add(value)
+            length = io_object_size(memory, value) if value >= architecture.lowest_kernel else 0
+            yield Wanted(value, max(WINDOW, length), holds_pointers=True)
+
+
+def io_object_size(memory: VirtualMemory, address: int) -> int:
+    """Return the size of the device object, driver object or IRP at an address, 0 if there is none (wdm.h)."""
+    if address % memory.pointer_size:
+        return 0
+    layouts = KERNEL_LAYOUTS[memory.pointer_size]
+    try:
+        kind, size = struct.unpack("<HH", memory.read(address, 4))
+    except MemoryReadError:
+        return 0
+    smallest = {
+        IO_TYPE_DEVICE: layouts.device_object,
+        IO_TYPE_DRIVER: layouts.driver_object,
+        IO_TYPE_IRP: layouts.irp,
+    }.get(kind)
+    if smallest is None or size < smallest:
+        return 0
+    if kind == IO_TYPE_IRP and (size - layouts.irp) % layouts.io_stack_location:
+        return 0
+    return int(size)
