@@ -13,6 +13,8 @@ from support.source_memory import SourceMemory
 
 from samples.builder import SAMPLES, write
 from samples.builder.versions import WINDOWS_11
+from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.commands.minify.parts import order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +98,25 @@ def minify(sample: Sample, folder: Path, *options: str) -> Run:
     for lost in report["left_out"]:  # a part may be left out for two reasons
         left_out[lost["part"]] = "; ".join(filter(None, (left_out.get(lost["part"]), lost["why"])))
     return Run(parts, left_out, SmallDumpFile(folder / "small.dmp"), outcome.status)
+
+
+def test_the_list_of_parts_is_in_the_order_of_importance() -> None:
+    assert (*(part.name for part in order.PARTS), "secondary data") == ORDER
+
+
+def test_one_more_entry_in_the_list_of_parts_is_one_more_part_of_the_small_dump(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = BY_NAME["active"]
+    before = minified(sample, tmp_path)
+    length = sample.machine.version.number("SizePrcb") + 0x180
+    pcr = sample.machine.processors[0].pcr  # of which the small dump has KPRCB only
+    added = order.PlannedPart("KPCR", order.memory(lambda crash: [Wanted(pcr, length)]))
+    monkeypatch.setattr(order, "PARTS", (*order.PARTS[:-1], added, order.PARTS[-1]))
+    made = minified(sample, tmp_path)
+    assert list(made.parts) == [*(part for part in ORDER[:-2] if part in before.parts), "KPCR", *ORDER[-2:]]
+    (whole,) = (data for address, data in made.small.blocks if address <= pcr < address + len(data))
+    assert SourceMemory(sample).read(pcr, length, None) in whole
 
 
 @each_sample

@@ -24,6 +24,8 @@ from windbg_ext.dump.small import (
     load_small_dump,
     read_small_dump,
     unloaded_size,
+    write_headers,
+    write_parts,
     write_small_dump,
 )
 from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64
@@ -130,6 +132,17 @@ def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: 
     assert data[size:] == secondary
     assert struct.unpack_from("<Q", data, 0xFA0) == (len(data),)
     assert struct.unpack_from("<I", data, 0xF98 if wide else 0xF88) == (4,)
+
+
+@settings(max_examples=30, deadline=None)
+@given(small_dumps(), st.binary(max_size=60))
+def test_what_is_written_between_parts_and_headers_is_secondary_data(dump: SmallDump, secondary: bytes) -> None:
+    out = io.BytesIO()
+    triage = write_parts(dump, out)
+    out.write(secondary + b"cut off again")
+    out.truncate(out.tell() - len(b"cut off again"))
+    assert write_headers(dump, triage, out) == len(out.getvalue())
+    assert out.getvalue() == write(dump, secondary)
 
 
 FULL = SmallDump(

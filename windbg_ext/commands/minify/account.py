@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-USUAL_LIMIT = 96 << 20
+MAX_BYTES_WITHOUT_SIZE = 96 << 20
 """Bytes that go in, secondary data not counted, when no size is asked for. Real small dumps have up to 10 MB; a damaged
 one whose page tables show the same page everywhere would go on for terabytes.
 """
@@ -36,8 +36,8 @@ class Account:
     `fits` only looks. Who asks then enters what fits and refuses what does not; after the first refusal nothing fits,
     so that no part takes the room of a more important one.
 
-    limit: bytes of the file that were asked for, None for USUAL_LIMIT. full: something was refused. complete: nothing
-    essential was left out so far.
+    limit: bytes of the file that were asked for, None for MAX_BYTES_WITHOUT_SIZE. full: something was refused.
+    complete: nothing essential was left out so far.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -45,7 +45,7 @@ class Account:
         self.left_out: list[LeftOut] = []
         self.complete = True
         self.full = False
-        self._used = PADDING
+        self._left = (MAX_BYTES_WITHOUT_SIZE if limit is None else limit) - PADDING
         self._bytes: Counter[str] = Counter()
         self._blocks: Counter[str] = Counter()
 
@@ -57,9 +57,7 @@ class Account:
     @property
     def room(self) -> int:
         """Bytes that are left, 0 once something was refused."""
-        if self.full:
-            return 0
-        return max(0, (USUAL_LIMIT if self.limit is None else self.limit) - self._used)
+        return 0 if self.full else max(0, self._left)
 
     def size_of(self, part: str) -> int:
         """Return the bytes of a part that went in so far."""
@@ -71,7 +69,7 @@ class Account:
 
     def enter(self, part: str, size: int, extra: int = 0) -> None:
         """Note that `size` bytes of a part go in; extra: bytes that the file needs beside them."""
-        self._used += size + extra
+        self._left -= size + extra
         self._bytes[part] += size
         self._blocks[part] += 1
 
@@ -79,7 +77,11 @@ class Account:
         """Note that a part, or the rest of it, does not fit: from now on nothing does."""
         self.full = True
         what = "the rest of it does not fit" if part in self._blocks else "does not fit"
-        into = f"{USUAL_LIMIT >> 20} MB, a larger --size takes it" if self.limit is None else f"--size {self.limit}"
+        into = (
+            f"{MAX_BYTES_WITHOUT_SIZE >> 20} MB, a larger --size takes it"
+            if self.limit is None
+            else f"--size {self.limit}"
+        )
         self.lose(part, f"{what} into {into}")
 
     def lose(self, part: str, why: str, *, essential: bool = True) -> None:

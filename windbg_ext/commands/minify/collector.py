@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.dump.small import DataBlock
 from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from windbg_ext.memory import VirtualMemory
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A range of memory.
 
     name: what to call it when it is missing, empty for what is only nice to have; optional: a debugger can do without

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from windbg_ext.errors import UsageError
 
 MIN_SIZE = 64 << 10
-COMMENT_LENGTH = 127
+MAX_COMMENT = 127
 """Characters of the header's field for a comment, its NUL not counted."""
 
 
@@ -43,6 +43,6 @@ def encode_comment(comment: str) -> bytes:
         data = comment.encode("ascii")
     except UnicodeEncodeError:
         raise UsageError("--comment: the header of a dump holds ASCII text only") from None
-    if len(data) > COMMENT_LENGTH or b"\0" in data:
-        raise UsageError(f"--comment: the header of a dump holds {COMMENT_LENGTH} characters, these are {len(data)}")
-    return data.ljust(COMMENT_LENGTH + 1, b"\0")
+    if len(data) > MAX_COMMENT or b"\0" in data:
+        raise UsageError(f"--comment: the header of a dump holds {MAX_COMMENT} characters, these are {len(data)}")
+    return data.ljust(MAX_COMMENT + 1, b"\0")
