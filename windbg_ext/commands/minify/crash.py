@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel import read_kernel
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from windbg_ext.structs.architectures import Architecture
 
 
-@dataclass(frozen=True)
-class Crash:
+class Crash(NamedTuple):
     """A target and what its kernel knew when it stopped."""
 
     target: Target

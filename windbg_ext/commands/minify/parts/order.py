@@ -7,8 +7,7 @@ no stack of a processor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.commands.minify.collector import Collector
 from windbg_ext.commands.minify.header import small_header
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.progress import Progress
 
 
-@dataclass(frozen=True)
-class PlannedPart:
+class PlannedPart(NamedTuple):
     """A part that a small dump should have.
 
     name: what the report calls it. collect: puts it into the collector, as far as the crash's source holds it and it
