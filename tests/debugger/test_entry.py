@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from samples.builder import SAMPLES, build
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.render.document import Address, Document, Facts, ModuleName, Section, Table
+from windbg_ext.interface.minify import MINIFY
 
 if TYPE_CHECKING:
     from debugger.conftest import StandIn
@@ -35,6 +37,16 @@ def dump(pykd: StandIn, tmp_path: Path, arguments_of_py: Callable[..., None]) ->
     path.write_bytes(build(SAMPLES[0]))
     pykd.answers["||"] = f".  0 64-bit Kernel full dump: {path}\n"
     return path
+
+
+def replace_minify(monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]) -> None:
+    """Let `!minify` run something else."""
+    entry = importlib.import_module("windbg_ext.debugger.entry")  # as it was imported with the stand-in for pykd
+    monkeypatch.setattr(entry, "COMMANDS", (MINIFY._replace(run=run),))
+
+
+def divide_by_zero(*_: object) -> int:
+    raise ZeroDivisionError("division by zero")
 
 
 def test_minify_writes_beside_the_open_dump_and_clears_the_status_bar(pykd: StandIn, dump: Path) -> None:
@@ -93,12 +105,10 @@ def test_an_interrupted_folder_says_how_far_it_came(
 def test_whatever_goes_wrong_is_one_line(
     error: BaseException, pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from windbg_ext.cli import minify
-
     def fail(*_: object) -> int:
         raise error
 
-    monkeypatch.setattr(minify, "run", fail)
+    replace_minify(monkeypatch, fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     shown = run(pykd, "minify")
     assert shown.startswith("windbg-ext: ")
@@ -109,9 +119,7 @@ def test_whatever_goes_wrong_is_one_line(
 def test_a_fault_of_ours_leaves_its_traceback_in_the_log(
     pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from windbg_ext.cli import minify
-
-    monkeypatch.setattr(minify, "run", lambda *_: 1 / 0)
+    replace_minify(monkeypatch, divide_by_zero)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     shown = run(pykd, "minify")
     log = tmp_path / "windbg-ext.log"
@@ -122,9 +130,7 @@ def test_a_fault_of_ours_leaves_its_traceback_in_the_log(
 def test_a_log_that_cannot_be_written_is_told_in_the_same_line(
     pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from windbg_ext.cli import minify
-
-    monkeypatch.setattr(minify, "run", lambda *_: 1 / 0)
+    replace_minify(monkeypatch, divide_by_zero)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     shown = run(pykd, "minify")
     assert "internal error (ZeroDivisionError)" in shown

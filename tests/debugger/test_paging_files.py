@@ -1,8 +1,7 @@
-"""The paging files of the session by type, with a stand-in for pykd's types; sizes in them are pages."""
+"""Paging files and RAM of the machine in the session, with a stand-in for pykd's types; sizes in them are pages."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -75,11 +74,6 @@ def symbols(pykd: StandIn) -> StandIn:
     return pykd
 
 
-def options(**given: object) -> Namespace:
-    nothing = dict.fromkeys(("source", "ram", "pagefile", "system_hive", "this_machine", "system_managed", "dedicated"))
-    return Namespace(**{**nothing, **given})
-
-
 def test_paging_files_on_disk_are_found_with_their_drives_and_sizes(symbols: StandIn) -> None:
     from windbg_ext.debugger.paging_files import paging_files
 
@@ -121,37 +115,31 @@ def test_a_build_that_names_it_otherwise_gives_nothing(symbols: StandIn) -> None
     assert paging_files() == []
 
 
-def test_the_session_fills_in_what_the_user_did_not_say(symbols: StandIn) -> None:
-    from windbg_ext.debugger.paging_files import add_session_facts
-
-    asked = options(source="open.dmp")
-    typed = add_session_facts(asked, "open.dmp")
-    assert asked.pagefile == [("C:", 16 * GB, 48 * GB), ("D:", GB, 2 * GB)]
-    assert typed == [f"/pagefile C:={16 * GB}..{48 * GB}", f"/pagefile D:={GB}..{2 * GB}"]
-
-
-@pytest.mark.parametrize(
-    "said", [{"pagefile": [("C:", 1, 1)]}, {"system_hive": "SYSTEM"}, {"system_managed": True}, {"source": "other.dmp"}]
-)
-def test_what_the_user_said_stays(said: dict[str, object], symbols: StandIn) -> None:
-    from windbg_ext.debugger.paging_files import add_session_facts
-
-    asked = options(**{"source": "open.dmp", **said})
-    before = asked.pagefile
-    assert add_session_facts(asked, "open.dmp") == []
-    assert asked.pagefile == before
-
-
 @pytest.mark.parametrize(
     ("kind", "place"), [("AMD64", 0xFFFFF780000002E8), ("ARM64", 0xFFFFF780000002E8), ("I386", 0xFFDF02E8)]
 )
 def test_a_live_machine_tells_its_ram(symbols: StandIn, kind: str, place: int) -> None:
-    from windbg_ext.debugger.paging_files import add_session_facts
+    from windbg_ext.debugger.machine import DebuggedMachine
 
     api: Any = symbols
     api.getCPUType = lambda: f"pykd.pykd.CPUType.{kind}"
     api.loadDWords = lambda address, count: [4 * PAGES_OF_GB][:count] if address == place else []
-    asked = options(source=object())
-    typed = add_session_facts(asked, None)
-    assert (asked.source, asked.ram) == (None, 4 * GB)
-    assert typed[0] == f"/ram {4 * GB}"
+    assert DebuggedMachine(None).physical_memory() == 4 * GB
+
+
+def test_a_machine_whose_shared_data_cannot_be_read_tells_no_ram(symbols: StandIn) -> None:
+    from windbg_ext.debugger.machine import DebuggedMachine
+
+    def fail(*_: object) -> None:
+        raise api.MemoryException("not there")
+
+    api: Any = symbols
+    api.getCPUType = lambda: "pykd.pykd.CPUType.AMD64"
+    api.loadDWords = fail
+    assert DebuggedMachine(None).physical_memory() is None
+
+
+def test_a_command_gets_drive_and_sizes_of_each_paging_file(symbols: StandIn) -> None:
+    from windbg_ext.debugger.machine import DebuggedMachine
+
+    assert DebuggedMachine(None).paging_files() == [("C:", 16 * GB, 48 * GB), ("D:", GB, 2 * GB)]

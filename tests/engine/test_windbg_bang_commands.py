@@ -16,7 +16,7 @@ from engine.engine import windows_path
 from engine.kd import REPOSITORY
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder import build
-from windbg_ext.cli.main import COMMANDS
+from windbg_ext.interface.registry import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.kd import Kd
 
-NAMES = [command.NAME for command in COMMANDS]
+NAMES = [command.name for command in COMMANDS]
 KINDS = ["complete.dmp", "active.dmp", "kernel.dmp", "small.dmp"]
 INTERPRETERS = ["-g", "-l"]  # one for all commands of a session, a fresh one for each
 SECONDS_UNTIL_BREAK = "2"
@@ -147,13 +147,10 @@ FAULTY_COMMAND = """
 import sys
 sys.path.insert(0, {repository!r})
 from windbg_ext.debugger import entry
-class Faulty:
-    NAME, SUMMARY, DESCRIPTION = "minify", "", ""
-    def add_options(self, parser):
-        parser.add_argument("source")
-    def run(self, options, console):
+from windbg_ext.interface.command import Argument, Command
+def run(options, console):
         {body}
-entry.COMMANDS = (Faulty(),)
+entry.COMMANDS = (Command("minify", "", "", (Argument("source", ""),), run),)
 entry.main()
 """
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from samples.builder import SAMPLES, Sample
-from windbg_ext.cli import minify as minify_command
-from windbg_ext.cli.console import Terminal
+from windbg_ext.cli.terminal import Terminal
 from windbg_ext.commands.minify import minify, minify_target
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import UsageError
+from windbg_ext.interface.minify import MINIFY
 from windbg_ext.kernel import BugCheck, DumpTarget, LastException, Machine, SessionFacts, SessionTarget, read_kernel
 from windbg_ext.memory import PhysicalMemory
 from windbg_ext.structs.architectures import ARCHITECTURES
@@ -155,4 +155,4 @@ def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump, f
         salvage=False,
     )
     with pytest.raises(UsageError, match="name the file to write"):
-        minify_command.run(options, Terminal())
+        MINIFY.run(options, Terminal())

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from windbg_ext.cli.main import COMMANDS
 from windbg_ext.debugger import installation
 from windbg_ext.debugger.installation import FILES, Parts, fits_a_script, remove_scripts, scripts, write_scripts
+from windbg_ext.interface.registry import COMMANDS
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = r"C:\Users\me & you\AppData\Local\windbg-ext"
 PARTS = Parts(r"C:\Python39\python39.dll", r"C:\Python39\pykd\pykd.pyd", r"C:\Python39\windbg_ext\debugger\bang.py")
-NAMES = [command.NAME for command in COMMANDS]
+NAMES = [command.name for command in COMMANDS]
 
 
 @pytest.fixture(scope="session")

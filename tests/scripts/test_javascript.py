@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from windbg_ext.cli.main import COMMANDS
 from windbg_ext.debugger.installation import Parts, scripts
+from windbg_ext.interface.registry import COMMANDS
 
 STAND_IN = Path(__file__).with_name("stand_in.js")
 FOLDER = r"C:\Users\me\AppData\Local\windbg-ext"
 RUN = FOLDER + r"\run.wds"
 PARTS = Parts(r"C:\Python39\python39.dll", r"C:\Python39\pykd\pykd.pyd", r"C:\Python39\windbg_ext\debugger\bang.py")
-NAMES = [command.NAME for command in COMMANDS]
+NAMES = [command.name for command in COMMANDS]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The command line: one declaration of each command's options, exit statuses, progress on a terminal."""
+"""The command line: argparse over the commands, exit statuses, progress on a terminal."""
 
 from windbg_ext.cli.main import main
 

@@ -10,20 +10,19 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from windbg_ext.cli import dumpkind, minify, pagefilefit, windbg_setup
-from windbg_ext.cli.console import Terminal, drop_output
-from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.cli.terminal import Terminal, drop_output
+from windbg_ext.cli.windbg_setup import WINDBG_SETUP
+from windbg_ext.interface.command import Argument
+from windbg_ext.interface.keywords import keywords
+from windbg_ext.interface.registry import COMMANDS
+from windbg_ext.interface.status import DONE, status_of
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-DONE, NO, WRONG_USE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
-INTERRUPTION = "interrupted; nothing was left behind"
-
-COMMANDS = (dumpkind, minify, pagefilefit)
-"""What the command line and the debugger both have."""
+    from windbg_ext.interface.command import Command
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -44,8 +43,11 @@ def _terminal_width() -> int:
         return 80
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of the command line."""
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser of the command line, with the options of those commands only that the arguments name.
+
+    Nobody sees the others, and declaring them all takes longer than any other step before the command.
+    """
     parser = argparse.ArgumentParser(
         prog="windbg-ext",
         formatter_class=HelpFormatter,
@@ -54,19 +56,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"windbg-ext {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (*COMMANDS, windbg_setup):
+    for command in (*COMMANDS, WINDBG_SETUP):
         sub = commands.add_parser(
-            command.NAME, help=command.SUMMARY, description=command.DESCRIPTION, formatter_class=HelpFormatter
+            command.name, help=command.summary, description=command.description, formatter_class=HelpFormatter
         )
-        command.add_options(sub)
-        if hasattr(command, "add_command_line_options"):
-            command.add_command_line_options(sub)
+        if command.name in arguments:
+            _declare_options(sub, command)
         sub.set_defaults(run=command.run)
     return parser
 
 
+def _declare_options(parser: argparse.ArgumentParser, command: Command) -> None:
+    groups: dict[str, argparse._MutuallyExclusiveGroup] = {}
+    for option in command.options:
+        if isinstance(option, Argument):
+            parser.add_argument(option.name, **keywords(option))
+        elif option.one_of:
+            if option.one_of not in groups:
+                groups[option.one_of] = parser.add_mutually_exclusive_group()
+            groups[option.one_of].add_argument(*option.names, **keywords(option))
+        else:
+            parser.add_argument(*option.names, **keywords(option))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; gives the exit status."""
+    """Run the command line and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
@@ -81,21 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None, console: Terminal) -> int:
-    try:
-        options = build_parser().parse_args(arguments)
+    def work() -> int:
+        words = sys.argv[1:] if arguments is None else arguments
+        options = build_parser(words).parse_args(words)
         with _terminable():
             return int(options.run(options, console))
+
+    try:
+        return status_of(work, console)
     except SystemExit as leaving:  # after --help, --version and wrong use
         return int(leaving.code or DONE)
-    except UsageError as error:
-        console.complain(str(error))
-        return WRONG_USE
-    except DumpError as error:
-        console.complain(str(error))
-        return UNREADABLE
-    except KeyboardInterrupt as interruption:
-        console.complain(f"interrupted; {interruption}" if interruption.args else INTERRUPTION)
-        return INTERRUPTED
 
 
 @contextlib.contextmanager

@@ -1,39 +1,27 @@
-"""The options of `windbg-setup` and how it is run."""
+"""`windbg-setup`, a command of the command line only: its options and how it is run."""
 
 from __future__ import annotations
 
-from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import UsageError
+from windbg_ext.interface.command import Command, Option
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from windbg_ext.cli.console import Console
-
-NAME = "windbg-setup"
-SUMMARY = "write the scripts that bring these commands into WinDbg, kd and cdb"
-DESCRIPTION = """\
-Writes the scripts that bring these commands into WinDbg, kd and cdb, with the paths of this installation, and tells
-what to type there. Checks that Python, pykd and the debugger fit together. Exit status 1: they do not."""
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument("--folder", type=Path, help="where the scripts go (default: %%LOCALAPPDATA%%\\windbg-ext)")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--print", action="store_true", help="print the load script instead of writing anything")
-    what.add_argument("--remove", action="store_true", help="remove what an earlier run wrote")
+    from windbg_ext.interface.console import Console
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Write, print or remove the scripts; gives the exit status."""
-    from windbg_ext.cli.main import COMMANDS  # only now: that module imports this one
-    from windbg_ext.debugger import installation
+    """Write, print or remove the scripts, and return the exit status."""
+    from pathlib import Path  # as all that only a run needs: --help and --version should not wait for it
 
-    folder = options.folder or installation.default_folder()
+    from windbg_ext.debugger import installation
+    from windbg_ext.interface.registry import COMMANDS
+
+    folder = installation.default_folder() if options.folder is None else Path(options.folder)
     if folder is not None and options.remove:
         removed = installation.remove_scripts(folder.absolute())
         console.write("\n".join(f"removed {path}" for path in removed) or f"there was nothing of this in {folder}")
@@ -61,6 +49,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _advice(folder: str, bits: int) -> Iterator[str]:
+    from pathlib import PureWindowsPath
+
     def path(name: str) -> str:
         return str(PureWindowsPath(folder, name))
 
@@ -86,3 +76,20 @@ def _advice(folder: str, bits: int) -> Iterator[str]:
     yield "To be rid of it:"
     yield f"  $$><{path('unload.wds')}    in an open session"
     yield "  windbg-ext windbg-setup --remove"
+
+
+WINDBG_SETUP = Command(
+    name="windbg-setup",
+    summary="write the scripts that bring these commands into WinDbg, kd and cdb",
+    description="""\
+Writes the scripts that bring these commands into WinDbg, kd and cdb, with the paths of this installation, and tells
+what to type there. Checks that Python, pykd and the debugger fit together. Exit status 1: they do not.""",
+    options=(
+        Option(("--folder",), "where the scripts go (default: %%LOCALAPPDATA%%\\windbg-ext)"),
+        Option(
+            ("--print",), "print the load script instead of writing anything", action="store_true", one_of="instead"
+        ),
+        Option(("--remove",), "remove what an earlier run wrote", action="store_true", one_of="instead"),
+    ),
+    run=run,
+)

@@ -1,4 +1,4 @@
-"""From a bang command to its report: the same command modules that the command line runs.
+"""From a bang command to its report: the same commands that the command line runs.
 
     as !minify $$>a<C:\\...\\run.wds minify        an alias that runs a script file with arguments
     run.wds:  !py -g C:\\...\\bang.py               which ends up in `main`
@@ -13,14 +13,14 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.cli import pagefilefit
-from windbg_ext.cli.bang import BangParser, asks_for_help
-from windbg_ext.cli.main import COMMANDS, DONE, INTERRUPTED, INTERRUPTION, UNREADABLE, WRONG_USE
 from windbg_ext.debugger.console import DebuggerConsole
-from windbg_ext.debugger.paging_files import add_session_facts
+from windbg_ext.debugger.machine import DebuggedMachine
+from windbg_ext.debugger.parser import BangParser, asks_for_help
 from windbg_ext.debugger.session import arguments, attach, dump_path, script_name
 from windbg_ext.debugger.target import session_target
-from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.errors import UsageError
+from windbg_ext.interface.registry import COMMANDS
+from windbg_ext.interface.status import DONE, INTERRUPTED, INTERRUPTION, status_of
 from windbg_ext.render.document import Document, Links, Section
 
 if TYPE_CHECKING:
@@ -31,12 +31,6 @@ INTERNAL_ERROR = 70
 """A fault of this program: EX_SOFTWARE of sysexits.h."""
 
 BATCH_SCRIPT = "batch.wds"
-NEXT = {
-    "dumpkind": ("!analyze -v", "!pagefilefit", "!minify"),
-    "pagefilefit": ("!dumpkind", "!minify"),
-    "minify": ("!analyze -v", "!dumpkind"),
-}
-"""What to try after a command."""
 
 
 def main() -> None:
@@ -50,16 +44,7 @@ def main() -> None:
 
 def _status(console: DebuggerConsole) -> int:
     try:
-        return run(arguments(), console)
-    except UsageError as error:
-        console.complain(str(error))
-        return WRONG_USE
-    except DumpError as error:
-        console.complain(str(error))
-        return UNREADABLE
-    except KeyboardInterrupt as interruption:
-        console.complain(f"interrupted; {interruption}" if interruption.args else INTERRUPTION)
-        return INTERRUPTED
+        return status_of(lambda: run(arguments(), console), console)
     except SystemExit:  # pykd turns Ctrl+Break into the end of the script
         console.complain(INTERRUPTION)
         return INTERRUPTED
@@ -69,27 +54,28 @@ def _status(console: DebuggerConsole) -> int:
 
 
 def run(words: Sequence[str], console: DebuggerConsole) -> int:
-    """Run a command: its name and its arguments; gives the exit status."""
-    commands = {command.NAME: command for command in COMMANDS}
+    """Run a command, given its name and its arguments, and return the exit status."""
+    commands = {command.name: command for command in COMMANDS}
     name, *given = words or [""]
     if name not in commands:
         raise UsageError(f"{name!r} is not one of {', '.join(commands)}: load the aliases that windbg-setup wrote")
-    parser = BangParser(commands[name])
+    command = commands[name]
+    parser = BangParser(command)
     if asks_for_help(given):
         console.write(parser.format_help().rstrip())
         return DONE
-    open_dump = dump_path()
-    # pagefilefit asks the session itself, for two numbers that also a machine that runs on has
-    session = (lambda: None) if commands[name] is pagefilefit else session_target
-    options = parser.parse(given, open_dump, session)
+    machine = DebuggedMachine(dump_path())
+    # a command that is content with facts needs no target, which a machine that runs on does not have
+    session = session_target if command.add_session_facts is None else lambda: None
+    options = parser.parse(given, machine.open_dump, session)
     as_json = getattr(options, "json", False)
-    typed = add_session_facts(options, open_dump) if commands[name] is pagefilefit else []
+    typed = () if command.add_session_facts is None else command.add_session_facts(options, machine)
     if typed and not as_json:
         console.write(f"Taken from this session: {' '.join(typed)}\n")
-    status = int(commands[name].run(options, console))
+    status = command.run(options, console)
     if not as_json:
-        ours = set() if open_dump is None else {f"!{command}" for command in commands}  # they want a file
-        suggested = tuple(command for command in NEXT.get(name, ()) if command in ours or " " in command)
+        ours = set() if machine.open_dump is not None else {f"!{other}" for other in commands}  # they want a file
+        suggested = tuple(suggestion for suggestion in command.next if suggestion not in ours)
         if suggested:
             console.write("")
             console.show(Document((Section("", (Links("Next", suggested),)),)))

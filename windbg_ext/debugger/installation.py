@@ -15,7 +15,7 @@ import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from windbg_ext.errors import DestinationError
@@ -23,6 +23,8 @@ from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from windbg_ext.interface.command import Command
 
 PACKAGE = Path(__file__).parents[1]
 SCRIPTS = next(path for path in (PACKAGE / "scripts", PACKAGE.with_name("scripts")) if path.is_dir())
@@ -32,24 +34,10 @@ FILES = (
     *("load.wds", "run.wds", "unload.wds", "batch.wds", "menu.txt", "windbg-ext.js", "triage.js"),
     *("config.xml", "ManifestVersion.txt", "Manifest/manifest.1.xml"),
 )
-TRIAGE = ("dumpkind", "pagefilefit", "minify")
-"""What the triage script runs, in this order, as far as this version has it."""
 
 LAST_PYTHON = (3, 9)
 """The newest Python that pykd's wheels are made for."""
 OLDEST_PYKD = (0, 3, 4, 15)
-
-
-class Named(Protocol):
-    """A command: what the user types, and what it is for."""
-
-    @property
-    def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """What the user types."""
-
-    @property
-    def SUMMARY(self) -> str:  # noqa: N802 - a module's constant
-        """What it is for, a few words."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +114,9 @@ def script_path(path: Path) -> str:
     return buffer.value if length else str(path)
 
 
-def scripts(parts: Parts, folder: str, commands: Sequence[Named]) -> dict[str, str]:
+def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str, str]:
     """Give the files of the folder: relative path to content. `folder` is where they will lie, as a script holds it."""
-    names = [command.NAME for command in commands]
+    names = [command.name for command in commands]
     run = str(PureWindowsPath(folder, "run.wds"))
     values = {
         "PYTHON": parts.python,
@@ -140,14 +128,20 @@ def scripts(parts: Parts, folder: str, commands: Sequence[Named]) -> dict[str, s
         # ${/v:name} is the name itself: without it, loading twice would put an alias' value in the place of its name
         "ALIASES": "\n".join(f'aS ${{/v:!{name}}} $$>a<"{run}" {name}' for name in names),
         "UNALIASES": "\n".join(f"ad /q ${{/v:!{name}}}" for name in names),
-        "MENU": "\n".join(f' {{"{command.SUMMARY}"}} {{"!{command.NAME}"}}' for command in commands),
+        "MENU": "\n".join(f' {{"{command.summary}"}} {{"!{command.name}"}}' for command in commands),
         "RUN_JS": json.dumps(run),
         "COMMANDS_JS": json.dumps(names),
-        "TRIAGE_JS": json.dumps([name for name in TRIAGE if name in names]),
+        "TRIAGE_JS": json.dumps(_triage(commands)),
         "FOLDER_XML": escape(folder, {'"': "&quot;"}),
         "FUNCTION_ALIASES": "\n".join(_function_alias(command) for command in commands),
     }
     return {file: _filled(SCRIPTS.joinpath(file).read_text(encoding="ascii"), values) for file in FILES}
+
+
+def _triage(commands: Sequence[Command]) -> list[str]:
+    """Return the names of the commands that the triage script runs, in its order."""
+    places = {command.triage: command.name for command in commands if command.triage is not None}
+    return [places[place] for place in sorted(places)]
 
 
 def write_scripts(folder: Path, files: Mapping[str, str]) -> None:
@@ -181,11 +175,11 @@ def _four_numbers(version: str) -> str:
     return ".".join((numbers + ["0"] * 4)[:4])
 
 
-def _function_alias(command: Named) -> str:
+def _function_alias(command: Command) -> str:
     return f"""\
-          <FunctionAlias Name="{command.NAME}">
+          <FunctionAlias Name="{command.name}">
             <AliasItem>
-              <Syntax><![CDATA[!{command.NAME}]]></Syntax>
-              <Description><![CDATA[{command.SUMMARY}]]></Description>
+              <Syntax><![CDATA[!{command.name}]]></Syntax>
+              <Description><![CDATA[{command.summary}]]></Description>
             </AliasItem>
           </FunctionAlias>"""

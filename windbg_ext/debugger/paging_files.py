@@ -7,12 +7,11 @@ nothing is read without symbols.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pykd
 
-from windbg_ext.debugger.session import has_kernel_types, machine_type
-from windbg_ext.kernel import ARCHITECTURES
+from windbg_ext.debugger.session import has_kernel_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +20,6 @@ PAGE_SIZE = 0x1000
 MAX_PAGING_FILES = 16
 NO_PAGING_FILES_OF_DISK = ("VirtualStorePagefile", "WsSwapPagefile")
 """Flags of what has the same type but takes no dump: the store of compressed memory, and swapfile.sys."""
-
-NUMBER_OF_PHYSICAL_PAGES = 0x2E8
-"""Offset in KUSER_SHARED_DATA (ntddk.h)."""
 
 
 @dataclass(frozen=True)
@@ -39,40 +35,6 @@ class SessionPagingFile:
         r"""The drive, None if the path (`\??\C:\pagefile.sys`) has none."""
         start = self.path.removeprefix("\\??\\")
         return start[:2] if start[1:2] == ":" else None
-
-
-class Options(Protocol):
-    """The options of `pagefilefit` that matter here, as its declaration names them."""
-
-    source: object
-    ram: int | None
-    pagefile: list[tuple[str | None, int, int]] | None
-    system_hive: str | None
-    this_machine: bool
-    system_managed: bool
-    dedicated: int | None
-
-
-def add_session_facts(options: Options, open_dump: str | None) -> list[str]:
-    """Put what the session knows of RAM and paging files where the user named neither a machine nor a figure of it.
-
-    Gives the options that the user could have typed instead.
-    """
-    if options.source != open_dump and isinstance(options.source, str):
-        return []  # another dump than the one that is open
-    typed = []
-    if not isinstance(options.source, str):
-        options.source = None
-        if options.ram is None:
-            options.ram = _physical_memory()
-            typed += [] if options.ram is None else [f"/ram {options.ram}"]
-    settings = (options.pagefile, options.system_hive, options.this_machine, options.system_managed, options.dedicated)
-    if not any(settings):
-        files = paging_files()
-        options.pagefile = [(file.drive, file.size, file.maximum) for file in files] or None
-        drives = [f"{file.drive}=" if file.drive else "" for file in files]
-        typed += [f"/pagefile {drive}{file.size}..{file.maximum}" for drive, file in zip(drives, files)]
-    return typed
 
 
 def paging_files() -> list[SessionPagingFile]:
@@ -110,11 +72,3 @@ def _read(file: Any) -> SessionPagingFile:
     # field(), since a field that a build does not have is an AttributeError as an attribute, and no DbgException
     path = pykd.loadUnicodeString(file.field("PageFileName").getAddress())
     return SessionPagingFile(path, int(file.field("Size")) * PAGE_SIZE, int(file.field("MaximumSize")) * PAGE_SIZE)
-
-
-def _physical_memory() -> int | None:
-    address = ARCHITECTURES[machine_type()].shared_user_data + NUMBER_OF_PHYSICAL_PAGES
-    try:
-        return int(pykd.loadDWords(address, 1)[0]) * PAGE_SIZE or None
-    except pykd.MemoryException:
-        return None

@@ -1,36 +1,19 @@
-"""Where a command's output goes, and how its progress is shown."""
+"""The console of the command line: standard output, standard error, a progress bar."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from windbg_ext.commands.progress import Progress, no_progress
 from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
+    from windbg_ext.commands.progress import Progress
     from windbg_ext.render.document import Document
-
-
-class Console(Protocol):
-    """What a command needs to talk to its user."""
-
-    def show(self, document: Document) -> None:
-        """Show a report."""
-
-    def write(self, text: str) -> None:
-        """Show text as it is, such as JSON."""
-
-    def complain(self, line: str) -> None:
-        """Show an error, one line."""
-
-    def progress(self) -> AbstractContextManager[Progress]:
-        """Show progress while the block runs."""
 
 
 class Terminal:
@@ -62,6 +45,8 @@ class Terminal:
     def progress(self) -> Iterator[Progress]:
         """Show a progress bar while the block runs, none where standard error is not a terminal."""
         if sys.stderr is None or not sys.stderr.isatty():
+            from windbg_ext.commands.progress import no_progress  # only here: dumpkind shows no progress
+
             yield no_progress
             return
         from tqdm import tqdm  # only here: importing it takes longer than many a command

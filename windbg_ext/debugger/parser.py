@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
+from typing import TYPE_CHECKING, Callable, NoReturn
 
 from windbg_ext.errors import UsageError
+from windbg_ext.interface.command import Argument
+from windbg_ext.interface.keywords import keywords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from windbg_ext.cli.console import Console
+    from windbg_ext.interface.command import Command, Option
 
 HELP_SWITCHES = ("-?", "/?", "-h", "/h", "-help", "/help", "--help")
 HELP_EPILOG = """\
 Without a source, the open dump is meant. Switches begin with / or -. Text and paths with blanks go in quotes.
 """
-
-
-class Command(Protocol):
-    """A module of this package: one command, its options and how it is run."""
-
-    @property
-    def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """What the user types."""
-
-    @property
-    def DESCRIPTION(self) -> str:  # noqa: N802 - a module's constant
-        """What the command does."""
-
-    def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the options; the first positional one names the dump to read."""
-
-    def run(self, options: argparse.Namespace, console: Console) -> int:
-        """Do it; gives the exit status."""
 
 
 class BangParser(argparse.ArgumentParser):
@@ -46,28 +30,32 @@ class BangParser(argparse.ArgumentParser):
 
     def __init__(self, command: Command) -> None:
         super().__init__(
-            prog=f"!{command.NAME}",
-            description=command.DESCRIPTION,
+            prog=f"!{command.name}",
+            description=command.description,
             epilog=HELP_EPILOG,
             prefix_chars="-/",
             add_help=False,
             allow_abbrev=False,
         )
         self._positional: list[str] = []
-        self._reads_sessions = getattr(command, "READS_SESSIONS", False)
-        command.add_options(self)
+        self._reads_sessions = command.reads_sessions
+        for option in command.options:
+            if isinstance(option, Argument):
+                self._add_positional(option)
+            elif option.command_line_only:
+                self.set_defaults(**{option.dest: None})
+            else:
+                self._add_switch(option)
 
-    def add_argument(self, *names: Any, **declared: Any) -> argparse.Action:  # as argparse declares it
-        """Declare an option of the command line with all its spellings here, or an argument that may be left out."""
-        if not names[0].startswith("-"):
-            declared["nargs"] = "*" if declared.get("nargs") in ("+", "*") else "?"
-            self._positional.append(names[0])
-            return super().add_argument(*names, **declared)
-        plain = [name.lstrip("-") for name in names]
-        spellings = dict.fromkeys((*(f"/{name}" for name in plain), *(f"-{name}" for name in plain), *names))
-        action = super().add_argument(*spellings, **declared)
+    def _add_positional(self, argument: Argument) -> None:
+        self._positional.append(argument.name)
+        self.add_argument(argument.name, **keywords(argument._replace(required=False)))
+
+    def _add_switch(self, option: Option) -> None:
+        plain = [name.lstrip("-") for name in option.names]
+        spellings = dict.fromkeys((*(f"/{name}" for name in plain), *(f"-{name}" for name in plain), *option.names))
+        action = self.add_argument(*spellings, dest=option.dest, **keywords(option))
         action.option_strings = [spelling for spelling in spellings if spelling.startswith("/")]  # what the help shows
-        return action
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as a UsageError."""

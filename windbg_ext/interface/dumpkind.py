@@ -1,38 +1,19 @@
-"""The options of `dumpkind` and how it is run."""
+"""`dumpkind`: its options and how it is run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from windbg_ext.interface.command import Argument, Command, Option
+
 if TYPE_CHECKING:
     import argparse
 
-    from windbg_ext.cli.console import Console
-
-NAME = "dumpkind"
-SUMMARY = "tell which kind of dump a file is, whether it is whole, and what crashed"
-DESCRIPTION = """\
-Tells of a file which kind of kernel dump it is and by what evidence, whether it is whole, and what crashed; of several
-files, of folders and of wildcards in one table, newest first. Dumps inside .gz, .xz, .zst, .zip and .cab files are
-looked into without unpacking them to disk. Exit status 0: every file is a whole kernel dump; 1: one of them is not, or
-has a problem; 3: the one file that was named is no kernel dump or cannot be read."""
-SORT = "time"
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a dump, a folder (with its subfolders) or a wildcard")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show all there is: memory map, modules, header")
-    parser.add_argument(
-        "--sort", default=SORT, metavar="COLUMN", help="sort the table by a column, as in bug-check-code"
-    )
-    parser.add_argument("--reverse", action="store_true", help="turn the order of the table round")
-    parser.add_argument("--csv", action="store_true", help="print the table as CSV")
-    parser.add_argument("--json", action="store_true", help="print the reports as JSON")
+    from windbg_ext.interface.console import Console
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Look at the files and print what they are; gives the exit status."""
+    """Look at the files, print what they are, and return the exit status."""
     from windbg_ext.commands.dumpkind import dumpkind, find_dumps, is_single  # --help should not wait for it
     from windbg_ext.errors import DumpError, UsageError
     from windbg_ext.render import dumpkind as render
@@ -59,3 +40,31 @@ def run(options: argparse.Namespace, console: Console) -> int:
         field, _, why = reports[0].problems[0].partition(": ")
         raise DumpError(field, why, reports[0].advice, str(reports[0].path))
     return 0 if all(report.complete and not report.problems for report in reports) else 1
+
+
+DUMPKIND = Command(
+    name="dumpkind",
+    summary="tell which kind of dump a file is, whether it is whole, and what crashed",
+    description="""\
+Tells of a file which kind of kernel dump it is and by what evidence, whether it is whole, and what crashed; of several
+files, of folders and of wildcards in one table, newest first. Dumps inside .gz, .xz, .zst, .zip and .cab files are
+looked into without unpacking them to disk. Exit status 0: every file is a whole kernel dump; 1: one of them is not, or
+has a problem; 3: the one file that was named is no kernel dump or cannot be read.""",
+    options=(
+        Argument(
+            "paths",
+            "a dump, a folder (with its subfolders) or a wildcard",
+            metavar="PATH",
+            several=True,
+            required=True,
+        ),
+        Option(("-v", "--verbose"), "show all there is: memory map, modules, header", action="store_true"),
+        Option(("--sort",), "sort the table by a column, as in bug-check-code", default="time", metavar="COLUMN"),
+        Option(("--reverse",), "turn the order of the table round", action="store_true"),
+        Option(("--csv",), "print the table as CSV", action="store_true"),
+        Option(("--json",), "print the reports as JSON", action="store_true"),
+    ),
+    run=run,
+    next=("!analyze -v", "!pagefilefit", "!minify"),
+    triage=1,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 
@@ -10,17 +9,17 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def byte_size(text: str) -> int:
-    """Read a size: a number of bytes, or one with K, M, G or T, powers of 1024."""
+    """Read a size: a number of bytes, or one with K, M, G or T, powers of 1024. ValueError: it is none."""
     match = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256K or 64G")
+        raise ValueError(f"{text!r} is not a size such as 256K or 64G")
     return int(match[1]) * UNITS[match[2].upper()]
 
 
 def positive(text: str) -> int:
-    """Read a number from 1 up."""
+    """Read a number from 1 up. ValueError: it is none."""
     if re.fullmatch(r"0*[1-9]\d{0,5}", text.strip(), re.ASCII) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+        raise ValueError(f"{text!r} is not a number from 1 up")
     return int(text)
 
 

@@ -1,0 +1,27 @@
+"""Where a command's output goes, and how its progress is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from windbg_ext.commands.progress import Progress
+    from windbg_ext.render.document import Document
+
+
+class Console(Protocol):
+    """What a command needs to talk to its user."""
+
+    def show(self, document: Document) -> None:
+        """Show a report."""
+
+    def write(self, text: str) -> None:
+        """Show text as it is, such as JSON."""
+
+    def complain(self, line: str) -> None:
+        """Show an error, one line."""
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """Show progress while the block runs."""

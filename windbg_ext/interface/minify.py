@@ -1,0 +1,163 @@
+"""`minify`: its options and how it is run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.values import byte_size, positive, processors
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from windbg_ext.commands.minify.options import MinifyOptions
+    from windbg_ext.interface.console import Console
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Make the dump, or one of each of many, print what went in, and return the exit status.
+
+    In the debugger `options.source` is the target of the session where that has no file.
+    """
+    from windbg_ext.sources.find import is_single
+
+    if options.list is not None:
+        return _run_many(_listed(options), options.destination or options.source, options, console)
+    if options.source is None:
+        raise UsageError("name a dump, a folder, a wildcard or a --list")
+    if isinstance(options.source, str) and not is_single([options.source]):
+        return _run_many(options.source, options.destination, options, console)
+    return _run_one(options, console)
+
+
+def _run_one(options: argparse.Namespace, console: Console) -> int:
+    from functools import partial  # as all that only a run needs: --help should not wait for it
+    from pathlib import Path
+
+    from windbg_ext.commands.destination import unused
+    from windbg_ext.commands.minify import minify, minify_target
+    from windbg_ext.render.minify import minify_document, minify_json
+
+    destination = None if options.destination is None else Path(options.destination)
+    if options.unique and destination is not None:
+        destination = unused(destination)
+    with console.progress() as progress:
+        if isinstance(options.source, str):
+            make = partial(minify, options.source, destination)
+        elif destination is not None:
+            make = partial(minify_target, options.source, destination, source=None)
+        else:
+            raise UsageError("this session has no dump file to write beside: name the file to write")
+        report = make(minify_options(options), progress=progress)
+    if options.json:
+        console.write(minify_json(report))
+    else:
+        console.show(minify_document(report))
+    return 0 if report.complete else 1
+
+
+def _run_many(sources: str | list[str], destination: str | None, options: argparse.Namespace, console: Console) -> int:
+    from windbg_ext.commands.minify.batch import minify_many
+    from windbg_ext.render.batch import batch_document, batch_json
+
+    if options.unique:
+        raise UsageError("--unique: of many files, each small dump has the name of its source")
+    reached = "no file was converted"
+
+    def follow(doing: str, done: int, total: int) -> None:
+        nonlocal reached
+        reached = f"{done:,} of {total:,} files are done"
+        show(doing, done, total)
+
+    try:
+        with console.progress() as show:
+            report = minify_many(
+                sources, destination, jobs=options.jobs, **_keywords(minify_options(options)), progress=follow
+            )
+    except (KeyboardInterrupt, SystemExit):  # pykd turns Ctrl+Break into the end of the script
+        again = "begins again" if options.overwrite else "goes on from there"
+        raise KeyboardInterrupt(f"{reached}, none is half-written; the same command {again}") from None
+    if options.json:
+        console.write(batch_json(report))
+    else:
+        console.show(batch_document(report))
+    return 0 if report.complete else 1
+
+
+def _listed(options: argparse.Namespace) -> list[str]:
+    from pathlib import Path
+
+    from windbg_ext.sources.find import MAX_LIST, read_list
+
+    if options.source is not None and options.destination is not None:
+        raise UsageError("--list and a source: choose one")
+    if options.list == "-":
+        if sys.stdin is None:
+            raise DumpError("standard input", "is closed", "name a file with --list")
+        return read_list(sys.stdin.buffer.read(MAX_LIST + 1), "standard input")
+    try:
+        with Path(options.list).open("rb") as file:
+            return read_list(file.read(MAX_LIST + 1), options.list)
+    except OSError as error:
+        raise DumpError("list", f"cannot be read ({error.strerror})", path=options.list) from None
+
+
+def minify_options(options: argparse.Namespace) -> MinifyOptions:
+    """Return what the user chose about the small dump."""
+    from windbg_ext.commands.minify.options import MinifyOptions
+
+    return MinifyOptions(
+        overwrite=options.overwrite, size=options.size, comment=options.comment, salvage=options.salvage
+    )
+
+
+def _keywords(options: MinifyOptions) -> dict[str, Any]:
+    """Return the options as `minify`, `minify_target` and `minify_many` take them."""
+    from dataclasses import asdict
+
+    return asdict(options)
+
+
+MINIFY = Command(
+    name="minify",
+    summary="make a small memory dump out of a complete, active or kernel dump",
+    description="""\
+Writes a small memory dump that WinDbg opens and that answers what the large dump answered: registers and stacks of
+every processor, modules, bug check, secondary data. Of a folder or a wildcard, every dump becomes a file
+NAME-small.dmp, beside it or in the folder DESTINATION; what is done already is skipped, so the same command goes on
+where an earlier run stopped. Exit status 1: something that a debugger needs was not in the source or did not fit, or
+one of many files failed.""",
+    options=(
+        Argument(
+            "source", "the dump to read, for example MEMORY.DMP; a folder (with its subfolders) or a wildcard in quotes"
+        ),
+        Argument("destination", "the file to write (default: a new name beside the source); of many, the folder"),
+        Option(("-o", "--overwrite"), "replace the destination if it exists", action="store_true"),
+        Option(("-u", "--unique"), "if it exists, put a number behind its name instead", action="store_true"),
+        Option(("--size",), "the most that the file may take, such as 256K", type=byte_size, metavar="SIZE"),
+        Option(("-c", "--comment"), "a comment for the header, as .dump /c writes it", metavar="TEXT"),
+        Option(("--salvage",), "leave out what damaged kernel structures lead to", action="store_true"),
+        Option(("--json",), "print the report as JSON", action="store_true"),
+        Option(
+            ("--list",),
+            "of many, too: the dumps that FILE names, one a line; - is standard input",
+            metavar="FILE",
+            command_line_only=True,
+        ),
+        Option(
+            ("--jobs",),
+            "convert so many files at once (default: as there are processors, %(default)s)",
+            type=positive,
+            default=processors(),
+            metavar="N",
+            command_line_only=True,  # workers need Python's executable, which is the debugger there
+        ),
+    ),
+    run=run,
+    next=("!analyze -v", "!dumpkind"),
+    triage=3,
+    reads_sessions=True,
+)

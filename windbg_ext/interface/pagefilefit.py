@@ -1,0 +1,140 @@
+"""`pagefilefit`: its options and how it is run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from windbg_ext.errors import UsageError
+from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.values import byte_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from windbg_ext.commands.pagefilefit import HandFigures, PagingFile
+    from windbg_ext.interface.console import Console
+    from windbg_ext.interface.session import Session
+
+KINDS = ("small", "kernel", "automatic", "active", "complete")
+ARCHITECTURES = ("x86", "x64", "ARM64")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Work out the answer, print it, and return the exit status."""
+    from windbg_ext.commands.pagefilefit import Kind, pagefilefit  # only when it is run: --help should not wait for it
+    from windbg_ext.render.pagefilefit import pagefilefit_document, pagefilefit_json
+
+    with console.progress() as progress:
+        report = pagefilefit(
+            options.source,
+            system_hive=options.system_hive,
+            this_machine=options.this_machine,
+            by_hand=_figures(options),
+            progress=progress,
+        )
+    if options.json:
+        console.write(pagefilefit_json(report))
+    else:
+        console.show(pagefilefit_document(report))
+    return 0 if options.require is None or report.fits(Kind(options.require)) else 1
+
+
+PAGING_FILE = r"(?:(?P<drive>[A-Za-z]:)=)?(?P<initial>[^.=]+?)(?:\.\.(?P<maximum>[^.=]+))?"
+
+
+def paging_file(text: str) -> tuple[str | None, int, int]:
+    """Read `16G`, `16G..48G` or `C:=16G..48G`: (drive or None for the boot volume, initial bytes, maximum bytes).
+
+    ValueError: it is none of these.
+    """
+    match = re.fullmatch(PAGING_FILE, text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a paging file such as 16G or C:=16G..48G")
+    initial = byte_size(match["initial"])
+    return match["drive"], initial, initial if match["maximum"] is None else byte_size(match["maximum"])
+
+
+def _figures(options: argparse.Namespace) -> HandFigures:
+    from windbg_ext.commands.pagefilefit import Architecture, HandFigures, Kind
+
+    return HandFigures(
+        ram=options.ram,
+        architecture=None if options.architecture is None else Architecture(options.architecture),
+        paging_files=None if options.pagefile is None else _paging_files(options.pagefile),
+        system_managed=options.system_managed,
+        dedicated=options.dedicated,
+        boot_volume=options.boot_volume,
+        volume_size=options.volume_size,
+        free_space=options.free_space,
+        kind=None if options.kind is None else Kind(options.kind),
+    )
+
+
+def _paging_files(given: list[tuple[str | None, int, int]]) -> tuple[PagingFile, ...]:
+    from windbg_ext.commands.pagefilefit import PagingFile
+
+    none = [file for file in given if not file[1] and not file[2]]
+    if none and len(given) > 1:
+        raise UsageError("--pagefile 0 and another --pagefile: there is a paging file, or there is none")
+    return tuple(
+        PagingFile(f"{drive or '?:'}\\pagefile.sys", initial, maximum)
+        for drive, initial, maximum in given
+        if initial or maximum
+    )
+
+
+def add_session_facts(options: argparse.Namespace, session: Session) -> list[str]:
+    """Put what the session knows of RAM and paging files where the user named neither a machine nor a figure of it.
+
+    Returns the options that the user could have typed instead. A dump tells its RAM itself.
+    """
+    if options.source != session.open_dump:
+        return []  # another dump than the one that is open
+    typed = []
+    if options.source is None and options.ram is None:
+        options.ram = session.physical_memory()
+        typed += [] if options.ram is None else [f"/ram {options.ram}"]
+    settings = (options.pagefile, options.system_hive, options.this_machine, options.system_managed, options.dedicated)
+    if not any(settings):
+        files = session.paging_files()
+        options.pagefile = list(files) or None
+        typed += [f"/pagefile {f'{drive}=' if drive else ''}{size}..{maximum}" for drive, size, maximum in files]
+    return typed
+
+
+PAGEFILEFIT = Command(
+    name="pagefilefit",
+    summary="tell whether the next crash will leave a dump",
+    description="""\
+Tells for each kind of crash dump whether the paging file (or a dedicated dump file) has room for it, by Microsoft's
+rules and by what a dump of the machine shows, and what to change. A dump tells the RAM, a SYSTEM hive the settings;
+figures by hand go before both. Exit status 1: with --require, that kind of dump does not fit, or not for certain.""",
+    options=(
+        Argument("source", "a dump of the machine, for example MEMORY.DMP"),
+        Option(("--system-hive",), "the machine's SYSTEM registry hive, for its settings", metavar="FILE"),
+        Option(("--this-machine",), "ask the Windows that this runs on", action="store_true"),
+        Option(("--ram",), "RAM of the machine, such as 64G", type=byte_size, metavar="SIZE"),
+        Option(
+            ("--pagefile",),
+            "the paging file: 16G, or C:=16G..48G (drive, initial and maximum size), or 0 for none; may be repeated",
+            action="append",
+            type=paging_file,
+            metavar="SIZE",
+        ),
+        Option(("--system-managed",), "Windows chooses the size of the paging file", action="store_true"),
+        Option(("--dedicated",), "size of a dedicated dump file", type=byte_size, metavar="SIZE"),
+        Option(("--boot-volume",), "the drive that holds Windows (default: C:)", metavar="DRIVE"),
+        Option(("--volume-size",), "size of the boot volume", type=byte_size, metavar="SIZE"),
+        Option(("--free-space",), "what is free on the boot volume", type=byte_size, metavar="SIZE"),
+        Option(("--kind",), "the kind of dump that is set, which the advice is for", choices=KINDS),
+        Option(("--architecture",), "of Windows (default: as the dump, else x64)", choices=ARCHITECTURES),
+        Option(("--require",), "exit status 1 unless this kind of dump fits", choices=KINDS, metavar="KIND"),
+        Option(("--json",), "print the report as JSON", action="store_true"),
+    ),
+    run=run,
+    next=("!dumpkind", "!minify"),
+    triage=2,
+    reads_sessions=True,
+    add_session_facts=add_session_facts,
+)
