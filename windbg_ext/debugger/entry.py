@@ -3,7 +3,7 @@
     as !minify $$>a<C:\\...\\run.wds minify        an alias that runs a script file with arguments
     run.wds:  !py -g C:\\...\\bang.py               which ends up in `main`
 
-Whatever goes wrong is one line in the command window, and the session goes on.
+Every error is one line in the command window, and the session goes on.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
         console.write(parser.format_help().rstrip())
         return DONE
     machine = DebuggedMachine(dump_path())
-    # a command that is content with facts needs no target, which a machine that runs on does not have
+    # a command that only takes facts needs no target: a machine that runs on has none, but tells its facts
     session = session_target if command.add_session_facts is None else lambda: None
     options = parser.parse(given, machine.open_dump, session)
     as_json = getattr(options, "json", False)
@@ -83,7 +83,7 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
 
 
 def _log(error: Exception) -> str:
-    """Write down where an error came from; gives the file."""
+    """Write an error's traceback to the log and return its path."""
     path = Path(tempfile.gettempdir(), LOG)
     try:
         with path.open("a", encoding="utf-8", errors="backslashreplace") as log:

@@ -50,13 +50,13 @@ class Parts:
 
 
 def default_folder() -> Path | None:
-    """Give the folder that the scripts go to, None on a system that has no WinDbg."""
+    """Return the folder that the scripts go to, None on a system without WinDbg."""
     local = os.environ.get("LOCALAPPDATA", "") if sys.platform == "win32" else ""
     return Path(local, "windbg-ext") if local else None
 
 
 def problems() -> Iterator[str]:
-    """Give a line for each thing that keeps WinDbg from running these commands, with what to do about it."""
+    """Yield a line for each thing that keeps WinDbg from running these commands, with what to do about it."""
     version = sys.version_info[:2]
     if sys.platform != "win32":
         yield "this is not Windows: run windbg-setup with the Python that is on the machine with WinDbg"
@@ -82,12 +82,12 @@ def problems() -> Iterator[str]:
 
 
 def bitness() -> int:
-    """Give 64 or 32: the debugger must be the same."""
+    """Return 64 or 32; the debugger must have as many bits."""
     return struct.calcsize("P") * 8
 
 
 def find_parts() -> Parts:
-    """Give the paths of this installation."""
+    """Return the paths of this installation."""
     return Parts(*(script_path(path) for path in (_python_dll(), _pykd(), BANG)))
 
 
@@ -106,7 +106,7 @@ def fits_a_script(path: str) -> bool:
 
 
 def script_path(path: Path) -> str:
-    """Give a path for a script; the short (8.3) name where the long one does not fit or has blanks."""
+    """Return a path for a script: the short (8.3) name if the long one does not fit or has blanks."""
     if (fits_a_script(str(path)) and " " not in str(path)) or sys.platform != "win32":
         return str(path)
     buffer = ctypes.create_unicode_buffer(1024)
@@ -115,7 +115,7 @@ def script_path(path: Path) -> str:
 
 
 def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str, str]:
-    """Give the files of the folder: relative path to content. `folder` is where they will lie, as a script holds it."""
+    """Return the files to write, content by relative path. `folder` is their place, as a script holds it."""
     names = [command.name for command in commands]
     run = str(PureWindowsPath(folder, "run.wds"))
     values = {
@@ -156,7 +156,7 @@ def write_scripts(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def remove_scripts(folder: Path) -> list[Path]:
-    """Remove the files that `write_scripts` wrote, and the folders if nothing else is in them; gives what is gone."""
+    """Remove the files of `write_scripts`, and the folders if that empties them; return the files that are gone."""
     removed = [folder / name for name in FILES if (folder / name).is_file()]
     for path in removed:
         path.unlink()

@@ -38,7 +38,7 @@ class SessionPagingFile:
 
 
 def paging_files() -> list[SessionPagingFile]:
-    """Give the paging files on disk; nothing without the kernel's symbols."""
+    """Return the paging files on disk; none without the kernel's symbols."""
     if not has_kernel_types():
         return []
     try:
@@ -54,7 +54,7 @@ def _structures() -> Iterator[Any]:
 
 
 def _addresses() -> list[int]:
-    """Give the array of pointers: a variable in Windows 7, later in the system partition."""
+    """Return the array of pointers: a variable in Windows 7, part of the system partition later."""
     try:
         return list(pykd.loadPtrs(pykd.getOffset("nt!MmPagingFile"), MAX_PAGING_FILES))
     except pykd.SymbolException:

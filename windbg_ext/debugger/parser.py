@@ -22,10 +22,10 @@ Without a source, the open dump is meant. Switches begin with / or -. Text and p
 
 
 class BangParser(argparse.ArgumentParser):
-    """Reads what follows a bang command. Wrong use is a UsageError instead of the end of the process.
+    """A parser of what follows a bang command. Wrong use is a UsageError and does not end the process.
 
-    `--size` is also `-size`, `/size`, and a short `-o` is also `/o`. The positional arguments may all be left out; what
-    is given fills them from the last one: `!minify DESTINATION`, `!minify SOURCE DESTINATION`.
+    `--size` is also `-size`, `/size`, and a short `-o` is also `/o`. All positional arguments may be left out; those
+    that are given fill the last ones: `!minify DESTINATION`, `!minify SOURCE DESTINATION`.
     """
 
     def __init__(self, command: Command) -> None:
@@ -64,9 +64,10 @@ class BangParser(argparse.ArgumentParser):
     def parse(
         self, arguments: Sequence[str], open_dump: str | None, session: Callable[[], object]
     ) -> argparse.Namespace:
-        """Read the arguments. What to read, if it is not named, is `open_dump`, the path of the dump in the session.
+        """Read the arguments. A dump that is not named is `open_dump`, the path of the dump in the session.
 
-        session: gives the session as a target where there is no dump; UsageError for a command that reads files only.
+        session: returns what the command reads if the session has no dump file. UsageError: wrong use, or a command
+        that reads files only has none.
         """
         known = self._option_string_actions
         arguments = [word.replace("/", "\\") if word.startswith("//") else word for word in arguments]  # on a share

@@ -24,7 +24,7 @@ def attach() -> None:
 
 
 def command(text: str) -> str:
-    """Run a debugger command; gives what it prints, nothing if it fails."""
+    """Run a debugger command and return what it prints, "" if it fails."""
     try:
         return pykd.dbgCommand(text) or ""
     except pykd.DbgException:
@@ -32,7 +32,7 @@ def command(text: str) -> str:
 
 
 def arguments() -> list[str]:
-    """Give the name of the bang command and what the user typed behind it.
+    """Return the name of the bang command and what the user typed behind it.
 
     pykd of the wheel loses the arguments of `!py`. Those of the script that runs it (`$$>a<`) are aliases while it
     runs: $arg1, $arg2 ... `al` lists them. The bootstrapper passes them on, to whoever calls `!py` without a script.
@@ -45,19 +45,19 @@ def arguments() -> list[str]:
 
 
 def script_name() -> str:
-    """Give the name of the script that runs, without its folder; empty if there is none."""
+    """Return the name of the script that runs, without its folder; empty if there is none."""
     return PureWindowsPath(script_aliases(command("al")).get(0, "")).name
 
 
 def script_aliases(listing: str) -> dict[int, str]:
-    """Give the values of $arg0, which is the script itself, $arg1, $arg2 ... out of what `al` prints."""
+    """Return the values of $arg0, which is the script itself, $arg1, $arg2 ... from what `al` prints."""
     lines = listing.split("\n")
     names = (re.fullmatch(r"\$arg(\d+) *", line[NAME]) for line in lines)
     return {int(name[1]): line[VALUE] for name, line in zip(names, lines) if name}
 
 
 def dump_path() -> str | None:
-    """Give the path of the open dump; None for a live target, or a file on another machine."""
+    """Return the path of the open dump, None for a live target or a file on another machine."""
     systems = re.search(r"^\.[ \d]+.*?: (.+)$", command("||"), re.MULTILINE)
     path = systems[1].rstrip() if systems else ""
     return path if pykd.isDumpAnalyzing() and Path(path).is_file() else None
@@ -72,7 +72,7 @@ def has_kernel_types() -> bool:
 
 
 def machine_type() -> Machine:
-    """Give the type of machine that is debugged; DumpError for one that is not known."""
+    """Return the type of machine that is debugged; DumpError for one that is not known."""
     name = str(pykd.getCPUType()).rpartition(".")[2]
     if name not in MACHINES:
         raise DumpError("session", f"a machine of type {name} is not known")

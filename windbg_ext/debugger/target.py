@@ -63,7 +63,7 @@ class SessionPages:
 
 
 def session_target(file: Target | None = None) -> SessionTarget:
-    """Give the target of the open kernel session. file: the open dump, where it is at hand.
+    """Return the target of the open kernel session. file: the open dump, where it is at hand.
 
     DumpError: the session is no kernel session, or the engine does not tell where the kernel is.
     """
@@ -97,7 +97,7 @@ def _facts() -> SessionFacts:
 
 
 def _directory_table_base(machine: Machine) -> int:
-    """Give where the page tables of a live machine begin."""
+    """Return the physical address of a live machine's page tables."""
     if machine is not Machine.ARM64:
         return _register("cr3")
     try:  # no engine asked so far has a register for it
@@ -121,7 +121,7 @@ def _register(name: str) -> int:
 
 
 def _header_fields() -> dict[str, int]:
-    """Give the fields of the open dump's header; nothing for a live target."""
+    """Return the fields of the open dump's header; none for a live target."""
     listing = command(".dumpdebug") if pykd.isDumpAnalyzing() else ""
     fields = re.findall(r"^(\w+) +([0-9a-f`]+) *$", listing, re.MULTILINE)
     return {name: _number(value) for name, value in fields}
@@ -147,7 +147,7 @@ def _last_exception() -> LastException:
 
 
 def _symbol_address() -> int | None:
-    """Give the address of the debugger data block by its symbol; None without it, then it is searched for."""
+    """Return the address of the debugger data block by its symbol, None without it: it is searched for then."""
     try:
         return int(pykd.getOffset(SYMBOL)) if has_kernel_types() else None
     except pykd.DbgException:

@@ -85,9 +85,9 @@ def _paging_files(given: list[tuple[str | None, int, int]]) -> tuple[PagingFile,
 
 
 def add_session_facts(options: argparse.Namespace, session: Session) -> list[str]:
-    """Put what the session knows of RAM and paging files where the user named neither a machine nor a figure of it.
+    """Add RAM and paging files of the session to the options, unless the user named another machine or such figures.
 
-    Returns the options that the user could have typed instead. A dump tells its RAM itself.
+    Return what the user could have typed instead. RAM is not asked for where a dump tells it.
     """
     if options.source != session.open_dump:
         return []  # another dump than the one that is open
