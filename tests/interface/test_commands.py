@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import run
+from support.command_line import run
 
 from windbg_ext.debugger.installation import Parts, scripts
 from windbg_ext.debugger.parser import BangParser
