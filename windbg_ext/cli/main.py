@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from windbg_ext.cli.terminal import Terminal, drop_output
@@ -25,14 +26,8 @@ if TYPE_CHECKING:
     from windbg_ext.interface.command import Command
 
 
-class HelpFormatter(argparse.HelpFormatter):
-    """Finds the width of the terminal as argparse does, but without shutil, which it would import for every option."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_terminal_width() - 2)
-
-
 def _terminal_width() -> int:
+    """Return the width of the terminal. argparse asks shutil, which takes long to import, again for every option."""
     try:
         return int(os.environ["COLUMNS"]) or 80
     except (KeyError, ValueError):
@@ -48,9 +43,10 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     Nobody sees the others, and declaring them would delay every start by 0.4 ms.
     """
+    formatter = partial(argparse.HelpFormatter, width=_terminal_width() - 2)
     parser = argparse.ArgumentParser(
         prog="windbg-ext",
-        formatter_class=HelpFormatter,
+        formatter_class=formatter,
         description="Small memory dumps out of large Windows kernel crash dumps.",
         epilog="Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 a file cannot be read or written.",
     )
@@ -58,7 +54,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (*COMMANDS, WINDBG_SETUP):
         sub = commands.add_parser(
-            command.name, help=command.summary, description=command.description, formatter_class=HelpFormatter
+            command.name, help=command.summary, description=command.description, formatter_class=formatter
         )
         if command.name in arguments:
             _declare_options(sub, command)
