@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Verdict,
         pagefilefit,
     )
+    from windbg_ext.commands.workers import LocalWorkers
 
 __all__ = [
     "BatchReport",
@@ -41,6 +42,7 @@ __all__ = [
     "Kind",
     "KindReport",
     "LeftOut",
+    "LocalWorkers",
     "MinifyOptions",
     "MinifyReport",
     "Outcome",
@@ -69,6 +71,7 @@ _HOMES = {
         ("HandFigures", "Kind", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
         "pagefilefit",
     ),
+    "LocalWorkers": "workers",
 }
 """The module among the commands that each name belongs to."""
 

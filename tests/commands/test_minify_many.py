@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from concurrent.futures import TimeoutError as FuturesTimeoutError
+from contextlib import nullcontext
+from multiprocessing import get_context
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import ROOT, contents
 from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build, write
-from windbg_ext import BatchReport, DestinationError, DumpError, Outcome, UsageError, minify, minify_many
+from windbg_ext import BatchReport, DestinationError, DumpError, LocalWorkers, Outcome, UsageError, minify, minify_many
 from windbg_ext.commands.minify.batch import kept_path
+from windbg_ext.commands.minify.options import MinifyOptions
+from windbg_ext.commands.workers import TaskTimeoutError, WorkerLostError
 from windbg_ext.sources.find import read_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 KERNEL = next(sample for sample in SAMPLES if sample.name == "kernel")
@@ -113,7 +132,7 @@ def test_two_sources_of_one_destination_are_told_and_the_first_one_has_it(tmp_pa
     put(tmp_path / "a.dmp")
     put(tmp_path / "a.hdmp", ROOT / "samples" / "complete.dmp")
     for overwrite in (False, True):
-        report = minify_many(tmp_path, overwrite=overwrite)
+        report = minify_many(tmp_path, options=MinifyOptions(overwrite=overwrite))
         failed = next(file for file in report.files if file.outcome is Outcome.FAILED)
         assert failed.source == tmp_path / "a.hdmp"
         assert f"{tmp_path / 'a-small.dmp'} would be the small dump of {tmp_path / 'a.dmp'}, too" in failed.problem
@@ -155,7 +174,7 @@ def test_of_every_kind_of_dump_the_next_run_finds_what_is_done(tmp_path: Path) -
 def test_overwrite_makes_it_again(tmp_path: Path) -> None:
     put(tmp_path / "a.dmp")
     minify_many(tmp_path)
-    report = minify_many(tmp_path, overwrite=True, comment="again")
+    report = minify_many(tmp_path, options=MinifyOptions(overwrite=True, comment="again"))
     assert outcomes(report, tmp_path) == {"a-small.dmp": "skipped", "a.dmp": "written"}
     assert b"again\0" in (tmp_path / "a-small.dmp").read_bytes()[:0x2000]
 
@@ -175,7 +194,7 @@ def test_the_small_dump_of_an_earlier_crash_is_not_taken_for_that_of_this_one(
     report = minify_many([source])
     assert f"{tmp_path / 'MEMORY-small.dmp'} exists and is the small dump of another crash" in problem(report)
     assert (tmp_path / "MEMORY-small.dmp").read_bytes() == old
-    assert minify_many([source], overwrite=True).complete
+    assert minify_many([source], options=MinifyOptions(overwrite=True)).complete
 
 
 @pytest.mark.parametrize("there", [b"", b"a file of somebody", build(KERNEL)], ids=["empty", "text", "large dump"])
@@ -183,7 +202,7 @@ def test_the_small_dump_of_an_earlier_crash_is_not_taken_for_that_of_this_one(
 def test_what_is_no_small_dump_is_never_replaced(tmp_path: Path, there: bytes, overwrite: bool) -> None:
     source = put(tmp_path / "a.dmp")
     (tmp_path / "a-small.dmp").write_bytes(there)
-    report = minify_many([source], overwrite=overwrite)
+    report = minify_many([source], options=MinifyOptions(overwrite=overwrite))
     assert f"{tmp_path / 'a-small.dmp'} exists and is no small memory dump" in problem(report)
     assert (tmp_path / "a-small.dmp").read_bytes() == there
 
@@ -215,7 +234,7 @@ def test_a_listed_file_that_is_not_there_or_a_folder_is_told(tmp_path: Path) -> 
 
 
 def test_something_essential_left_out_is_told_with_its_name(tmp_path: Path) -> None:
-    report = minify_many([put(tmp_path / "a.dmp")], size=64 << 10)
+    report = minify_many([put(tmp_path / "a.dmp")], options=MinifyOptions(size=64 << 10))
     assert outcomes(report, tmp_path) == {"a.dmp": "incomplete"}
     assert report.files[0].problem.startswith("left out: ")
     assert report.files[0].report is not None
@@ -276,35 +295,148 @@ def test_a_destination_that_is_a_file_is_an_error(tmp_path: Path) -> None:
         minify_many([source], source)
 
 
-@pytest.mark.parametrize("options", [{"size": 1}, {"comment": "\N{SNOWMAN}"}])
-def test_options_that_make_no_sense_are_an_error_before_any_work(tmp_path: Path, options: dict[str, int]) -> None:
+@pytest.mark.parametrize("options", [MinifyOptions(size=1), MinifyOptions(comment="\N{SNOWMAN}")])
+def test_options_that_make_no_sense_are_an_error_before_any_work(tmp_path: Path, options: MinifyOptions) -> None:
     source = put(tmp_path / "a.dmp")
     with pytest.raises(UsageError):
-        minify_many([source], tmp_path / "to", **options)  # type: ignore[arg-type]
+        minify_many([source], tmp_path / "to", options)
     assert list(contents(tmp_path)) == ["a.dmp"]
 
 
 # --- progress ---
 
 
-@pytest.mark.parametrize("jobs", [None, 2])
-def test_progress_counts_the_files(tmp_path: Path, jobs: int | None) -> None:
+@pytest.mark.parametrize("executor", [nullcontext, lambda: LocalWorkers(2)], ids=["none", "workers"])
+def test_progress_counts_the_files(
+    tmp_path: Path, executor: Callable[[], AbstractContextManager[Executor | None]]
+) -> None:
     for name in ("a.dmp", "b.dmp", "c.dmp"):
         put(tmp_path / name)
     calls: list[tuple[str, int, int]] = []
-    minify_many(tmp_path, jobs=jobs, progress=lambda *call: calls.append(call))
+    with executor() as given:
+        minify_many(tmp_path, executor=given, progress=lambda *call: calls.append(call))
     assert calls == [("files", done, 3) for done in range(4)]
 
 
-def test_workers_do_the_same_as_this_process_in_the_same_order(tmp_path: Path) -> None:
+# --- executors ---
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        lambda: LocalWorkers(2),
+        lambda: ThreadPoolExecutor(2),
+        lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
+    ],
+    ids=["workers", "threads", "processes"],
+)
+def test_every_executor_does_the_same_as_this_process_in_the_same_order(
+    tmp_path: Path, executor: Callable[[], Executor]
+) -> None:
     for folder in ("serial", "parallel"):
         for sample in (ROOT / "samples").glob("*.dmp"):
             put(tmp_path / folder / sample.name, sample)
         (tmp_path / folder / "bad.dmp").write_bytes(b"bad")
     serial = minify_many(tmp_path / "serial")
-    parallel = minify_many(tmp_path / "parallel", jobs=2)
+    with executor() as given:
+        parallel = minify_many(tmp_path / "parallel", executor=given)
     assert outcomes(parallel, tmp_path / "parallel") == outcomes(serial, tmp_path / "serial")
     assert contents(tmp_path / "parallel") == contents(tmp_path / "serial")
+
+
+class Scripted(Executor):
+    """Does every task when it is submitted, unless it is told to do something else with the file of that name."""
+
+    def __init__(self, **raised: BaseException) -> None:
+        self.raised = raised
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        fn, args, kwargs = pickle.loads(pickle.dumps((fn, args, kwargs)))  # as an executor with workers elsewhere
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        error = self.raised.get(args[0].source.stem)
+        if isinstance(error, CancelledError):
+            future.cancel()
+        elif error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (BrokenExecutor("a process was\nterminated"), "did not do the task (BrokenExecutor: a process was terminated)"),
+        (CancelledError(), "did not do the task (CancelledError)"),
+        (WorkerLostError("was ended by signal 9"), "worker process: was ended by signal 9; if memory ran out"),
+        (TaskTimeoutError("took longer than 9 seconds and was ended"), "worker process: took longer than 9 seconds"),
+        (FuturesTimeoutError(), "worker process: took longer than the executor allows"),
+        (KeyboardInterrupt(), "did not do the task (KeyboardInterrupt)"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_what_an_executor_raises_for_a_task_costs_that_file_and_leaves_nothing_behind(
+    tmp_path: Path, error: BaseException, problem: str
+) -> None:
+    for name in ("a.dmp", "b.dmp", "c.dmp"):
+        put(tmp_path / name)
+    (tmp_path / ".b-small.dmp.0123456789abcdef.tmp").write_bytes(b"what a lost worker has left")
+    report = minify_many(tmp_path, executor=Scripted(b=error))
+    assert outcomes(report, tmp_path) == {"a.dmp": "written", "b.dmp": "failed", "c.dmp": "written"}
+    assert problem in report.files[1].problem
+    assert "\n" not in report.files[1].problem
+    assert set(contents(tmp_path)) == {"a.dmp", "a-small.dmp", "b.dmp", "c.dmp", "c-small.dmp"}
+
+
+def test_an_executor_that_takes_no_task_is_told_for_every_file(tmp_path: Path) -> None:
+    for name in ("a.dmp", "b.dmp"):
+        put(tmp_path / name)
+    executor = ThreadPoolExecutor()
+    executor.shutdown()
+    report = minify_many(tmp_path, executor=executor)
+    assert outcomes(report, tmp_path) == {"a.dmp": "failed", "b.dmp": "failed"}
+    assert "cannot schedule new futures after shutdown" in report.files[0].problem
+
+
+class Patient(ThreadPoolExecutor):
+    """Counts the futures that are not done."""
+
+    most = 0
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.submitted: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.submitted.append(super().submit(fn, *args, **kwargs))
+        self.most = max(self.most, sum(not future.done() for future in self.submitted))
+        return self.submitted[-1]
+
+
+def test_an_executor_never_has_more_tasks_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("windbg_ext.commands.minify.batch.MAX_IN_FLIGHT", 3)
+    for number in range(8):
+        put(tmp_path / f"{number}.dmp")
+    with Patient() as executor:
+        assert minify_many(tmp_path, executor=executor).complete
+    assert len(executor.submitted) == 8
+    assert executor.most <= 3
+
+
+def test_an_exception_of_progress_cancels_what_has_not_begun(tmp_path: Path) -> None:
+    for number in range(8):
+        put(tmp_path / f"{number}.dmp")
+
+    def stop(_doing: str, done: int, _total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with Patient() as executor, pytest.raises(KeyboardInterrupt):
+        minify_many(tmp_path, executor=executor, progress=stop)
+    assert any(future.cancelled() for future in executor.submitted)
+    assert 1 <= len([name for name in contents(tmp_path) if "small" in name]) < 8
 
 
 # --- lists ---

@@ -13,8 +13,8 @@ import pytest
 
 from samples.builder import SAMPLES, build
 from windbg_ext.errors import DumpError, UsageError
-from windbg_ext.render.document import Address, Document, Facts, ModuleName, Section, Table
 from windbg_ext.interface.minify import MINIFY
+from windbg_ext.render.document import Address, Document, Facts, ModuleName, Section, Table
 
 if TYPE_CHECKING:
     from debugger.conftest import StandIn

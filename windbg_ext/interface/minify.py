@@ -11,7 +11,8 @@ from windbg_ext.interface.values import byte_size, positive, processors
 
 if TYPE_CHECKING:
     import argparse
-    from typing import Any
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
     from windbg_ext.commands.minify.options import MinifyOptions
     from windbg_ext.interface.console import Console
@@ -73,10 +74,8 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
         show(doing, done, total)
 
     try:
-        with console.progress() as show:
-            report = minify_many(
-                sources, destination, jobs=options.jobs, **_keywords(minify_options(options)), progress=follow
-            )
+        with console.progress() as show, _workers(options.jobs) as executor:
+            report = minify_many(sources, destination, minify_options(options), executor=executor, progress=follow)
     except (KeyboardInterrupt, SystemExit):  # pykd turns Ctrl+Break into the end of the script
         again = "begins again" if options.overwrite else "goes on from there"
         raise KeyboardInterrupt(f"{reached}, none is half-written; the same command {again}") from None
@@ -85,6 +84,16 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
     else:
         console.show(batch_document(report))
     return 0 if report.complete else 1
+
+
+def _workers(jobs: int | None) -> AbstractContextManager[Executor | None]:
+    from contextlib import nullcontext
+
+    if jobs is None:
+        return nullcontext()
+    from windbg_ext.commands.workers import LocalWorkers  # multiprocessing: not in a debugger
+
+    return LocalWorkers(jobs)
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
@@ -112,13 +121,6 @@ def minify_options(options: argparse.Namespace) -> MinifyOptions:
     return MinifyOptions(
         overwrite=options.overwrite, size=options.size, comment=options.comment, salvage=options.salvage
     )
-
-
-def _keywords(options: MinifyOptions) -> dict[str, Any]:
-    """Return the options as `minify`, `minify_target` and `minify_many` take them."""
-    from dataclasses import asdict
-
-    return asdict(options)
 
 
 MINIFY = Command(

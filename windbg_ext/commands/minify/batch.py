@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import os
+import queue
 import re
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
 from windbg_ext.commands.minify.command import minify
-from windbg_ext.commands.minify.options import MinifyOptions
+from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError
@@ -26,6 +27,7 @@ from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor, Future
     from typing import Callable
 
     from windbg_ext.commands.minify.command import MinifyReport
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 NAMED_IN_PROBLEM = 3
 """Parts that the reason of an incomplete small dump names; the report has all of them."""
+MAX_IN_FLIGHT = 1000
+"""Tasks that an executor has at once: enough for every processor of a cluster, and no more than 2 MB of futures."""
+SECONDS_BETWEEN_LOOKS = 0.5
+"""Windows tells a thread that waits for an answer of Ctrl+C only when the wait is over."""
 
 
 class Outcome(enum.Enum):
@@ -88,27 +94,30 @@ class Task:
 def minify_many(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     destination: str | os.PathLike[str] | None = None,
+    options: MinifyOptions = DEFAULTS,
     *,
-    jobs: int | None = None,
-    overwrite: bool = False,
-    size: int | None = None,
-    comment: str | None = None,
-    salvage: bool = False,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> BatchReport:
     """Write a small memory dump of each of many dumps: MEMORY.DMP becomes MEMORY-small.dmp.
 
     sources: a folder, whose dumps are taken with those of its subfolders, or a wildcard; or paths of files.
     destination: the folder to write to, in which the subfolders of the sources are kept; None is beside each source.
-    jobs: so many worker processes, each of which takes one file at a time and starts Python anew, so that a script
-    needs `if __name__ == "__main__"`; None is one file after the other in this process. overwrite: small dumps that
-    are there are made again; anything else that has the name of a destination stays. The rest is as for `minify`.
+    options: as for `minify`, but with overwrite only small dumps are replaced; anything else that has the name of a
+    destination stays.
 
-    What is wrong with a file is in the report. DumpError: the folder cannot be read or holds no dump, or no file fits
-    the wildcard; DestinationError: there is no such folder and it cannot be made; UsageError: size or comment make no
-    sense.
+    executor: where the files are converted, each as a task of its own. `LocalWorkers(2)` is two processes on this
+    machine; any other `concurrent.futures.Executor` will do if its workers see the files under the same paths. The
+    caller shuts it down: leave its `with` block after an exception, so that running tasks end. None converts one file
+    after the other in this process.
+
+        with LocalWorkers(2) as workers:
+            report = minify_many("dumps", "small", executor=workers)
+
+    What is wrong with a file is in the report, also when its worker died or took too long. Raise DumpError if the
+    folder cannot be read or holds no dump, or no file fits the wildcard; DestinationError if there is no such folder
+    and it cannot be made; UsageError if size or comment make no sense.
     """
-    options = MinifyOptions(overwrite=overwrite, size=size, comment=comment, salvage=salvage)
     follow = progress or no_progress
     unreadable: list[DumpError] = []
     planned = list(_plan(_find(sources, destination, unreadable.append)))
@@ -118,7 +127,7 @@ def minify_many(
     reports = {number: report for number, report in enumerate(planned) if isinstance(report, FileReport)}
     convert = partial(minify_one, options=options)
     follow("files", len(reports), len(planned))
-    with closing(_reports(convert, tasks, jobs)) as arriving:  # workers end here, whatever follow() raises
+    with closing(_reports(convert, tasks, executor)) as arriving:  # no other task begins, whatever follow() raises
         for number, report in arriving:
             reports[number] = report
             follow("files", len(reports), len(planned))
@@ -180,22 +189,70 @@ def _key(path: Path) -> str:
 
 
 def _reports(
-    convert: Callable[[Task], FileReport], tasks: Mapping[int, Task], jobs: int | None
+    convert: Callable[[Task], FileReport], tasks: Mapping[int, Task], executor: Executor | None
 ) -> Generator[tuple[int, FileReport], None, None]:
-    """Do the tasks; gives each report when it is there."""
-    if jobs is None:
+    """Do the tasks; yield the number and the report of each when it is there."""
+    if executor is None:
         for number, task in tasks.items():
             yield number, convert(task)
         return
-    from windbg_ext.commands.workers import Lost, run_in_workers  # multiprocessing: not for one dump to wait for
+    waiting = iter(tasks.items())
+    in_flight: dict[int, Future[FileReport]] = {}
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    try:
+        while True:
+            while len(in_flight) < MAX_IN_FLIGHT and (following := next(waiting, None)) is not None:
+                number, task = following
+                try:
+                    future = executor.submit(convert, task)
+                except Exception as error:  # it is broken, or was shut down
+                    yield number, _not_done(task, error)
+                    continue
+                in_flight[number] = future
+                future.add_done_callback(lambda _, number=number: done.put(number))  # type: ignore[misc]
+            if not in_flight:
+                return
+            number = _get(done)
+            yield number, _report_of(in_flight.pop(number), tasks[number])
+    finally:
+        for future in in_flight.values():
+            future.cancel()
 
-    with closing(run_in_workers(convert, tasks, jobs)) as answers:
-        for number, answer in answers:
-            if isinstance(answer, Lost):
-                clear_leftovers(Path(os.path.realpath(tasks[number].destination)))
-                error = DumpError("worker process", answer.how, "if memory ran out, try fewer --jobs")
-                answer = _failed(tasks[number], error)
-            yield number, answer
+
+def _get(done: queue.SimpleQueue[int]) -> int:
+    while True:
+        try:
+            return done.get(timeout=SECONDS_BETWEEN_LOOKS)
+        except queue.Empty:
+            continue
+
+
+def _report_of(future: Future[FileReport], task: Task) -> FileReport:
+    from concurrent.futures import CancelledError  # with an executor it is there already
+
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
+    if error is None:
+        return future.result()
+    clear_leftovers(Path(os.path.realpath(task.destination)))
+    return _not_done(task, error)
+
+
+def _not_done(task: Task, error: BaseException) -> FileReport:
+    """Report a task that its executor gave up."""
+    from concurrent.futures import TimeoutError as TooLong  # CPython 3.9 and 3.10 have one of their own
+
+    from windbg_ext.commands.workers import WorkerLostError  # multiprocessing: only with an executor
+
+    if isinstance(error, WorkerLostError):
+        return _failed(task, DumpError("worker process", str(error), "if memory ran out, try fewer --jobs"))
+    if isinstance(error, TooLong):
+        why = str(error) or "took longer than the executor allows"
+        return _failed(task, DumpError("worker process", why, "try this file alone, without a time limit"))
+    why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    return _failed(task, DumpError("executor", f"did not do the task ({why})", "the same command tries it again"))
 
 
 def minify_one(task: Task, *, options: MinifyOptions) -> FileReport:
