@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import environment
+from support.command_line import environment
 
 from windbg_ext import LocalWorkers
 from windbg_ext.commands.workers import TaskTimeoutError, WorkerLostError
