@@ -295,12 +295,10 @@ def test_a_destination_that_is_a_file_is_an_error(tmp_path: Path) -> None:
         minify_many([source], source)
 
 
-@pytest.mark.parametrize("options", [MinifyOptions(size=1), MinifyOptions(comment="\N{SNOWMAN}")])
-def test_options_that_make_no_sense_are_an_error_before_any_work(tmp_path: Path, options: MinifyOptions) -> None:
-    source = put(tmp_path / "a.dmp")
+@pytest.mark.parametrize("options", [{"size": 1}, {"comment": "\N{SNOWMAN}"}])
+def test_options_that_make_no_sense_cannot_be_made(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        minify_many([source], tmp_path / "to", options)
-    assert list(contents(tmp_path)) == ["a.dmp"]
+        MinifyOptions(**options)
 
 
 # --- progress ---
