@@ -108,12 +108,12 @@ def test_one_more_entry_in_the_list_of_parts_is_one_more_part_of_the_small_dump(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample = BY_NAME["active"]
-    before = minified(sample, tmp_path)
+    before = minify(sample, tmp_path)
     length = sample.machine.version.number("SizePrcb") + 0x180
     pcr = sample.machine.processors[0].pcr  # of which the small dump has KPRCB only
     added = order.PlannedPart("KPCR", order.memory(lambda crash: [Wanted(pcr, length)]))
     monkeypatch.setattr(order, "PARTS", (*order.PARTS[:-1], added, order.PARTS[-1]))
-    made = minified(sample, tmp_path)
+    made = minify(sample, tmp_path)
     assert list(made.parts) == [*(part for part in ORDER[:-2] if part in before.parts), "KPCR", *ORDER[-2:]]
     (whole,) = (data for address, data in made.small.blocks if address <= pcr < address + len(data))
     assert SourceMemory(sample).read(pcr, length, None) in whole
