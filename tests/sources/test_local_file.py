@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.dump_bytes import file_of
@@ -12,6 +14,9 @@ from support.dump_bytes import file_of
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
 from windbg_ext.sources.local import LocalFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DATA = bytes(range(256))
 
@@ -51,7 +56,8 @@ class Broken(io.BytesIO):
 
 
 def open_with(monkeypatch: pytest.MonkeyPatch, raw: io.BytesIO) -> LocalFile:
-    monkeypatch.setattr(Path, "open", lambda *_, **__: raw)
+    monkeypatch.setattr(os, "stat", lambda _: os.stat_result((stat.S_IFREG, *[0] * 9)))
+    monkeypatch.setattr("builtins.open", lambda *_, **__: raw)
     return LocalFile("test.dmp")
 
 
@@ -103,7 +109,7 @@ def test_a_file_that_may_not_be_opened_is_one_line(monkeypatch: pytest.MonkeyPat
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(DumpError, match=r"test\.dmp: file: cannot be opened \(Permission denied\)"):
         LocalFile("test.dmp")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.formats import DUMP_ENDINGS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import IO, Callable
 
-    from windbg_ext.sources.formats import Format
+    from windbg_ext.sources.formats import Content, Format
     from windbg_ext.sources.source import Identity, Progress, Range, Source
 
 MAX_LISTED = 8
@@ -41,13 +41,6 @@ ZERO_PAGE = bytes(0x1000)
 
 class DamagedError(Exception):
     """Packed data is damaged; the text says how."""
-
-
-class Content(NamedTuple):
-    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
-
-    size: int | None
-    pieces: Iterator[bytes]
 
 
 def choose_member(kind: str, names: Sequence[str]) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.formats import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
-from windbg_ext.sources.local import DEVICE_PREFIXES, system_path
+from windbg_ext.sources.local import DEVICE_PREFIXES, system_path, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,9 +48,9 @@ def folder_of(path: str) -> str:
     """Return the folder that everything is in which `find_dumps` finds for a folder, a wildcard or a file."""
     if _is_folder(path):
         return path
-    folder = os.path.dirname(path)  # noqa: PTH120 - "" is the current folder; Path has no empty path
+    folder = os.path.dirname(path)  # "" is the current folder
     while _is_pattern(folder):
-        folder = os.path.dirname(folder)  # noqa: PTH120
+        folder = os.path.dirname(folder)
     return folder
 
 
@@ -86,7 +85,7 @@ def _files(path: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
 
 
 def _is_folder(path: str) -> bool:
-    return os.path.isdir(system_path(path))  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
+    return os.path.isdir(system_path(path))
 
 
 def _is_pattern(path: str) -> bool:
@@ -97,7 +96,7 @@ def _is_pattern(path: str) -> bool:
 def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
     import glob  # takes longer to import than most files to look at
 
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = sorted(glob.glob(pattern, recursive=True))
     if not found:
         raise DumpError("path", "no file fits this wildcard", "name a dump or a folder", pattern)
     for path in found:
@@ -128,6 +127,6 @@ def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None) -> Iterato
         for name in sorted(names):
             if name.lower().endswith(ENDINGS):
                 found = True
-                yield str(Path(folder + place[len(top) :], name))
+                yield tidy(os.path.join(folder + place[len(top) :], name))
     if not found:
         raise DumpError("folder", "holds no file whose name ends in .dmp", "name the dump itself", folder)

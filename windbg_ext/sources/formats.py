@@ -9,8 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 if TYPE_CHECKING:
-    from windbg_ext.sources.archive import Content
+    from collections.abc import Iterator
+
     from windbg_ext.sources.source import Source
+
+
+class Content(NamedTuple):
+    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
+
+    size: int | None
+    pieces: Iterator[bytes]
 
 
 class Format(NamedTuple):

@@ -2,6 +2,7 @@
 
 Positional reads instead of a mapping: a mapped file that shrinks, or whose disk or network share fails, kills the
 process that touches it (SIGBUS; an in-page error on Windows, where that process is WinDbg itself). A read says so.
+Without pathlib, whose import takes longer than dumpkind needs for a dump.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from _thread import allocate_lock  # what threading.Lock is, without the 3 ms that threading takes to import
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
@@ -33,10 +33,15 @@ def system_path(path: str | os.PathLike[str], longest: int = MAX_PLAIN_PATH) -> 
     plain = os.fspath(path)
     if os.name != "nt" or plain.startswith(DEVICE_PREFIXES):
         return plain
-    full = os.path.abspath(plain)  # noqa: PTH100 - Path.resolve goes to the disk
+    full = os.path.abspath(plain)
     if len(full) <= longest or full.startswith(DEVICE_PREFIXES):
         return plain
     return f"\\\\?\\UNC{full[1:]}" if full.startswith("\\\\") else f"\\\\?\\{full}"
+
+
+def tidy(path: str) -> str:
+    """Return a path without doubled separators and without `.`; `..` stays, since a link may stand before it."""
+    return path if os.pardir in path else os.path.normpath(path)
 
 
 class LocalFile:
@@ -46,18 +51,18 @@ class LocalFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-        self.name, self.base_name = str(self._path), self._path.name
+        self.name = tidy(os.fspath(path))
+        self.base_name = os.path.basename(self.name)
         self.bytes_read = 0
         self._lock = allocate_lock()
-        opened = Path(system_path(self._path))
+        named = system_path(self.name)
         try:
-            if opened.is_fifo():  # opening it would wait for a writer
+            if stat.S_ISFIFO(os.stat(named).st_mode):  # opening it would wait for a writer
                 raise DumpError("file", "is a pipe", "store what comes out of it in a file first", self.name)
-            self._file = opened.open("rb", buffering=0)
+            self._file = open(named, "rb", buffering=0)  # noqa: SIM115 - it stays open
             self.size = self.reach = self._file.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise _not_opened(opened, self.name, error) from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            raise _not_opened(named, self.name, error) from None
 
     @property
     def identity(self) -> Identity:
@@ -71,7 +76,7 @@ class LocalFile:
 
     def beside(self, base_name: str) -> str:
         """Return the path of a file in the same folder."""
-        return str(self._path.with_name(base_name))
+        return os.path.join(os.path.dirname(self.name), base_name)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes from `offset`; fewer where the file ends. Raise OSError as the system does."""
@@ -89,10 +94,12 @@ class LocalFile:
         self._file.close()
 
 
-def _not_opened(path: Path, name: str, error: OSError) -> DumpError:
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where looking is not allowed
+def _not_opened(path: str, name: str, error: OSError | ValueError) -> DumpError:
+    if isinstance(error, ValueError):
+        return DumpError("file", f"cannot be opened ({error})", "", name)
+    if os.path.isdir(path):
         return DumpError("file", "is a folder", "name the dump in it", name)
-    if isinstance(error, FileNotFoundError) and path.is_symlink():
-        return DumpError("file", f"is a link to {path.readlink()}, which is not there", "name the dump itself", name)
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):
+        return DumpError("file", f"is a link to {os.readlink(path)}, which is not there", "name the dump itself", name)
     advice = "run as administrator, or get the right to read it" if isinstance(error, PermissionError) else ""
     return DumpError("file", f"cannot be opened ({error.strerror})", advice, name)

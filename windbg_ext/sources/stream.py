@@ -27,7 +27,7 @@ class Stream:
     def __init__(self, stream: BinaryIO) -> None:
         name = getattr(stream, "name", None)
         self.name = name if isinstance(name, str) else NAMELESS
-        self.base_name = os.path.basename(self.name)  # noqa: PTH119 - the name may be no path
+        self.base_name = os.path.basename(self.name)
         self._stream = stream
         self._lock = allocate_lock()
         try:
