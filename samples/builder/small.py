@@ -42,7 +42,7 @@ def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
     read = crashed.system.read
     return SmallDump(
         header=build_header(crashed, DumpType.TRIAGE, Writer.DEBUGGER).replace(**header),
-        mm=layouts.mm.blank(Version=1, Size=layouts.mm.size).build(),
+        mm=layouts.mm.blank(Version=1, Size=layouts.mm.SIZE).build(),
         unloaded_drivers=tuple(_unloaded_drivers(crashed)),
         prcb=read(processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")),
         process=read(machine.process(thread.process).address, version.number("SizeEProcess")),

@@ -139,7 +139,7 @@ def read_small_dump(source: Source, header: DumpHeader) -> SmallDumpParts:
 
     return SmallDumpParts(
         triage=triage,
-        mm=up_to_next("MmOffset", layouts.mm.size),
+        mm=up_to_next("MmOffset", layouts.mm.SIZE),
         unloaded_drivers=_unloaded_extent(source, triage.number("UnloadedDriversOffset"), layouts),
         prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
         process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),
@@ -178,8 +178,8 @@ def _structure_sizes(source: Source, debugger_data: Extent) -> dict[str, int]:
     """Give the sizes of PRCB, process and thread, which the small dump's own header does not tell."""
     if debugger_data.size < KDDEBUGGER_DATA64.offset("SizeEThread") + 2:
         return {}
-    data = read_field(source, "DebuggerData", debugger_data.offset, min(debugger_data.size, KDDEBUGGER_DATA64.size))
-    block = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
+    data = read_field(source, "DebuggerData", debugger_data.offset, min(debugger_data.size, KDDEBUGGER_DATA64.SIZE))
+    block = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.SIZE, b"\0"))
     return {name: block.number(name) for name in ("SizePrcb", "SizeEProcess", "SizeEThread") if block.number(name)}
 
 
@@ -378,7 +378,7 @@ def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
         b"".join(driver.entry.replace(DriverNameOffset=name).build() for driver, name in zip(dump.drivers, names))
     )
     triage["StringPoolOffset"] = place(pool)
-    offset = end + len(dump.data_blocks) * TRIAGE_DATA_BLOCK.size
+    offset = end + len(dump.data_blocks) * TRIAGE_DATA_BLOCK.SIZE
     descriptors = []
     for block in dump.data_blocks:
         descriptors.append(struct.pack("<QII", _sign_extended(block.address, layouts), offset, len(block.data)))

@@ -40,7 +40,7 @@ class DebuggerData:
 
     def __init__(self, address: int, data: bytes, pointer_size: int, *, decoded: bool = False) -> None:
         self.address, self.data, self.decoded = address, data, decoded
-        self.record = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
+        self.record = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.SIZE, b"\0"))
         self._mask = (1 << 8 * pointer_size) - 1
         self._untold = OF_WINDOWS_XP if pointer_size == 4 and len(data) <= SIZE_OF_WINDOWS_XP else {}
 

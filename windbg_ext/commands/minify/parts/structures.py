@@ -89,7 +89,7 @@ def _mm_information(memory: VirtualMemory, block: DebuggerData, layout: Layout) 
 
     return layout.blank(
         Version=1,
-        Size=layout.size,
+        Size=layout.SIZE,
         MmSpecialPoolTag=u32("MmSpecialPoolTag"),
         MmTriageActionTaken=u32("MmTriageActionTaken"),
         KernelVerifier=u32("KernelVerifier"),
