@@ -26,9 +26,6 @@ class KSpecialRegisters32(Structure, name="KSPECIAL_REGISTERS32", size=0x54):
     ldtr = u16(0x3A, "Ldtr")
 
 
-KSPECIAL_REGISTERS32 = KSpecialRegisters32
-
-
 CR4_PAE = 1 << 5
 """Entries of page tables are 8 bytes."""
 
@@ -44,9 +41,6 @@ class KSpecialRegisters64(Structure, name="KSPECIAL_REGISTERS", size=0x70):
     gdtr_base = u64(0x58, "GdtrBase")
     idtr_limit = u16(0x66, "IdtrLimit")
     idtr_base = u64(0x68, "IdtrBase")
-
-
-KSPECIAL_REGISTERS64 = KSpecialRegisters64
 
 
 CR4_LA57 = 1 << 12
@@ -65,11 +59,8 @@ class KSpecialRegistersArm64(Structure, name="KSPECIAL_REGISTERS_ARM64", size=0x
     far_el1 = u64(0xE0, "FarEl1")
 
 
-KSPECIAL_REGISTERS_ARM64 = KSpecialRegistersArm64
-
-
 SPECIAL_REGISTERS = {
-    Machine.I386: KSPECIAL_REGISTERS32,
-    Machine.AMD64: KSPECIAL_REGISTERS64,
-    Machine.ARM64: KSPECIAL_REGISTERS_ARM64,
+    Machine.I386: KSpecialRegisters32,
+    Machine.AMD64: KSpecialRegisters64,
+    Machine.ARM64: KSpecialRegistersArm64,
 }

@@ -15,6 +15,7 @@ from windbg_ext.dump.small import DataBlock, SmallDump
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.structs.header import DUMP_HEADER64
+from windbg_ext.structs.layouts import LAYOUTS64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ DESCRIPTOR = 16
 class Flat:
     """CONTENT at BASE; the dump does not hold HOLE."""
 
-    pointer_size = 8
+    layouts = LAYOUTS64
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []

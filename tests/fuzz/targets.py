@@ -150,7 +150,7 @@ def _samples(
 
 def _first_page(sample: Sample, data: bytes) -> int:
     """Give the offset of the first page of a large dump."""
-    end = sample.machine.architecture.header.header.size
+    end = sample.machine.architecture.layouts.header.SIZE
     form, offset = FIRST_PAGE.get(sample.format.dump_type, ("", 0))
     return int(struct.unpack_from(form, data, end + offset)[0]) if form else end
 
@@ -370,7 +370,7 @@ def check_paging(path: Path, option: int) -> None:
         assert isinstance(memory, PagedMemory)
         tables = TABLES[memory.paging.name]
         for address in _addresses(dump.header, option):
-            if address >> 8 * memory.pointer_size:
+            if address >> 8 * memory.layouts.pointer_size:
                 continue
             assert _translated(memory, address) == walk(dump, tables, address)
             length = 3 * PAGE >> option % 8

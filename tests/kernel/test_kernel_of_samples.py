@@ -54,9 +54,9 @@ def test_the_debugger_data_block_is_the_one_of_the_builder(sample: Sample) -> No
     version = sample.machine.version
     assert block.address == crashed.debugger_data
     assert len(block.data) == version.debugger_data_size
-    assert block["KernBase"] == sample.machine.kernel.base
+    assert block.kern_base == sample.machine.kernel.base
     for name, value in {**version.debugger_data, **crashed.variables}.items():
-        assert block[name] == value, name
+        assert block.field(name).of(block) == value, name
 
 
 @each_sample

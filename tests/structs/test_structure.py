@@ -57,7 +57,7 @@ def test_fields_that_touch_are_not_refused() -> None:
 def test_a_field_of_the_class_tells_where_it_lies_and_what_windows_calls_it() -> None:
     assert (Pair.second.offset, Pair.second.length, Pair.second.name) == (4, 4, "SecondOne")
     assert (EveryType.longs.offset, EveryType.longs.length) == (4, 8)
-    assert (Pair.FIELDS, Pair.NAME, Pair.SIZE) == ((Pair.first, Pair.second), "PAIR", 8)
+    assert ((Pair.first, Pair.second), "PAIR", 8) == (Pair.FIELDS, Pair.NAME, Pair.SIZE)
 
 
 def test_a_field_is_found_by_the_name_that_windows_has_for_it() -> None:

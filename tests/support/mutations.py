@@ -83,7 +83,7 @@ def by_header(data: bytes) -> Original:
 
 def header_fields(sample: Sample) -> tuple[int, ...]:
     """Give the offsets in a sample's header that something depends on."""
-    layout = sample.machine.architecture.header.header
+    layout = sample.machine.architecture.layouts.header
     if layout is DUMP_HEADER64:
         return HEADER64_FIELDS
     fields = (*layout.fields(), "Signature")
@@ -93,14 +93,14 @@ def header_fields(sample: Sample) -> tuple[int, ...]:
 
 
 def _small_original(sample: Sample) -> Original:
-    data, layouts = build(sample), sample.machine.architecture.small
+    data, layouts = build(sample), sample.machine.architecture.layouts
     at = layouts.header.size
     triage = layouts.triage.parse(data[at:])
     number = triage.number
     debugger_data, end = number("DebuggerDataOffset"), number("SizeOfDump")
     parts = (
         ("TRIAGE_DUMP", at, layouts.triage.size),
-        ("drivers", number("DriverListOffset"), layouts.driver.size * number("DriverCount")),
+        ("drivers", number("DriverListOffset"), layouts.dump_driver.SIZE * number("DriverCount")),
         ("names of drivers", number("StringPoolOffset"), number("StringPoolSize")),
         ("unloaded drivers", number("UnloadedDriversOffset"), 0x100),
         ("debugger data", debugger_data + 0x10, 8),
@@ -115,7 +115,7 @@ def _small_original(sample: Sample) -> Original:
 
 def _large_original(sample: Sample) -> Original:
     data, memory = build(sample), SourceMemory(sample)
-    first_page = end_of_header = sample.machine.architecture.header.header.size
+    first_page = end_of_header = sample.machine.architecture.layouts.header.size
     if sample.format.dump_type in FIRST_PAGE:
         form, offset = FIRST_PAGE[sample.format.dump_type]
         (first_page,) = struct.unpack_from(form, data, end_of_header + offset)

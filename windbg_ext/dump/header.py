@@ -25,10 +25,12 @@ from windbg_ext.structs.header import (
     DumpType,
     Machine,
 )
+from windbg_ext.structs.layouts import layouts_of
 
 if TYPE_CHECKING:
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import Layouts, RawHeader
 
 Member = TypeVar("Member", bound=enum.IntEnum)
 
@@ -72,7 +74,12 @@ class DumpHeader(NamedTuple):
     required_dump_space: int | None
     comment: str | None
     attributes: int | None
-    record: Record
+    record: RawHeader
+
+    @property
+    def layouts(self) -> Layouts:
+        """The structures of the Windows that the dump is of."""
+        return layouts_of(self.record)
 
     @property
     def size(self) -> int:
@@ -80,7 +87,7 @@ class DumpHeader(NamedTuple):
         return self.record.layout.size
 
 
-def header_layout(source: Source) -> Layout:
+def header_layout(source: Source) -> type[RawHeader]:
     """Tell by its signature whether a dump has DUMP_HEADER64 or DUMP_HEADER32. Raise DumpError for any other file."""
     start = read_field(source, "DUMP_HEADER64", 0, min(source.size, 8)) if source.size else b""
     if not start:
@@ -96,7 +103,7 @@ def header_layout(source: Source) -> Layout:
     raise DumpError("Signature", f"{start.decode('latin-1')!a} is not PAGEDU64: {other.name}", other.advice)
 
 
-def parse_header(record: Record) -> DumpHeader:
+def parse_header(record: RawHeader) -> DumpHeader:
     """Check a DUMP_HEADER64 or DUMP_HEADER32 and take it for what it says; a field that lies is a DumpError."""
     return DumpHeader(
         dump_type=_member(DumpType, record, "DumpType"),

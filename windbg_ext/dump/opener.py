@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source, SourceLike
     from windbg_ext.sources.source import Progress
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader
 
 
 def open_dump(
@@ -81,7 +82,7 @@ class _Opening:
             owns_source=owns_source,
         )
 
-    def _read_fields(self) -> Record:
+    def _read_fields(self) -> RawHeader:
         """Read the header. Raise DumpError for a file that has none."""
         try:
             layout = header_layout(self.source)
@@ -172,7 +173,7 @@ class _UnpackingFailedError(Exception):
         self.error = error
 
 
-def _parse_as_far_as_it_goes(layout: Layout, data: bytes) -> Record:
+def _parse_as_far_as_it_goes(layout: type[RawHeader], data: bytes) -> RawHeader:
     """Parse a header. Where the file ends inside it, fields that are not wholly there hold the writer's fill."""
     if len(data) == layout.size:
         return layout.parse(data)

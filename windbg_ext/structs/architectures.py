@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from windbg_ext.structs.layouts import Layouts
     from windbg_ext.structs.paging import Paging
 
-    Context = Union[x86.Context32, amd64.Context64, arm64.ContextArm64]
+    AnyContext = Union[x86.Context32, amd64.Context64, arm64.ContextArm64]
 
 LOWEST_USER = 0x10000
 """Windows maps nothing below."""
@@ -35,7 +35,7 @@ class Architecture(NamedTuple):
     machine: Machine
     layouts: Layouts
     pagings: tuple[Paging, ...]
-    context: type[Context]
+    context: type[AnyContext]
     general_registers: tuple[str, ...]
     stack_pointer: str
     instruction_pointer: str

@@ -174,18 +174,18 @@ KDDEBUGGER_DATA64 = KdDebuggerData64
 SIZE_OF_WINDOWS_XP = SMALLEST_SIZE = 0x290
 """That of 32-bit Windows XP, which ends before the sizes and offsets of PRCB, process and thread."""
 OF_WINDOWS_XP = {
-    "OffsetPrcbCurrentThread": 0x4,
-    "OffsetPrcbProcStateContext": 0x1C,
-    "OffsetPrcbProcStateSpecialReg": 0x2E8,
-    "SizePrcb": 0x9F0,
-    "SizeEProcess": 0x258,
-    "SizeEThread": 0x258,
-    "OffsetEprocessDirectoryTableBase": 0x18,
-    "OffsetEprocessPeb": 0x1B0,
-    "OffsetKThreadTeb": 0x20,
-    "OffsetKThreadInitialStack": 0x18,
-    "OffsetKThreadKernelStack": 0x28,
-    "OffsetKThreadApcProcess": 0x44,
+    "offset_prcb_current_thread": 0x4,
+    "offset_prcb_proc_state_context": 0x1C,
+    "offset_prcb_proc_state_special_reg": 0x2E8,
+    "size_prcb": 0x9F0,
+    "size_eprocess": 0x258,
+    "size_ethread": 0x258,
+    "offset_eprocess_directory_table_base": 0x18,
+    "offset_eprocess_peb": 0x1B0,
+    "offset_kthread_teb": 0x20,
+    "offset_kthread_initial_stack": 0x18,
+    "offset_kthread_kernel_stack": 0x28,
+    "offset_kthread_apc_process": 0x44,
 }
 """What debuggers know by themselves, for want of it in that block: asked of the engine (where in a dump it reads
 registers and process, how much its .dump /m saves); the rest as `dt` prints it with Microsoft's symbols.

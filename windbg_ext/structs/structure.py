@@ -114,7 +114,9 @@ class Structure:
     _struct: ClassVar[struct.Struct]
     _construct: ClassVar[construct.Struct | None]
 
-    def __init_subclass__(cls, *, name: str, size: int) -> None:
+    def __init_subclass__(cls, *, name: str = "", size: int = 0) -> None:
+        if not name:  # it knows more than the structure says, and is laid out like it
+            return
         cls.NAME, cls.SIZE, cls._construct = name, size, None
         cls.name = name  # OLD
         if "size" not in vars(cls):  # OLD
@@ -163,7 +165,7 @@ class Structure:
         """Read the structure from the first SIZE bytes of data; fewer bytes are a ValueError."""
         if len(data) < cls.SIZE:
             raise ValueError(f"{cls.NAME} takes 0x{cls.SIZE:x} bytes, there are 0x{len(data):x}")
-        structure = cls()
+        structure = cls.__new__(cls)
         values = structure.__dict__
         values.update(zip(cls._names, cls._struct.unpack_from(data)))
         for attribute, array in cls._arrays:
@@ -177,7 +179,7 @@ class Structure:
 
     def replace(self: S, **changes: Value) -> S:
         """Return a copy with some fields changed, by attribute; an unknown one is a TypeError."""
-        structure = type(self)()
+        structure = self.__new__(type(self))
         structure.__dict__.update(self.__dict__)
         old = self._by_name  # OLD
         changes = {old[name].attribute if name in old else name: value for name, value in changes.items()}  # OLD

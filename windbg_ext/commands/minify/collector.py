@@ -141,7 +141,7 @@ class Collector:
 
     def _not_followed(self, piece: Piece) -> list[Piece]:
         """Return the aligned pointers of a piece that were not returned before."""
-        size = self._memory.pointer_size
+        size = self._memory.layouts.pointer_size
         start, end = piece.address + size - 1 & -size, piece.address + len(piece.data) & -size
         gaps = self._followed.missing(start, end - start)
         fresh = [Piece(at, piece.data[at - piece.address : upto - piece.address]) for at, upto in gaps]

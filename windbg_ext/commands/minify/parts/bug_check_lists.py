@@ -10,7 +10,7 @@ from windbg_ext.commands.minify.parts.windows import WINDOW
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import read_pointer
-from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE, KERNEL_LAYOUTS, TRIAGE_9F_SIGNATURE
+from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE, TRIAGE_9F_SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def bug_check_lists(crash: Crash) -> Iterator[Wanted]:
     code, (reason, _, triage, _) = bug_check.code & 0x0FFF_FFFF, bug_check.parameters
     if (code, reason) != (DRIVER_POWER_STATE_FAILURE, 3):
         return
-    layout = KERNEL_LAYOUTS[memory.pointer_size].triage_9f_power
+    layout = memory.layouts.triage_9f_power
     try:
         head = layout.parse(memory.read(triage, layout.size))
     except MemoryReadError:

@@ -85,7 +85,7 @@ def _mm_information(memory: VirtualMemory, block: DebuggerData, layout: Layout) 
         return _variable(memory, block[field], 4)
 
     def pages(field: str) -> int:
-        return _variable(memory, block[field], memory.pointer_size)
+        return _variable(memory, block[field], memory.layouts.pointer_size)
 
     return layout.blank(
         Version=1,

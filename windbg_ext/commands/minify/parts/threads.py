@@ -37,7 +37,7 @@ def thread_memory(crash: Crash, address: int, *, whole_stack: bool) -> Iterator[
     """
     memory, block = crash.memory, crash.debugger_data
     try:
-        if address % (2 * memory.pointer_size) or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
+        if address % (2 * memory.layouts.pointer_size) or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
             return
     except MemoryReadError:
         return

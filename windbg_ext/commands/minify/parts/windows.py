@@ -10,7 +10,6 @@ from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.processors import contexts
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.virtual import Piece
-from windbg_ext.structs.kernel import KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,9 +93,9 @@ def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
 
 def io_object_size(memory: VirtualMemory, address: int) -> int:
     """Return the size of the device object, driver object or IRP at an address, 0 if there is none (wdm.h)."""
-    if address % memory.pointer_size:
+    if address % memory.layouts.pointer_size:
         return 0
-    layouts = KERNEL_LAYOUTS[memory.pointer_size]
+    layouts = memory.layouts
     try:
         kind, size = struct.unpack("<HH", memory.read(address, 4))
     except MemoryReadError:
