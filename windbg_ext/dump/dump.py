@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader, TriageDump
 
 
 class Part(enum.Enum):
@@ -50,10 +50,10 @@ class Dump(NamedTuple):
     """
 
     source: Source
-    fields: Record
+    fields: RawHeader
     parsed: DumpHeader | None
     pages: PageSource | None
-    triage: Record | None
+    triage: TriageDump | None
     small: SmallDumpParts | None
     secondary: SecondaryData | None
     problems: tuple[Problem, ...]

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source, SourceLike
     from windbg_ext.sources.source import Progress
-    from windbg_ext.structs.layout import Record
-    from windbg_ext.structs.layouts import RawHeader
+    from windbg_ext.structs.layouts import RawHeader, TriageDump
 
 
 def open_dump(
@@ -60,7 +59,7 @@ class _Opening:
         self.fields = self._read_fields()
         self.parsed: DumpHeader | None = None
         self.pages: PageSource | None = None
-        self.triage: Record | None = None
+        self.triage: TriageDump | None = None
         self.small: SmallDumpParts | None = None
         self.secondary: SecondaryData | None = None
 
@@ -138,9 +137,8 @@ class _Opening:
     def _read_small_dump(self, header: DumpHeader) -> int:
         """Find the parts; return the file offset behind them. One that lies is a problem of the parts alone."""
         from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
-        from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
-        layout = SMALL_DUMP_LAYOUTS[header.record.layout.name].triage
+        layout = header.layouts.triage
         self.triage = layout.parse(read_field(self.source, layout.name, header.size, layout.size))
         end = self.triage.number("SizeOfDump")
         self._unpack_to(end)

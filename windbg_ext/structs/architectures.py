@@ -115,3 +115,4 @@ ARM64 = Architecture(
 
 ARCHITECTURES = {architecture.machine: architecture for architecture in (X86, X64, ARM64)}
 """By MachineImageType."""
+BY_NAME = {architecture.name: architecture for architecture in ARCHITECTURES.values()}

@@ -6,11 +6,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.crash import Crash, read_crash, suspects_of
-from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, kind_of, small_marks
-from windbg_ext.commands.dumpkind.report import NONE, BugCheckFound, DumpReport, Evidence, Whole
+from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, small_marks
+from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Whole
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
 from windbg_ext.dump.dump import Part
 from windbg_ext.dump.header import comment_of, number_of, physical_pages
+from windbg_ext.dump.kinds import DumpKind, kind_of
 from windbg_ext.dump.opener import open_dump
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.errors import DumpError
@@ -142,7 +143,7 @@ class _Answers:
         return BugCheckFound(code, bug_check_name(code), parameters, plain, bug_check_name(plain))
 
     def _cut(self, whole: Whole) -> tuple[list[str], str]:
-        if kind_of(self.record) == NONE and not self.header_cut:
+        if kind_of(self.record) is DumpKind.NONE and not self.header_cut:
             return [], "the header is damaged, or the writer did not finish it: get the dump again"
         if not whole.missing:
             if has(self.record, Attributes.INSUFFICIENT_DUMPFILE_SIZE):

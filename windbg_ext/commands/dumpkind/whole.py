@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader
 
 
 def is_whole(dump: Dump, *, size_known: bool) -> Whole:
@@ -57,7 +57,7 @@ def is_whole(dump: Dump, *, size_known: bool) -> Whole:
     return Whole(end, at_least, source, missing, usable)
 
 
-def _is_of_engine(record: Record) -> bool:
+def _is_of_engine(record: RawHeader) -> bool:
     """Tell whether it is a small dump of the debugger engine, which leaves RequiredDumpSpace as it was before it."""
     return number_of(record, "DumpType") == DumpType.TRIAGE and number_of(record, "WriterStatus") is not None
 
