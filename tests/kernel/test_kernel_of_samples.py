@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from samples.builder import Tweak
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.RANGES_KERNEL)
 FOLDER = Path(samples.__file__).parent

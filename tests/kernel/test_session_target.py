@@ -101,7 +101,7 @@ def test_the_header_says_what_the_debugger_said(dump: Dump, facts: SessionFacts,
     assert header.number_processors == facts.number_processors
     assert header.directory_table_base == facts.directory_table_base
     assert header.comment is None
-    exception = header.record.raw("Exception")
+    exception = header.raw.exception
     assert int.from_bytes(exception[:4], "little") == BREAKPOINT_EXCEPTION.code
     narrow = facts.machine is Machine.I386
     at, size = (0xC, 4) if narrow else (0x10, 8)

@@ -82,7 +82,7 @@ class Dump(NamedTuple):
         if self.pages is not None:
             return self.pages.end
         if self.triage is not None:
-            return self.triage.number("SizeOfDump")
+            return self.triage.size_of_dump
         return self.fields.layout.size
 
     @property

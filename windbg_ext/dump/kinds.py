@@ -8,12 +8,11 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.dump.header import number_of
 from windbg_ext.structs.bug_checks import LIVE_ONLY, M_BIT
 from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
-    from windbg_ext.structs.layouts import RawHeader
+    from windbg_ext.dump.header import KnownFields
 
 
 class DumpKind(str, enum.Enum):
@@ -90,25 +89,23 @@ def kind_by_type(dump_type: int | None, attributes: int | None) -> DumpKind:
     return row.filtered if row.filtered and (attributes or 0) & Attributes.FILTER_DUMP_FILE else row.kind
 
 
-def kind_of(record: RawHeader) -> DumpKind:
+def kind_of(known: KnownFields) -> DumpKind:
     """Return the kind of a dump by its header."""
-    kind = kind_by_type(number_of(record, "DumpType"), number_of(record, "Attributes"))
-    return DumpKind.LIVE if kind is not DumpKind.NONE and is_live(record) else kind
+    kind = kind_by_type(known.dump_type, known.attributes)
+    return DumpKind.LIVE if kind is not DumpKind.NONE and is_live(known) else kind
 
 
-def is_live(record: RawHeader) -> bool:
+def is_live(known: KnownFields) -> bool:
     """Tell whether the machine went on running: by a bug check that never crashes one, or by Attributes."""
-    code = number_of(record, "BugCheckCode")
+    code = known.bug_check_code
     if code is not None and code & ~M_BIT in LIVE_ONLY:
         return True
-    return bool((number_of(record, "Attributes") or 0) & Attributes.LIVE_DUMP_GENERATED_DUMP) and not (
-        engine_sets_live_bit(record)
-    )
+    return bool((known.attributes or 0) & Attributes.LIVE_DUMP_GENERATED_DUMP) and not (engine_sets_live_bit(known))
 
 
-def engine_sets_live_bit(record: RawHeader) -> bool:
+def engine_sets_live_bit(known: KnownFields) -> bool:
     """Tell whether the live bit is one that dbgeng 10.0.15063 sets in every small dump it writes (measured)."""
-    attributes = number_of(record, "Attributes")
-    engine = number_of(record, "WriterStatus") == 0 and number_of(record, "BootId") is None
-    triage = number_of(record, "DumpType") == DumpType.TRIAGE
+    attributes = known.attributes
+    engine = known.writer_status == 0 and known.boot_id is None
+    triage = known.dump_type == DumpType.TRIAGE
     return engine and triage and attributes == Attributes.LIVE_DUMP_GENERATED_DUMP

@@ -8,7 +8,6 @@ from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.debugger_data import TAG_OFFSET
 from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.virtual import read_pointer
-from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import DumpHeader32
 from windbg_ext.structs.paging import X86_PAE
 
@@ -27,8 +26,8 @@ def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
 
 def _pagings(header: DumpHeader) -> tuple[Paging, ...]:
     """Return how addresses may be translated, likeliest first: no header tells of LA57, one of x86 tells of PAE."""
-    pagings = ARCHITECTURES[header.machine].pagings
-    with_pae = isinstance(header.record, DumpHeader32) and header.record.pae_enabled == 1
+    pagings = header.architecture.pagings
+    with_pae = isinstance(header.raw, DumpHeader32) and header.raw.pae_enabled == 1
     return tuple(sorted(pagings, key=lambda paging: paging is not X86_PAE)) if with_pae else pagings
 
 

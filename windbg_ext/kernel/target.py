@@ -27,7 +27,6 @@ from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.sources import read_field
-from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import SIGNATURE, DumpType
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class DumpTarget:
 def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
     extents = [
         *parts.data_blocks,
-        BlockExtent(parts.triage.number("TopOfStack"), parts.call_stack.offset, parts.call_stack.size),
+        BlockExtent(parts.triage.top_of_stack, parts.call_stack.offset, parts.call_stack.size),
     ]
     if dump.header.kd_debugger_data_block is not None:
         block = parts.debugger_data
@@ -204,10 +203,10 @@ class Kernel:
 def read_kernel(target: Target) -> Kernel:
     """Read the kernel structures of a target. DumpError where one without which nothing works is missing."""
     memory, header = target.memory, target.header
-    architecture = ARCHITECTURES[header.machine]
+    architecture = header.architecture
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
     processors = read_processors(memory, block, header.number_processors, architecture)
-    context = parse_context(header.record.context_record, architecture)
+    context = parse_context(header.raw.context_record, architecture)
     head = header.ps_loaded_module_list or block.ps_loaded_module_list
     crashed = crashing_processor(processors, context)
     thread = crashed.thread if crashed else None

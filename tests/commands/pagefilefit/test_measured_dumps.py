@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from samples.builder.catalog import Sample
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 MB, GB = 1 << 20, 1 << 30
 BY_NAME = {sample.name: sample for sample in SAMPLES}

@@ -11,7 +11,6 @@ from windbg_ext.dump.kinds import CRASH_DUMP_KINDS, DumpKind, kind_by_type
 from windbg_ext.dump.pages import PAGE_SIZE
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.bodies import BitmapHeader64
 from windbg_ext.structs.header import Attributes
 
@@ -79,7 +78,7 @@ def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFac
             measured += [Measured(kind, size, how) for kind in (DumpKind.KERNEL, DumpKind.AUTOMATIC)]
     return DumpFacts(
         ram=ram,
-        architecture=ARCHITECTURES[header.machine],
+        architecture=header.architecture,
         kind=kind,
         measured=tuple(measured),
         kernel_pages=kernel_pages,
@@ -99,7 +98,7 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
     if header.physical_memory is None:
         return None
     in_runs = sum(run.page_count for run in header.physical_memory)
-    pages = physical_pages(header.record) or 0
+    pages = physical_pages(header.raw) or 0
     for number, field in ((pages, "NumberOfPages"), (in_runs, "Run")):
         if not 0 < number * PAGE_SIZE <= MOST_RAM:
             why = f"0x{number:x} pages of RAM make no sense"

@@ -73,7 +73,7 @@ def _roots(crash: Crash, collector: Collector) -> list[Piece]:
 
 def _packed(values: Sequence[int], architecture: Architecture) -> bytes:
     """Return values as they stand in memory, one behind the other."""
-    return struct.pack(f"<{len(values)}{architecture.pointer_code}", *values)
+    return struct.pack(f"<{len(values)}{architecture.layouts.pointer_code}", *values)
 
 
 def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
@@ -82,9 +82,9 @@ def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
     seen: pointers that had their window already.
     """
     memory, architecture = crash.memory, crash.architecture
-    size = architecture.pointer_size
+    size = architecture.layouts.pointer_size
     aligned = piece.data[-piece.address % size :]
-    for (value,) in struct.iter_unpack(f"<{architecture.pointer_code}", aligned[: len(aligned) & -size]):
+    for (value,) in struct.iter_unpack(f"<{architecture.layouts.pointer_code}", aligned[: len(aligned) & -size]):
         if value not in seen and architecture.is_pointer(value):
             seen.add(value)
             length = io_object_size(memory, value) if value >= architecture.lowest_kernel else 0
