@@ -69,7 +69,7 @@ def test_every_processor_has_its_registers_and_its_thread(sample: Sample) -> Non
         assert found.prcb == made.pcr + machine.version.number("OffsetPcrContainedPrcb")
         assert found.context_address == made.context
         cpu = machine.architecture.cpu
-        context = context_buffer(made.registers, made.extended_state, machine.architecture)[: cpu.context.size]
+        context = context_buffer(made.registers, made.extended_state, machine.architecture)[: cpu.context.SIZE]
         assert found.context == parse_context(context, cpu)
         assert found.thread is not None
         assert found.thread.address == made.current_thread

@@ -52,7 +52,7 @@ def facts(sample: Sample, dump: Dump) -> SessionFacts:
     assert header.ps_loaded_module_list is not None
 
     def extended(address: int | None) -> int | None:
-        narrow = architecture.pointer_size == 4 and address is not None and address >> 31
+        narrow = architecture.layouts.pointer_size == 4 and address is not None and address >> 31
         return (address or 0) | 0xFFFFFFFF_00000000 if narrow else address
 
     return SessionFacts(

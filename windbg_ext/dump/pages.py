@@ -307,7 +307,7 @@ def _read_ranges(source: Source, at: int, dump_type: DumpType) -> RunPages:
         shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
         raise DumpError("range header", f"{shown} at 0x{at + 4:x} is not RDMPDUMP", PLAUSIBLE)
     if header.marker != RANGES_MARKER:
-        raise DumpError("range header.Marker", f"0x{header.number('Marker'):x} is not 0x{RANGES_MARKER:x}", PLAUSIBLE)
+        raise DumpError("range header.Marker", f"0x{header.marker:x} is not 0x{RANGES_MARKER:x}", PLAUSIBLE)
     metadata, first_page = header.metadata_size, header.first_page_offset
     ranges = at + RangesHeader64.SIZE
     if first_page != at + RANGES_METADATA_OFFSET + metadata or first_page < ranges:

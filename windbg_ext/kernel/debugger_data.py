@@ -60,15 +60,6 @@ class DebuggerData(KdDebuggerData64):
     def __hash__(self) -> int:
         return hash((self.address, self.data))
 
-    def __getitem__(self, field: str) -> int:  # OLD
-        value: int = self.field(field).of(self)
-        return value
-
-    @property
-    def record(self) -> KdDebuggerData64:  # OLD
-        """Return the block itself."""
-        return self
-
 
 def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_head: int | None) -> DebuggerData:
     """Read the block at the address that the header gives, or find it inside the kernel's image.
@@ -119,7 +110,7 @@ def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, 
         raise DumpError(
             FIELD,
             f"the block at 0x{address:x} is encoded, as in the memory of a running machine, and what it decodes to has "
-            f"another module list (0x{found['PsLoadedModuleList']:x}) than the header (0x{module_list_head:x})",
+            f"another module list (0x{found.ps_loaded_module_list:x}) than the header (0x{module_list_head:x})",
             "the keys in the dump do not fit its header: make the snapshot again, with the machine paused",
         )
     return found

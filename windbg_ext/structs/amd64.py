@@ -50,8 +50,5 @@ class Context64(Structure, name="CONTEXT", size=0x4D0):
     rip = u64(0x0F8, "Rip")
 
 
-CONTEXT64 = Context64
-
-
 CONTEXT_WITHOUT_FLOATS = 0x100017
 """CONTEXT_AMD64 with CONTROL, INTEGER, SEGMENTS and DEBUG_REGISTERS, but not FLOATING_POINT."""

@@ -45,21 +45,6 @@ class Architecture(NamedTuple):
     highest_user: int
     pte_base: int
 
-    @property
-    def pointer_size(self) -> int:
-        """Bytes of a pointer."""
-        return self.layouts.pointer_size
-
-    @property
-    def pointer_code(self) -> str:
-        """The struct module's letter for a pointer."""
-        return self.layouts.pointer_code
-
-    @property
-    def address_mask(self) -> int:
-        """All bits of an address."""
-        return self.layouts.address_mask
-
     def is_pointer(self, value: int) -> bool:
         """Tell whether a value can be an address in user or kernel mode."""
         return self.lowest_kernel <= value <= self.layouts.address_mask or LOWEST_USER <= value <= self.highest_user

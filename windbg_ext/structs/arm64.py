@@ -52,8 +52,5 @@ class ContextArm64(Structure, name="ARM64_NT_CONTEXT", size=0x390):
     fpsr = u32(0x314, "Fpsr")
 
 
-CONTEXT_ARM64 = ContextArm64
-
-
 CONTEXT_WITHOUT_FLOATS = 0x40_0003
 """CONTEXT_ARM64 with CONTROL and INTEGER, but not FLOATING_POINT."""

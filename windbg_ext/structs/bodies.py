@@ -24,9 +24,6 @@ class BitmapHeader64(Structure, name="BITMAP_HEADER64", size=0x38):
     pages = u64(0x30, "Pages")  # length of the bitmap in bits
 
 
-BITMAP_HEADER64 = BitmapHeader64
-
-
 class RangesHeader64(Structure, name="RDMP_HEADER64", size=0x30):
     """Followed by ranges of {u64 first page frame, u64 count}."""
 
@@ -37,9 +34,6 @@ class RangesHeader64(Structure, name="RDMP_HEADER64", size=0x30):
     first_page_offset = u64(0x18, "FirstPageOffset")  # file offset
     number_of_ranges = u32(0x20, "NumberOfRanges")  # type 0xA only; types 8 and 9 have an unknown u64 here
     total_number_of_pages = u64(0x28, "TotalNumberOfPages")  # type 0xA only; types 8 and 9 have an unknown u64 here
-
-
-RANGES_HEADER64 = RangesHeader64
 
 
 RANGES_MARKER = 0x40
@@ -57,6 +51,3 @@ class SummaryHeader32(Structure, name="SUMMARY_HEADER32", size=0x20):
     pages = u32(0x14, "Pages")  # how many are in the file
     size_of_bit_map = u32(0x18, "SizeOfBitMap")  # of an RTL_BITMAP, bits
     bit_map_buffer = u32(0x1C, "BitMapBuffer")  # its address in the kernel that wrote the dump
-
-
-SUMMARY_HEADER32 = SummaryHeader32

@@ -16,6 +16,3 @@ class ContextEx(Structure, name="CONTEXT_EX", size=0x18):
 
     all_offset = u32(0x00, "AllOffset")
     all_length = u32(0x04, "AllLength")
-
-
-CONTEXT_EX = ContextEx

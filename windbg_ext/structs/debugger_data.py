@@ -168,9 +168,6 @@ class KdDebuggerData64(Structure, name="KDDEBUGGER_DATA64", size=0x368):
     pte_base = u64(0x360, "PteBase")
 
 
-KDDEBUGGER_DATA64 = KdDebuggerData64
-
-
 SIZE_OF_WINDOWS_XP = SMALLEST_SIZE = 0x290
 """That of 32-bit Windows XP, which ends before the sizes and offsets of PRCB, process and thread."""
 OF_WINDOWS_XP = {

@@ -90,9 +90,6 @@ class DumpHeader64(Structure, name="DUMP_HEADER64", size=0x2000):
     boot_id = u32(0x1054, "BootId")
 
 
-DUMP_HEADER64 = DumpHeader64
-
-
 class DumpHeader32(Structure, name="DUMP_HEADER32", size=0x1000):
     """The first 0x1000 bytes of a 32-bit kernel dump; it has the fields of the 64-bit one, and PaeEnabled."""
 
@@ -129,17 +126,11 @@ class DumpHeader32(Structure, name="DUMP_HEADER32", size=0x1000):
     system_time = u64(0xFC0, "SystemTime")
 
 
-DUMP_HEADER32 = DumpHeader32
-
-
 class PhysicalMemoryDescriptor32(Structure, name="PHYSICAL_MEMORY_DESCRIPTOR32", size=0x8):
     """Followed by NumberOfRuns runs; 86 of them fit into the 700 bytes of the header."""
 
     number_of_runs = u32(0x00, "NumberOfRuns")
     number_of_pages = u32(0x04, "NumberOfPages")
-
-
-PHYSICAL_MEMORY_DESCRIPTOR32 = PhysicalMemoryDescriptor32
 
 
 class PhysicalMemoryRun32(Structure, name="PHYSICAL_MEMORY_RUN32", size=0x8):
@@ -149,9 +140,6 @@ class PhysicalMemoryRun32(Structure, name="PHYSICAL_MEMORY_RUN32", size=0x8):
     page_count = u32(0x04, "PageCount")
 
 
-PHYSICAL_MEMORY_RUN32 = PhysicalMemoryRun32
-
-
 class PhysicalMemoryDescriptor64(Structure, name="PHYSICAL_MEMORY_DESCRIPTOR64", size=0x10):
     """Followed by NumberOfRuns runs; 42 of them fit into the 700 bytes of the header."""
 
@@ -159,17 +147,11 @@ class PhysicalMemoryDescriptor64(Structure, name="PHYSICAL_MEMORY_DESCRIPTOR64",
     number_of_pages = u64(0x08, "NumberOfPages")
 
 
-PHYSICAL_MEMORY_DESCRIPTOR64 = PhysicalMemoryDescriptor64
-
-
 class PhysicalMemoryRun64(Structure, name="PHYSICAL_MEMORY_RUN64", size=0x10):
     """Consecutive page frames of RAM."""
 
     base_page = u64(0x00, "BasePage")
     page_count = u64(0x08, "PageCount")
-
-
-PHYSICAL_MEMORY_RUN64 = PhysicalMemoryRun64
 
 
 class ExceptionRecord64(Structure, name="EXCEPTION_RECORD64", size=0x98):
@@ -183,9 +165,6 @@ class ExceptionRecord64(Structure, name="EXCEPTION_RECORD64", size=0x98):
     exception_information = u64_array(0x20, "ExceptionInformation", 15)
 
 
-EXCEPTION_RECORD64 = ExceptionRecord64
-
-
 class ExceptionRecord32(Structure, name="EXCEPTION_RECORD32", size=0x50):
     """The same with pointers of 4 bytes."""
 
@@ -195,6 +174,3 @@ class ExceptionRecord32(Structure, name="EXCEPTION_RECORD32", size=0x50):
     exception_address = u32(0x0C, "ExceptionAddress")
     number_parameters = u32(0x10, "NumberParameters")
     exception_information = u32_array(0x14, "ExceptionInformation", 15)
-
-
-EXCEPTION_RECORD32 = ExceptionRecord32

@@ -7,12 +7,7 @@ dumps; those of 32-bit Windows are the same structures with pointers of 4 bytes,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from windbg_ext.structs.structure import Structure, u16, u32, u64
-
-if TYPE_CHECKING:
-    from windbg_ext.structs.layout import Layout
 
 
 class KldrDataTableEntry64(Structure, name="KLDR_DATA_TABLE_ENTRY64", size=0x80):
@@ -31,9 +26,6 @@ class KldrDataTableEntry64(Structure, name="KLDR_DATA_TABLE_ENTRY64", size=0x80)
     check_sum = u32(0x78, "CheckSum")
 
 
-KLDR_DATA_TABLE_ENTRY64 = KldrDataTableEntry64
-
-
 class KldrDataTableEntry32(Structure, name="KLDR_DATA_TABLE_ENTRY32", size=0x44):
     """The same with pointers of 4 bytes."""
 
@@ -50,9 +42,6 @@ class KldrDataTableEntry32(Structure, name="KLDR_DATA_TABLE_ENTRY32", size=0x44)
     check_sum = u32(0x40, "CheckSum")
 
 
-KLDR_DATA_TABLE_ENTRY32 = KldrDataTableEntry32
-
-
 class UnloadedDrivers64(Structure, name="UNLOADED_DRIVERS64", size=0x28):
     """An unloaded driver in the kernel's ring of them."""
 
@@ -62,9 +51,6 @@ class UnloadedDrivers64(Structure, name="UNLOADED_DRIVERS64", size=0x28):
     start_address = u64(0x10, "StartAddress")
     end_address = u64(0x18, "EndAddress")
     current_time = u64(0x20, "CurrentTime")
-
-
-UNLOADED_DRIVERS64 = UnloadedDrivers64
 
 
 class UnloadedDrivers32(Structure, name="UNLOADED_DRIVERS32", size=0x18):
@@ -78,9 +64,6 @@ class UnloadedDrivers32(Structure, name="UNLOADED_DRIVERS32", size=0x18):
     current_time = u64(0x10, "CurrentTime")
 
 
-UNLOADED_DRIVERS32 = UnloadedDrivers32
-
-
 MAX_UNLOADED_DRIVERS = 50
 """MI_UNLOADED_DRIVERS: the array that MmUnloadedDrivers points at is a ring of this many entries."""
 
@@ -92,9 +75,6 @@ class KuserSharedData(Structure, name="KUSER_SHARED_DATA", size=0x2D4):
     system_time = u64(0x014, "SystemTime")  # 100 ns since 1601, UTC
     nt_product_type = u32(0x264, "NtProductType")
     suite_mask = u32(0x2D0, "SuiteMask")
-
-
-KUSER_SHARED_DATA = KuserSharedData
 
 
 DISPATCHER_HEADER_THREAD = 6
@@ -113,9 +93,6 @@ class Triage9FPower64(Structure, name="TRIAGE_9F_POWER64", size=0x20):
     delayed_work_queue = u64(0x18, "DelayedWorkQueue")
 
 
-TRIAGE_9F_POWER64 = Triage9FPower64
-
-
 class Triage9FPower32(Structure, name="TRIAGE_9F_POWER32", size=0x10):
     """The same with pointers of 4 bytes."""
 
@@ -126,8 +103,6 @@ class Triage9FPower32(Structure, name="TRIAGE_9F_POWER32", size=0x10):
     delayed_work_queue = u32(0x0C, "DelayedWorkQueue")
 
 
-TRIAGE_9F_POWER32 = Triage9FPower32
-
 TRIAGE_9F_SIGNATURE = 0x8000
 
 
@@ -137,8 +112,6 @@ class ImageDosHeader(Structure, name="IMAGE_DOS_HEADER", size=0x40):
     e_magic = u16(0x00, "e_magic")
     e_lfanew = u32(0x3C, "e_lfanew")
 
-
-IMAGE_DOS_HEADER = ImageDosHeader
 
 IMAGE_DOS_SIGNATURE = 0x5A4D
 
@@ -155,33 +128,4 @@ class ImageNtHeaders(Structure, name="IMAGE_NT_HEADERS", size=0x5C):
     check_sum = u32(0x58, "CheckSum")
 
 
-IMAGE_NT_HEADERS = ImageNtHeaders
-
 IMAGE_NT_SIGNATURE = 0x4550
-
-
-class KernelLayouts(NamedTuple):
-    """The structures of 32-bit or 64-bit Windows.
-
-    peb_ldr: offset of PEB.Ldr; in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; the
-    last four: bytes of DEVICE_OBJECT, DRIVER_OBJECT, IRP and IO_STACK_LOCATION (wdm.h).
-    """
-
-    module: Layout
-    unloaded_driver: Layout
-    triage_9f_power: Layout
-    peb_ldr: int
-    in_load_order: int
-    device_object: int
-    driver_object: int
-    irp: int
-    io_stack_location: int
-
-
-KERNEL_LAYOUTS = {
-    8: KernelLayouts(
-        KLDR_DATA_TABLE_ENTRY64, UNLOADED_DRIVERS64, TRIAGE_9F_POWER64, 0x18, 0x10, 0x150, 0x150, 0xD0, 0x48
-    ),
-    4: KernelLayouts(KLDR_DATA_TABLE_ENTRY32, UNLOADED_DRIVERS32, TRIAGE_9F_POWER32, 0xC, 0xC, 0xB8, 0xA8, 0x70, 0x24),
-}
-"""By the bytes of a pointer."""

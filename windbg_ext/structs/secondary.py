@@ -18,9 +18,6 @@ class DumpBlobFileHeader(Structure, name="DUMP_BLOB_FILE_HEADER", size=0x10):
     build_number = u32(0x0C, "BuildNumber")
 
 
-DUMP_BLOB_FILE_HEADER = DumpBlobFileHeader
-
-
 class DumpBlobHeader(Structure, name="DUMP_BLOB_HEADER", size=0x20):
     """Followed by PrePad bytes, DataSize bytes of data, PostPad bytes."""
 
@@ -29,6 +26,3 @@ class DumpBlobHeader(Structure, name="DUMP_BLOB_HEADER", size=0x20):
     data_size = u32(0x14, "DataSize")
     pre_pad = u32(0x18, "PrePad")
     post_pad = u32(0x1C, "PostPad")
-
-
-DUMP_BLOB_HEADER = DumpBlobHeader

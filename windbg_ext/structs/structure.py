@@ -102,8 +102,6 @@ class Structure:
     NAME: in Windows' headers; SIZE: in bytes; FIELDS: in the order of their offsets.
     """
 
-    name: ClassVar[str]  # OLD
-    size: ClassVar[int]  # OLD
     NAME: ClassVar[str]
     SIZE: ClassVar[int]
     FIELDS: ClassVar[tuple[Field[Any], ...]]
@@ -118,9 +116,6 @@ class Structure:
         if not name:  # it knows more than the structure says, and is laid out like it
             return
         cls.NAME, cls.SIZE, cls._construct = name, size, None
-        cls.name = name  # OLD
-        if "size" not in vars(cls):  # OLD
-            cls.size = size  # OLD
         cls.FIELDS = tuple(field for field in vars(cls).values() if isinstance(field, Field))
         cls._by_name = {field.name: field for field in cls.FIELDS}
         names, codes, gaps, end = [], ["<"], {}, 0
@@ -181,8 +176,6 @@ class Structure:
         """Return a copy with some fields changed, by attribute; an unknown one is a TypeError."""
         structure = self.__new__(type(self))
         structure.__dict__.update(self.__dict__)
-        old = self._by_name  # OLD
-        changes = {old[name].attribute if name in old else name: value for name, value in changes.items()}  # OLD
         for attribute, value in changes.items():
             field = getattr(type(self), attribute, None)
             if not isinstance(field, Field):
@@ -227,49 +220,3 @@ class Structure:
                     parts.append(name / (item if field.items is None else construct.Array(field.items, item)))
             cls._construct = construct.Struct(*parts)
         return cls._construct
-
-    # OLD from here on: the names of Windows' headers as strings
-
-    @property
-    def layout(self) -> type[Structure]:
-        """Return the structure that this is one of."""
-        return type(self)
-
-    def value(self, name: str) -> int | bytes | list[int]:
-        """Return a field of any type."""
-        value: int | bytes | tuple[int, ...] = self.field(name).of(self)
-        return list(value) if isinstance(value, tuple) else value
-
-    def number(self, name: str) -> int:
-        """Return an integer field."""
-        value: int = self.field(name).of(self)
-        return value
-
-    def raw(self, name: str) -> bytes:
-        """Return a field of bytes."""
-        value: bytes = self.field(name).of(self)
-        return value
-
-    def numbers(self, name: str) -> tuple[int, ...]:
-        """Return a field that is an array of integers."""
-        value: tuple[int, ...] = self.field(name).of(self)
-        return value
-
-    def all_numbers(self) -> dict[str, int]:
-        """Return all integer fields."""
-        return {field.name: value for field, value in self.integers()}
-
-    @classmethod
-    def offset(cls, name: str) -> int:
-        """Return a field's offset in bytes."""
-        return cls.field(name).offset
-
-    @classmethod
-    def fields(cls) -> tuple[str, ...]:
-        """Return the names of the fields, by offset."""
-        return tuple(field.name for field in cls.FIELDS)
-
-    @classmethod
-    def length(cls, name: str) -> int:
-        """Return a field's length in bytes."""
-        return cls.field(name).length

@@ -7,13 +7,8 @@ All offsets are file offsets from the start of the file.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64, EXCEPTION_RECORD32, EXCEPTION_RECORD64
 from windbg_ext.structs.structure import Structure, raw, u16, u32, u64
-
-if TYPE_CHECKING:
-    from windbg_ext.structs.layout import Layout
 
 
 class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
@@ -48,9 +43,6 @@ class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
     data_blocks_count = u32(0x7C, "DataBlocksCount")
 
 
-TRIAGE_DUMP64 = TriageDump64
-
-
 class TriageDump32(Structure, name="TRIAGE_DUMP32", size=0x68):
     """The same of 32-bit Windows: up to TriageOptions field by field, then with pointers of 4 bytes."""
 
@@ -82,9 +74,6 @@ class TriageDump32(Structure, name="TRIAGE_DUMP32", size=0x68):
     data_blocks_count = u32(0x64, "DataBlocksCount")
 
 
-TRIAGE_DUMP32 = TriageDump32
-
-
 TRIAGE_SIGNATURE = b"TRGD"
 """At ValidOffset; the writer has finished."""
 
@@ -108,9 +97,6 @@ class MmTriage64(Structure, name="MM_TRIAGE64", size=0x50):
     commit_limit_maximum = u64(0x48, "CommitLimitMaximum")
 
 
-MM_TRIAGE64 = MmTriage64
-
-
 class MmTriage32(Structure, name="MM_TRIAGE32", size=0x34):
     """Asked of the engine, as the other one: the same fields in the same order."""
 
@@ -125,9 +111,6 @@ class MmTriage32(Structure, name="MM_TRIAGE32", size=0x34):
     committed_pages = u32(0x28, "CommittedPages")
     committed_pages_peak = u32(0x2C, "CommittedPagesPeak")
     commit_limit_maximum = u32(0x30, "CommitLimitMaximum")
-
-
-MM_TRIAGE32 = MmTriage32
 
 
 class MiniDumpFields(enum.IntFlag):
@@ -151,11 +134,8 @@ class TriageDataBlock(Structure, name="TRIAGE_DATA_BLOCK", size=0x10):
     """Memory that a small dump holds: its address, its offset in the file, its bytes."""
 
     address = u64(0x00, "Address")
-    offset = u32(0x08, "Offset")  # type: ignore[assignment]  # OLD
+    offset = u32(0x08, "Offset")
     size = u32(0x0C, "Size")
-
-
-TRIAGE_DATA_BLOCK = TriageDataBlock
 
 
 class DumpDriverEntry64(Structure, name="DUMP_DRIVER_ENTRY64", size=0x90):
@@ -172,9 +152,6 @@ class DumpDriverEntry64(Structure, name="DUMP_DRIVER_ENTRY64", size=0x90):
     time_date_stamp = u32(0x88, "TimeDateStamp")
 
 
-DUMP_DRIVER_ENTRY64 = DumpDriverEntry64
-
-
 class DumpDriverEntry32(Structure, name="DUMP_DRIVER_ENTRY32", size=0x4C):
     """The same with pointers of 4 bytes."""
 
@@ -187,9 +164,6 @@ class DumpDriverEntry32(Structure, name="DUMP_DRIVER_ENTRY32", size=0x4C):
     flags = u32(0x38, "Flags")
     check_sum = u32(0x44, "CheckSum")
     time_date_stamp = u32(0x48, "TimeDateStamp")
-
-
-DUMP_DRIVER_ENTRY32 = DumpDriverEntry32
 
 
 class DumpUnloadedDrivers64(Structure, name="DUMP_UNLOADED_DRIVERS64", size=0x38):
@@ -207,9 +181,6 @@ class DumpUnloadedDrivers64(Structure, name="DUMP_UNLOADED_DRIVERS64", size=0x38
     end_address = u64(0x30, "EndAddress")
 
 
-DUMP_UNLOADED_DRIVERS64 = DumpUnloadedDrivers64
-
-
 class DumpUnloadedDrivers32(Structure, name="DUMP_UNLOADED_DRIVERS32", size=0x28):
     """The same with pointers of 4 bytes, behind a u32, their count."""
 
@@ -219,44 +190,3 @@ class DumpUnloadedDrivers32(Structure, name="DUMP_UNLOADED_DRIVERS32", size=0x28
     driver_name = raw(0x08, "DriverName", 24)
     start_address = u32(0x20, "StartAddress")
     end_address = u32(0x24, "EndAddress")
-
-
-DUMP_UNLOADED_DRIVERS32 = DumpUnloadedDrivers32
-
-
-class SmallDumpLayouts(NamedTuple):
-    """The structures of a small dump of 32-bit or 64-bit Windows. counter: bytes of the count of unloaded drivers."""
-
-    header: Layout
-    triage: Layout
-    mm: Layout
-    driver: Layout
-    unloaded_driver: Layout
-    counter: int
-    exception: Layout
-
-
-SMALL_DUMP_LAYOUTS = {
-    layouts.header.name: layouts
-    for layouts in (
-        SmallDumpLayouts(
-            DUMP_HEADER64,
-            TRIAGE_DUMP64,
-            MM_TRIAGE64,
-            DUMP_DRIVER_ENTRY64,
-            DUMP_UNLOADED_DRIVERS64,
-            8,
-            EXCEPTION_RECORD64,
-        ),
-        SmallDumpLayouts(
-            DUMP_HEADER32,
-            TRIAGE_DUMP32,
-            MM_TRIAGE32,
-            DUMP_DRIVER_ENTRY32,
-            DUMP_UNLOADED_DRIVERS32,
-            4,
-            EXCEPTION_RECORD32,
-        ),
-    )
-}
-"""By the name of the header."""

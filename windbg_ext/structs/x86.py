@@ -38,8 +38,5 @@ class Context32(Structure, name="CONTEXT32", size=0x2CC):
     seg_ss = u32(0x0C8, "SegSs")
 
 
-CONTEXT32 = Context32
-
-
 CONTEXT_WITHOUT_FLOATS = 0x10017
 """CONTEXT_i386 with CONTROL, INTEGER, SEGMENTS and DEBUG_REGISTERS, but not FLOATING_POINT."""
