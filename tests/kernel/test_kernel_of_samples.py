@@ -166,7 +166,7 @@ def test_extended_state_makes_contexts_longer(sample: Sample) -> None:
         memory = DumpTarget(dump).memory
         for processor in sample.machine.processors:
             context = sample.machine.architecture.cpu.context
-            expected = 0x640 if processor.extended_state else context.size
+            expected = 0x640 if processor.extended_state else context.SIZE
             assert context_length(memory, processor.context, context) == expected
 
 

@@ -65,8 +65,7 @@ class Driver(NamedTuple):
     entry: DumpDriverEntry
 
 
-@dataclass(frozen=True)
-class SmallDumpParts:
+class SmallDumpParts(NamedTuple):
     """Where the parts of a small dump lie. triage: the TriageDump64 or TriageDump32 that says so."""
 
     triage: TriageDump
@@ -87,8 +86,7 @@ class SmallDumpParts:
         return self.triage.size_of_dump
 
 
-@dataclass(frozen=True)
-class DataBlock:
+class DataBlock(NamedTuple):
     """Memory as it was at a virtual address."""
 
     address: int

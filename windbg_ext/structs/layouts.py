@@ -38,13 +38,12 @@ from windbg_ext.structs.triage import (
     TriageDump64,
 )
 
-RawHeader = Union[DumpHeader32, DumpHeader64]
-TriageDump = Union[TriageDump32, TriageDump64]
-DumpDriverEntry = Union[DumpDriverEntry32, DumpDriverEntry64]
-DumpUnloadedDriver = Union[DumpUnloadedDrivers32, DumpUnloadedDrivers64]
-KldrDataTableEntry = Union[KldrDataTableEntry32, KldrDataTableEntry64]
-
 if TYPE_CHECKING:
+    RawHeader = Union[DumpHeader32, DumpHeader64]
+    TriageDump = Union[TriageDump32, TriageDump64]
+    DumpDriverEntry = Union[DumpDriverEntry32, DumpDriverEntry64]
+    DumpUnloadedDriver = Union[DumpUnloadedDrivers32, DumpUnloadedDrivers64]
+    KldrDataTableEntry = Union[KldrDataTableEntry32, KldrDataTableEntry64]
     MmTriage = Union[MmTriage32, MmTriage64]
     ExceptionRecord = Union[ExceptionRecord32, ExceptionRecord64]
     PhysicalMemoryDescriptor = Union[PhysicalMemoryDescriptor32, PhysicalMemoryDescriptor64]
