@@ -83,7 +83,7 @@ class Dump(NamedTuple):
             return self.pages.end
         if self.triage is not None:
             return self.triage.size_of_dump
-        return self.fields.layout.size
+        return self.fields.SIZE
 
     @property
     def missing_bytes(self) -> int:
