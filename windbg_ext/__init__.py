@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.pagefilefit import (
+        DumpKind,
         HandFigures,
-        Kind,
         KindReport,
         PagefileFitReport,
         PagingFile,
@@ -35,11 +35,11 @@ __all__ = [
     "BugCheckFound",
     "DestinationError",
     "DumpError",
+    "DumpKind",
     "DumpReport",
     "Evidence",
     "FileReport",
     "HandFigures",
-    "Kind",
     "KindReport",
     "LeftOut",
     "LocalWorkers",
@@ -68,7 +68,7 @@ _HOMES = {
     **dict.fromkeys(("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"), "minify"),
     **dict.fromkeys(("BatchReport", "FileReport", "Outcome", "minify_many"), "minify.batch"),
     **dict.fromkeys(
-        ("HandFigures", "Kind", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
+        ("DumpKind", "HandFigures", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
         "pagefilefit",
     ),
     "LocalWorkers": "workers",

@@ -8,37 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.structs import architectures as layouts
-from windbg_ext.structs.header import (
-    DUMP_HEADER32,
-    DUMP_HEADER64,
-    EXCEPTION_RECORD32,
-    EXCEPTION_RECORD64,
-    PHYSICAL_MEMORY_DESCRIPTOR32,
-    PHYSICAL_MEMORY_DESCRIPTOR64,
-    PHYSICAL_MEMORY_RUN32,
-    PHYSICAL_MEMORY_RUN64,
-    VALID_DUMP_32,
-    VALID_DUMP_64,
-    Machine,
-)
-from windbg_ext.structs.kernel import KERNEL_LAYOUTS, KernelLayouts
-from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS, SmallDumpLayouts
+from windbg_ext.structs import architectures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from windbg_ext.structs.layout import Layout
-
-
-class HeaderLayouts(NamedTuple):
-    """A dump's header and what is in it; valid: its second dword."""
-
-    header: Layout
-    valid: bytes
-    memory: Layout
-    run: Layout
-    exception: Layout
+    from windbg_ext.structs.header import Machine
+    from windbg_ext.structs.layouts import Layouts
 
 
 class UserHalf(NamedTuple):
@@ -60,38 +36,33 @@ class Architecture(NamedTuple):
     mode with interrupts on; addresses: values of kernel variables that are addresses, by KDDEBUGGER_DATA64 name.
     """
 
-    machine_type: Machine
-    cpu: layouts.Architecture
-    header: HeaderLayouts
-    kernel: KernelLayouts
-    small: SmallDumpLayouts
+    cpu: architectures.Architecture
     user_half: UserHalf
     kernel_context: Mapping[str, int]
     user_context: Mapping[str, int]
     addresses: Mapping[str, int]
 
     @property
+    def machine_type(self) -> Machine:
+        """MachineImageType of its dumps."""
+        return self.cpu.machine
+
+    @property
+    def layouts(self) -> Layouts:
+        """The structures of its Windows."""
+        return self.cpu.layouts
+
+    @property
     def pointer_size(self) -> int:
         """Bytes of an address."""
-        return self.cpu.pointer_size
+        return self.layouts.pointer_size
 
     @property
     def pointer(self) -> str:
         """The struct module's letter for an address."""
-        return self.cpu.pointer_code
-
-    def sign_extended(self, address: int) -> int:
-        """Give an address as a 64-bit field of the debugger data block holds it."""
-        bits = 8 * self.pointer_size
-        return address | (1 << 64) - (1 << bits) if address >> bits - 1 else address
+        return self.layouts.pointer_code
 
 
-_HEADER64 = HeaderLayouts(
-    DUMP_HEADER64, VALID_DUMP_64, PHYSICAL_MEMORY_DESCRIPTOR64, PHYSICAL_MEMORY_RUN64, EXCEPTION_RECORD64
-)
-_HEADER32 = HeaderLayouts(
-    DUMP_HEADER32, VALID_DUMP_32, PHYSICAL_MEMORY_DESCRIPTOR32, PHYSICAL_MEMORY_RUN32, EXCEPTION_RECORD32
-)
 _USER_HALF64 = UserHalf(
     0x30, 0x60, image_base=0x10, loader=0x18, loader_size=0x58, module_lists=0x10, time_date_stamp=0x80
 )
@@ -111,11 +82,7 @@ def _selectors(cs: int, ss: int, data: int, fs: int, gs: int) -> dict[str, int]:
 
 
 X86 = Architecture(
-    Machine.I386,
-    layouts.ARCHITECTURES[Machine.I386],
-    _HEADER32,
-    KERNEL_LAYOUTS[4],
-    SMALL_DUMP_LAYOUTS[DUMP_HEADER32.name],
+    architectures.X86,
     _USER_HALF32,
     kernel_context={
         "ContextFlags": 0x1003F,
@@ -132,11 +99,7 @@ X86 = Architecture(
 )
 
 X64 = Architecture(
-    Machine.AMD64,
-    layouts.ARCHITECTURES[Machine.AMD64],
-    _HEADER64,
-    KERNEL_LAYOUTS[8],
-    SMALL_DUMP_LAYOUTS[DUMP_HEADER64.name],
+    architectures.X64,
     _USER_HALF64,
     kernel_context={
         "ContextFlags": 0x10001F,
@@ -149,11 +112,7 @@ X64 = Architecture(
 )
 
 ARM64 = Architecture(
-    Machine.ARM64,
-    layouts.ARCHITECTURES[Machine.ARM64],
-    _HEADER64,
-    KERNEL_LAYOUTS[8],
-    SMALL_DUMP_LAYOUTS[DUMP_HEADER64.name],
+    architectures.ARM64,
     _USER_HALF64,
     kernel_context={"ContextFlags": 0x400007, "Cpsr": 0x60000144},  # EL1, debug exceptions masked
     user_context={"Cpsr": 0x60000000},

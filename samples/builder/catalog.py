@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from samples.builder.machine import Machine
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 Tweak = Callable[[CrashedMachine], None]
 

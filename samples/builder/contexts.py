@@ -29,11 +29,12 @@ def context_buffer(
 ) -> bytes:
     """Build a CONTEXT of registers by name; the others are those of kernel mode with interrupts on.
 
-    extended_state: a CONTEXT_EX and an XSAVE area with AVX state follow, 0x640 bytes in all on x64.
+    extended_state: a ContextEx and an XSAVE area with AVX state follow, 0x640 bytes in all on x64.
     """
     values = {**architecture.kernel_context, **registers}
     values["ContextFlags"] |= CONTEXT_FLAG_XSTATE if extended_state else 0
-    context = bytearray(architecture.cpu.context.blank(**values).build())
+    structure = architecture.cpu.context
+    context = bytearray(structure.blank(**structure.by_attribute(values)).build())
     if architecture is X64:
         context[FLOATING_SAVE_64 : FLOATING_SAVE_64 + FLOATING_SAVE_SIZE] = _floating_save(values["MxCsr"])
     elif architecture is X86:
@@ -58,12 +59,11 @@ def _floating_save(mx_csr: int) -> bytes:
 
 
 def exception_record(exception: ExceptionRecord, architecture: Architecture = X64) -> bytes:
-    """Build an EXCEPTION_RECORD64 or 32."""
-    layout = architecture.header.exception
-    return layout.blank(
-        ExceptionCode=exception.code,
-        ExceptionFlags=exception.flags,
-        ExceptionAddress=exception.address,
-        NumberParameters=len(exception.parameters),
-        ExceptionInformation=[*exception.parameters, *[0] * (15 - len(exception.parameters))],
+    """Build an ExceptionRecord64 or 32."""
+    return architecture.layouts.exception.blank(
+        exception_code=exception.code,
+        exception_flags=exception.flags,
+        exception_address=exception.address,
+        number_parameters=len(exception.parameters),
+        exception_information=[*exception.parameters, *[0] * (15 - len(exception.parameters))],
     ).build()

@@ -54,10 +54,13 @@ def write_processor(crashed: CrashedMachine, number: int, processor: Processor, 
     if architecture is not ARM64:
         crashed.write(prcb + version.number("OffsetPrcbCpuType"), bytes([6]))
         crashed.write(prcb + version.number("OffsetPrcbVendorString"), b"GenuineIntel\0")
-    layout = SPECIAL_REGISTERS[architecture.machine_type]
-    crashed.write(prcb + version.number("OffsetPrcbProcStateSpecialReg"), layout.blank(**special).build())
+    structure = SPECIAL_REGISTERS[architecture.machine_type]
+    crashed.write(
+        prcb + version.number("OffsetPrcbProcStateSpecialReg"),
+        structure.blank(**structure.by_attribute(special)).build(),
+    )
     context = context_buffer(processor.registers, processor.extended_state, architecture)
-    crashed.write(prcb + version.number("OffsetPrcbProcStateContext"), context[: architecture.cpu.context.size])
+    crashed.write(prcb + version.number("OffsetPrcbProcStateContext"), context[: architecture.cpu.context.SIZE])
     if "OffsetPrcbContext" in version.debugger_data:
         crashed.write_pointers(prcb + version.number("OffsetPrcbContext"), processor.context)
         crashed.write(processor.context, context)

@@ -1,4 +1,4 @@
-"""DUMP_HEADER64 or 32 of a machine, as the crashing kernel or a debugger writes it: `windbg_ext.structs.header`."""
+"""DumpHeader64 or 32 of a machine, as the crashing kernel or a debugger writes it: `windbg_ext.structs.header`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from samples.builder.contexts import context_buffer, exception_record
 from samples.builder.kernel import physical_memory_descriptor
 from samples.builder.page_tables import X86_PAE
-from windbg_ext.structs.header import FILL, SIGNATURE, DumpType
+from windbg_ext.structs.header import FILL, SIGNATURE, DumpHeader32, DumpType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from samples.builder.kernel import CrashedMachine
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader
+    from windbg_ext.structs.structure import Value
 
 FREE_BUILD = 0xF
 
@@ -24,49 +27,54 @@ class Writer(enum.Enum):
     DEBUGGER = "a debugger"
 
 
-def build_header(crashed: CrashedMachine, dump_type: DumpType, writer: Writer, attributes: int = 0) -> Record:
+def build_header(crashed: CrashedMachine, dump_type: DumpType, writer: Writer, attributes: int = 0) -> RawHeader:
     """Fill a header; RequiredDumpSpace is set when the length of the file is known."""
     machine = crashed.machine
     architecture = machine.version.architecture
-    layout = architecture.header.header
+    layouts = architecture.layouts
     crashed_processor = machine.processors[machine.crashed]
     context = machine.context or crashed_processor.registers
-    blank = layout.parse(FILL * (layout.size // len(FILL)))
+    blank = layouts.header.parse(FILL * (layouts.header.SIZE // len(FILL)))
     header = blank.replace(
-        Signature=SIGNATURE,
-        ValidDump=architecture.header.valid,
-        MajorVersion=FREE_BUILD,
-        MinorVersion=machine.version.build,
-        DirectoryTableBase=crashed.directory_table_base(crashed.space_of(crashed_processor.current_thread)),
-        PfnDataBase=crashed.variables["MmPfnDatabase"],
-        PsLoadedModuleList=crashed.variables["PsLoadedModuleList"],
-        PsActiveProcessHead=crashed.variables["PsActiveProcessHead"],
-        MachineImageType=architecture.machine_type,
-        NumberProcessors=len(machine.processors),
-        BugCheckCode=machine.bug_check.code,
-        BugCheckParameter=list(machine.bug_check.parameters),
-        KdDebuggerDataBlock=crashed.debugger_data,
-        PhysicalMemoryBlock=_fill_up(physical_memory_descriptor(machine), 700),
-        ContextRecord=context_buffer(context, crashed_processor.extended_state, architecture).ljust(
-            layout.length("ContextRecord"), b"\0"
+        signature=SIGNATURE,
+        valid_dump=layouts.valid_dump,
+        major_version=FREE_BUILD,
+        minor_version=machine.version.build,
+        directory_table_base=crashed.directory_table_base(crashed.space_of(crashed_processor.current_thread)),
+        pfn_data_base=crashed.variables["MmPfnDatabase"],
+        ps_loaded_module_list=crashed.variables["PsLoadedModuleList"],
+        ps_active_process_head=crashed.variables["PsActiveProcessHead"],
+        machine_image_type=architecture.machine_type,
+        number_processors=len(machine.processors),
+        bug_check_code=machine.bug_check.code,
+        bug_check_parameter=list(machine.bug_check.parameters),
+        kd_debugger_data_block=crashed.debugger_data,
+        physical_memory_block=_fill_up(physical_memory_descriptor(machine), 700),
+        context_record=context_buffer(context, crashed_processor.extended_state, architecture).ljust(
+            layouts.header.context_record.length, b"\0"
         ),
-        Exception=exception_record(machine.exception, architecture),
-        DumpType=dump_type,
-        SystemTime=machine.system_time,
-        SystemUpTime=machine.system_up_time,
-        MiniDumpFields=0,
-        ProductType=machine.product_type,
-        SuiteMask=machine.suite_mask,
-        KdSecondaryVersion=0,
+        exception=exception_record(machine.exception, architecture),
+        dump_type=dump_type,
+        system_time=machine.system_time,
+        system_up_time=machine.system_up_time,
+        mini_dump_fields=0,
+        product_type=machine.product_type,
+        suite_mask=machine.suite_mask,
+        kd_secondary_version=0,
     )
-    if "PaeEnabled" in layout.fields():
-        header = header.replace(PaeEnabled=int(machine.page_tables is X86_PAE))
+    if isinstance(header, DumpHeader32):
+        header = header.replace(pae_enabled=int(machine.page_tables is X86_PAE))
     if writer is Writer.DEBUGGER:
-        return header.replace(WriterStatus=0)
+        return header.replace(writer_status=0)
     database = {**architecture.addresses, **machine.variables}["MmPfnDatabase"]
     return header.replace(
-        PfnDataBase=database, VersionUser=bytes(32), SecondaryDataState=0, Attributes=attributes, BootId=7
+        pfn_data_base=database, version_user=bytes(32), secondary_data_state=0, attributes=attributes, boot_id=7
     )
+
+
+def with_fields(header: RawHeader, fields: Mapping[str, Value]) -> RawHeader:
+    """Set fields by the names that they have in Windows' headers."""
+    return header.replace(**header.by_attribute(fields))
 
 
 def _fill_up(data: bytes, size: int) -> bytes:

@@ -1,6 +1,6 @@
 """Turns the description of a machine into its memory: page tables, kernel structures, stacks, images, user pages.
 
-Layouts: `windbg_ext.structs` and `versions`; EPROCESS, KTHREAD, PEB and KUSER_SHARED_DATA fields beyond them as public
+Layouts: `windbg_ext.structs` and `versions`; EPROCESS, KTHREAD, PEB and KuserSharedData fields beyond them as public
 symbols (`dt`) have them.
 """
 
@@ -15,14 +15,14 @@ from samples.builder.images import ENTRY_POINT, image_header
 from samples.builder.machine import SYSTEM, Backing, Machine, Placement, Process, Thread
 from samples.builder.page_tables import PageSize
 from samples.builder.physical import PAGE_SIZE, PhysicalMemory
-from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64, OWNER_TAG
+from windbg_ext.structs.debugger_data import OWNER_TAG, KdDebuggerData64
 from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD, MAX_UNLOADED_DRIVERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from samples.builder.architectures import Architecture
-    from windbg_ext.structs.layout import Layout
+    from windbg_ext.structs.layouts import KldrDataTableEntry
 
 DEVICE_FRAME = 0xFEE00
 """The local APIC: below 4 GB, never RAM."""
@@ -35,7 +35,7 @@ PEB_LDR, PEB_MODULES, PEB_MODULE_STEP, PEB_MODULE_NAMES = 0x800, 0x880, 0x180, 0
 class CrashedMachine:
     """A machine's memory at the moment of the crash, and where things are in it.
 
-    variables: addresses of kernel variables, by the names that KDDEBUGGER_DATA64 has for their pointers; the other
+    variables: addresses of kernel variables, by the names that KdDebuggerData64 has for their pointers; the other
     addresses are 0 (or missing) until `crash` has written the thing; loaded_modules: address of each entry of the
     module list by the module's name; left_out: page frames that only a complete dump holds.
     """
@@ -231,23 +231,23 @@ def _link(head: int, links: Sequence[int]) -> list[tuple[int, int, int]]:
 
 def _write_modules(crashed: CrashedMachine, pool: Arena) -> None:
     """Write PsLoadedModuleList."""
-    layout = crashed.architecture.kernel.module
+    structure = crashed.architecture.layouts.module
     entries = []
     for module in crashed.machine.modules:
         full_length, full_name = _unicode_string(pool, module.path)
         base_length, base_name = _unicode_string(pool, module.name)
-        entry = layout.blank(
-            DllBase=module.base,
-            EntryPoint=module.base + ENTRY_POINT,
-            SizeOfImage=module.size,
-            FullNameLength=full_length,
-            FullNameBuffer=full_name,
-            BaseNameLength=base_length,
-            BaseNameBuffer=base_name,
-            Flags=0x09004000,
-            CheckSum=module.check_sum,
+        entry = structure.blank(
+            dll_base=module.base,
+            entry_point=module.base + ENTRY_POINT,
+            size_of_image=module.size,
+            full_name_length=full_length,
+            full_name_buffer=full_name,
+            base_name_length=base_length,
+            base_name_buffer=base_name,
+            flags=0x09004000,
+            check_sum=module.check_sum,
         ).build()
-        entry = _with_maximum_lengths(entry, layout, full_length, base_length)
+        entry = _with_maximum_lengths(entry, structure, full_length, base_length)
         address = pool.put(entry.ljust(KLDR_SIZE, b"\0"), align=16)
         entries.append(address)
         crashed.loaded_modules[module.name] = address
@@ -255,11 +255,11 @@ def _write_modules(crashed: CrashedMachine, pool: Arena) -> None:
         crashed.write_pointers(address, forward, backward)
 
 
-def _with_maximum_lengths(entry: bytes, layout: Layout, full: int, base: int) -> bytes:
+def _with_maximum_lengths(entry: bytes, structure: type[KldrDataTableEntry], full: int, base: int) -> bytes:
     """Fill in MaximumLength of both names, which leaves room for a NUL."""
     data = bytearray(entry)
-    struct.pack_into("<H", data, layout.offset("FullNameLength") + 2, full + 2)
-    struct.pack_into("<H", data, layout.offset("BaseNameLength") + 2, base + 2)
+    struct.pack_into("<H", data, structure.full_name_length.offset + 2, full + 2)
+    struct.pack_into("<H", data, structure.base_name_length.offset + 2, base + 2)
     return bytes(data)
 
 
@@ -267,20 +267,20 @@ def _write_unloaded_drivers(crashed: CrashedMachine, pool: Arena) -> None:
     """Write the ring of unloaded drivers: MmLastUnloadedDriver is the index that the next one would take."""
     drivers = crashed.machine.unloaded_drivers
     last = crashed.machine.last_unloaded_driver
-    layout = crashed.architecture.kernel.unloaded_driver
-    ring = bytearray(MAX_UNLOADED_DRIVERS * layout.size)
+    structure = crashed.architecture.layouts.unloaded_driver
+    ring = bytearray(MAX_UNLOADED_DRIVERS * structure.SIZE)
     for age, driver in enumerate(drivers):
         length, name = _unicode_string(pool, driver.name)
-        entry = layout.blank(
-            NameLength=length,
-            NameMaximumLength=length,
-            NameBuffer=name,
-            StartAddress=driver.start,
-            EndAddress=driver.end,
-            CurrentTime=driver.time,
+        entry = structure.blank(
+            name_length=length,
+            name_maximum_length=length,
+            name_buffer=name,
+            start_address=driver.start,
+            end_address=driver.end,
+            current_time=driver.time,
         )
-        at = (last - 1 - age) % MAX_UNLOADED_DRIVERS * layout.size
-        ring[at : at + layout.size] = entry.build()
+        at = (last - 1 - age) % MAX_UNLOADED_DRIVERS * structure.SIZE
+        ring[at : at + structure.SIZE] = entry.build()
     crashed.unloaded_drivers = pool.put(bytes(ring), align=16)
     crashed.write_pointers(crashed.variables["MmUnloadedDrivers"], crashed.unloaded_drivers)
     crashed.write_pointers(crashed.variables["MmLastUnloadedDriver"], last)
@@ -288,10 +288,11 @@ def _write_unloaded_drivers(crashed: CrashedMachine, pool: Arena) -> None:
 
 def physical_memory_descriptor(machine: Machine) -> bytes:
     """Build the PHYSICAL_MEMORY_DESCRIPTOR of the machine's RAM."""
-    layouts = machine.version.architecture.header
+    layouts = machine.version.architecture.layouts
     pages = sum(run.page_count for run in machine.ram)
-    head = layouts.memory.blank(NumberOfRuns=len(machine.ram), NumberOfPages=pages)
-    runs = (layouts.run.blank(BasePage=run.base_page, PageCount=run.page_count) for run in machine.ram)
+    head = layouts.physical_memory.blank(number_of_runs=len(machine.ram), number_of_pages=pages)
+    entry = layouts.physical_memory_run
+    runs = (entry.blank(base_page=run.base_page, page_count=run.page_count) for run in machine.ram)
     return head.build() + b"".join(run.build() for run in runs)
 
 
@@ -322,7 +323,7 @@ def _write_processes(crashed: CrashedMachine) -> None:
 
 def _write_user_half(space: AddressSpace, process: Process, architecture: Architecture) -> None:
     """Write the images' first pages and a PEB with the list of loaded images behind it, in one page."""
-    offsets, layout, pointer = architecture.user_half, architecture.kernel.module, architecture.pointer
+    offsets, structure, pointer = architecture.user_half, architecture.layouts.module, architecture.pointer
     for module in process.modules:
         space.ensure(module.base, PAGE_SIZE)
         space.write(module.base, image_header(module, architecture))
@@ -334,16 +335,16 @@ def _write_user_half(space: AddressSpace, process: Process, architecture: Archit
     space.write(loader, struct.pack("<II", offsets.loader_size, 1))
     for module, at in zip(process.modules, entries):
         path, name = module.path.encode("utf-16-le"), module.name.encode("utf-16-le")
-        entry = layout.blank(
-            DllBase=module.base,
-            EntryPoint=module.base + ENTRY_POINT,
-            SizeOfImage=module.size,
-            FullNameLength=len(path),
-            FullNameBuffer=at + PEB_MODULE_NAMES,
-            BaseNameLength=len(name),
-            BaseNameBuffer=at + PEB_MODULE_NAMES + len(path) - len(name),
+        entry = structure.blank(
+            dll_base=module.base,
+            entry_point=module.base + ENTRY_POINT,
+            size_of_image=module.size,
+            full_name_length=len(path),
+            full_name_buffer=at + PEB_MODULE_NAMES,
+            base_name_length=len(name),
+            base_name_buffer=at + PEB_MODULE_NAMES + len(path) - len(name),
         ).build()
-        space.write(at, _with_maximum_lengths(entry, layout, len(path), len(name)))
+        space.write(at, _with_maximum_lengths(entry, structure, len(path), len(name)))
         space.write(at + offsets.time_date_stamp, struct.pack("<I", module.time_date_stamp))
         space.write(at + PEB_MODULE_NAMES, path + b"\0\0")
     for index in range(3):
@@ -386,21 +387,21 @@ def _write_debugger_data(crashed: CrashedMachine, data: Arena) -> None:
         "KiCallUserMode": machine.kernel.base + ENTRY_POINT + 0x80,
         "PteBase": crashed.system.pte_base,
     }
-    block = KDDEBUGGER_DATA64.blank(
-        **{name: crashed.architecture.sign_extended(address) for name, address in pointers.items()},
-        **version.debugger_data,
-        OwnerTag=OWNER_TAG,
-        Size=size,
-        PaeEnabled=machine.page_tables.told,
-        MmPageSize=PAGE_SIZE,
+    extended = {name: crashed.architecture.layouts.sign_extended(address) for name, address in pointers.items()}
+    block = KdDebuggerData64.blank(
+        **KdDebuggerData64.by_attribute({**extended, **version.debugger_data}),
+        owner_tag=OWNER_TAG,
+        size=size,
+        pae_enabled=machine.page_tables.told,
+        mm_page_size=PAGE_SIZE,
     )
     crashed.debugger_data = data.put((block.build() + version.debugger_data_tail)[:size], align=16)
-    address = crashed.architecture.sign_extended(crashed.debugger_data)
+    address = crashed.architecture.layouts.sign_extended(crashed.debugger_data)
     crashed.write(head, struct.pack("<QQ", address, address))
 
 
 def _write_shared_user_data(crashed: CrashedMachine) -> None:
-    """Write the fields of KUSER_SHARED_DATA that debuggers look at."""
+    """Write the fields of KuserSharedData that debuggers look at."""
     machine, version = crashed.machine, crashed.machine.version
     at = crashed.architecture.cpu.shared_user_data
 

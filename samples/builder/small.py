@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from samples.builder.contexts import context_buffer
-from samples.builder.headers import Writer, build_header
+from samples.builder.headers import Writer, build_header, with_fields
 from samples.builder.images import ENTRY_POINT
 from samples.builder.physical import PAGE_SIZE
 from samples.builder.writers import secondary_data
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from samples.builder.kernel import CrashedMachine
-    from windbg_ext.structs.layout import Record, Value
+    from windbg_ext.structs.layouts import DumpUnloadedDriver
+    from windbg_ext.structs.structure import Value
 
 NAME_BYTES = 24
 """DUMP_UNLOADED_DRIVERS.DriverName holds 12 UTF-16 units."""
@@ -38,11 +39,10 @@ def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
     machine, version = crashed.machine, crashed.machine.version
     processor = machine.processors[machine.crashed]
     thread = machine.thread(processor.current_thread)
-    layouts = machine.architecture.small
-    read = crashed.system.read
+    mm, read = machine.architecture.layouts.mm, crashed.system.read
     return SmallDump(
-        header=build_header(crashed, DumpType.TRIAGE, Writer.DEBUGGER).replace(**header),
-        mm=layouts.mm.blank(Version=1, Size=layouts.mm.size).build(),
+        header=with_fields(build_header(crashed, DumpType.TRIAGE, Writer.DEBUGGER), header),
+        mm=mm.blank(version=1, size=mm.SIZE).build(),
         unloaded_drivers=tuple(_unloaded_drivers(crashed)),
         prcb=read(processor.pcr + version.number("OffsetPcrContainedPrcb"), version.number("SizePrcb")),
         process=read(machine.process(thread.process).address, version.number("SizeEProcess")),
@@ -55,25 +55,25 @@ def _parts(crashed: CrashedMachine, header: Mapping[str, Value]) -> SmallDump:
     )
 
 
-def _unloaded_drivers(crashed: CrashedMachine) -> Iterator[Record]:
+def _unloaded_drivers(crashed: CrashedMachine) -> Iterator[DumpUnloadedDriver]:
     for driver in crashed.machine.unloaded_drivers:
         name = driver.name.encode("utf-16-le")[:NAME_BYTES]
-        yield crashed.architecture.small.unloaded_driver.blank(
-            NameLength=len(name),
-            NameMaximumLength=len(name),
-            DriverName=name.ljust(NAME_BYTES, b"\0"),
-            StartAddress=driver.start,
-            EndAddress=driver.end,
+        yield crashed.architecture.layouts.dump_unloaded_driver.blank(
+            name_length=len(name),
+            name_maximum_length=len(name),
+            driver_name=name.ljust(NAME_BYTES, b"\0"),
+            start_address=driver.start,
+            end_address=driver.end,
         )
 
 
 def _drivers(crashed: CrashedMachine) -> Iterator[Driver]:
     for module in crashed.machine.modules:
-        entry = crashed.architecture.small.driver.blank(
-            DllBase=module.base,
-            SizeOfImage=module.size,
-            CheckSum=module.check_sum,
-            TimeDateStamp=module.time_date_stamp,
+        entry = crashed.architecture.layouts.dump_driver.blank(
+            dll_base=module.base,
+            size_of_image=module.size,
+            check_sum=module.check_sum,
+            time_date_stamp=module.time_date_stamp,
         )
         yield Driver(module.path, entry)
 

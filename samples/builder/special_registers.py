@@ -8,63 +8,59 @@ TCR_EL1 says 47 bits and 4 KB pages for both).
 from __future__ import annotations
 
 from windbg_ext.structs.header import Machine
-from windbg_ext.structs.layout import U16, U32, U64, Layout
+from windbg_ext.structs.structure import Structure, u16, u32, u64
 
-KSPECIAL_REGISTERS32 = Layout(
-    "KSPECIAL_REGISTERS32",
-    0x54,
-    [
-        (0x00, "Cr0", U32),
-        (0x04, "Cr2", U32),
-        (0x08, "Cr3", U32),
-        (0x0C, "Cr4", U32),
-        (0x2A, "GdtrLimit", U16),
-        (0x2C, "GdtrBase", U32),
-        (0x32, "IdtrLimit", U16),
-        (0x34, "IdtrBase", U32),
-        (0x38, "Tr", U16),
-        (0x3A, "Ldtr", U16),
-    ],
-)
+
+class KSpecialRegisters32(Structure, name="KSPECIAL_REGISTERS32", size=0x54):
+    """Those of x86."""
+
+    cr0 = u32(0x00, "Cr0")
+    cr2 = u32(0x04, "Cr2")
+    cr3 = u32(0x08, "Cr3")
+    cr4 = u32(0x0C, "Cr4")
+    gdtr_limit = u16(0x2A, "GdtrLimit")
+    gdtr_base = u32(0x2C, "GdtrBase")
+    idtr_limit = u16(0x32, "IdtrLimit")
+    idtr_base = u32(0x34, "IdtrBase")
+    tr = u16(0x38, "Tr")
+    ldtr = u16(0x3A, "Ldtr")
+
 
 CR4_PAE = 1 << 5
 """Entries of page tables are 8 bytes."""
 
-KSPECIAL_REGISTERS64 = Layout(
-    "KSPECIAL_REGISTERS",
-    0x70,
-    [
-        (0x00, "Cr0", U64),
-        (0x08, "Cr2", U64),
-        (0x10, "Cr3", U64),
-        (0x18, "Cr4", U64),
-        (0x56, "GdtrLimit", U16),
-        (0x58, "GdtrBase", U64),
-        (0x66, "IdtrLimit", U16),
-        (0x68, "IdtrBase", U64),
-    ],
-)
+
+class KSpecialRegisters64(Structure, name="KSPECIAL_REGISTERS", size=0x70):
+    """Those of x64."""
+
+    cr0 = u64(0x00, "Cr0")
+    cr2 = u64(0x08, "Cr2")
+    cr3 = u64(0x10, "Cr3")
+    cr4 = u64(0x18, "Cr4")
+    gdtr_limit = u16(0x56, "GdtrLimit")
+    gdtr_base = u64(0x58, "GdtrBase")
+    idtr_limit = u16(0x66, "IdtrLimit")
+    idtr_base = u64(0x68, "IdtrBase")
+
 
 CR4_LA57 = 1 << 12
 """Five-level paging."""
 
-KSPECIAL_REGISTERS_ARM64 = Layout(
-    "KSPECIAL_REGISTERS_ARM64",
-    0xE8,
-    [
-        (0xA0, "MidrEl1", U64),
-        (0xA8, "SctlrEl1", U64),
-        (0xC0, "TcrEl1", U64),
-        (0xC8, "Ttbr0El1", U64),
-        (0xD0, "Ttbr1El1", U64),
-        (0xD8, "EsrEl1", U64),
-        (0xE0, "FarEl1", U64),
-    ],
-)
-"""What stands before MidrEl1 are debug registers and the exception's ELR and SPSR."""
+
+class KSpecialRegistersArm64(Structure, name="KSPECIAL_REGISTERS_ARM64", size=0xE8):
+    """Those of ARM64. What stands before MidrEl1 are debug registers and the exception's ELR and SPSR."""
+
+    midr_el1 = u64(0xA0, "MidrEl1")
+    sctlr_el1 = u64(0xA8, "SctlrEl1")
+    tcr_el1 = u64(0xC0, "TcrEl1")
+    ttbr0_el1 = u64(0xC8, "Ttbr0El1")
+    ttbr1_el1 = u64(0xD0, "Ttbr1El1")
+    esr_el1 = u64(0xD8, "EsrEl1")
+    far_el1 = u64(0xE0, "FarEl1")
+
 
 SPECIAL_REGISTERS = {
-    Machine.I386: KSPECIAL_REGISTERS32,
-    Machine.AMD64: KSPECIAL_REGISTERS64,
-    Machine.ARM64: KSPECIAL_REGISTERS_ARM64,
+    Machine.I386: KSpecialRegisters32,
+    Machine.AMD64: KSpecialRegisters64,
+    Machine.ARM64: KSpecialRegistersArm64,
 }

@@ -10,26 +10,26 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Callable, Protocol
 
-from samples.builder.headers import Writer, build_header
+from samples.builder.headers import Writer, build_header, with_fields
 from samples.builder.physical import PAGE_SIZE
 from windbg_ext.structs.bodies import (
-    BITMAP_HEADER64,
-    RANGES_HEADER64,
     RANGES_MARKER,
     RANGES_METADATA_OFFSET,
     RANGES_SIGNATURE,
-    SUMMARY_HEADER32,
     VALID_BODY,
+    BitmapHeader64,
+    RangesHeader64,
+    SummaryHeader32,
 )
 from windbg_ext.structs.header import DumpType
-from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER, SECONDARY_SIGNATURE
+from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from samples.builder.kernel import CrashedMachine
     from samples.builder.machine import Machine
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 Select = Callable[["CrashedMachine"], bytearray]
 """Chooses pages: a bitmap in which bit n, least significant first, is page frame n; it ends with the last RAM."""
@@ -66,7 +66,7 @@ def kernel_pages(crashed: CrashedMachine) -> bytearray:
 
 def header_size(crashed: CrashedMachine) -> int:
     """Give the bytes of the header."""
-    return crashed.architecture.header.header.size
+    return crashed.architecture.layouts.header.SIZE
 
 
 def frame_limit(machine: Machine) -> int:
@@ -86,10 +86,10 @@ class Format(Protocol):
 
     @property
     def dump_type(self) -> DumpType:
-        """DUMP_HEADER64.DumpType."""
+        """DumpHeader64.DumpType."""
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """Write the dump to an empty, seekable file. header: fields of DUMP_HEADER64 to set to something else."""
+        """Write the dump to an empty, seekable file. header: fields of DumpHeader64 to set to something else."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +129,17 @@ class Bitmap:
         """See `Format`."""
         bitmap = self.select(crashed)
         at = header_size(crashed)
-        first_page = at + BITMAP_HEADER64.size + len(bitmap)
+        first_page = at + BitmapHeader64.SIZE + len(bitmap)
         if self.writer is Writer.KERNEL:
             first_page += -first_page % PAGE_SIZE
         present = _count(bitmap)
-        bitmap_header = BITMAP_HEADER64.blank(
-            Signature=self.signature,
-            ValidDump=VALID_BODY,
-            DumpOptions=1,
-            HeaderSize=first_page,
-            TotalPresentPages=present,
-            Pages=frame_limit(crashed.machine),
+        bitmap_header = BitmapHeader64.blank(
+            signature=self.signature,
+            valid_dump=VALID_BODY,
+            dump_options=1,
+            header_size=first_page,
+            total_present_pages=present,
+            pages=frame_limit(crashed.machine),
         )
         out.seek(at)
         out.write(bitmap_header.build() + bitmap)
@@ -161,18 +161,18 @@ class Summary:
         bitmap = self.select(crashed)
         bitmap += bytes(-len(bitmap) % 4)  # an RTL_BITMAP is made of dwords
         at = header_size(crashed)
-        first_page = at + SUMMARY_HEADER32.size + len(bitmap)
+        first_page = at + SummaryHeader32.SIZE + len(bitmap)
         first_page += -first_page % PAGE_SIZE
         present = _count(bitmap)
-        summary_header = SUMMARY_HEADER32.blank(
-            Signature=b"SDMP",
-            ValidDump=VALID_BODY,
-            DumpOptions=1,
-            HeaderSize=first_page,
-            BitmapSize=bits,
-            Pages=present,
-            SizeOfBitMap=bits,
-            BitMapBuffer=BITMAP_ADDRESS,
+        summary_header = SummaryHeader32.blank(
+            signature=b"SDMP",
+            valid_dump=VALID_BODY,
+            dump_options=1,
+            header_size=first_page,
+            bitmap_size=bits,
+            pages=present,
+            size_of_bit_map=bits,
+            bit_map_buffer=BITMAP_ADDRESS,
         )
         out.seek(at)
         out.write(summary_header.build() + bitmap)
@@ -190,7 +190,7 @@ class HeaderOnly:
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
         """See `Format`."""
         record = build_header(crashed, self.dump_type, Writer.KERNEL)
-        out.write(record.replace(RequiredDumpSpace=header_size(crashed)).replace(**header).build())
+        out.write(with_fields(record.replace(required_dump_space=header_size(crashed)), header).build())
 
 
 @dataclass(frozen=True)
@@ -206,14 +206,14 @@ class Ranges:
         ranges = list(_ranges(bitmap))
         present = _count(bitmap)
         at = header_size(crashed)
-        first_page = at + RANGES_HEADER64.size + 16 * len(ranges)
-        counts = {"NumberOfRanges": len(ranges), "TotalNumberOfPages": present}
-        ranges_header = RANGES_HEADER64.blank(
-            Marker=RANGES_MARKER,
-            Signature=RANGES_SIGNATURE,
-            ValidDump=VALID_BODY,
-            MetadataSize=first_page - at - RANGES_METADATA_OFFSET,
-            FirstPageOffset=first_page,
+        first_page = at + RangesHeader64.SIZE + 16 * len(ranges)
+        counts = {"number_of_ranges": len(ranges), "total_number_of_pages": present}
+        ranges_header = RangesHeader64.blank(
+            marker=RANGES_MARKER,
+            signature=RANGES_SIGNATURE,
+            valid_dump=VALID_BODY,
+            metadata_size=first_page - at - RANGES_METADATA_OFFSET,
+            first_page_offset=first_page,
             **(counts if self.dump_type is DumpType.RANGES_FULL else {}),
         )
         out.seek(at)
@@ -277,7 +277,7 @@ def _finish(
     out.write(secondary_data(crashed.machine))
     header = build_header(crashed, form.dump_type, writer, attributes)
     out.seek(0, 2)
-    header = header.replace(RequiredDumpSpace=out.tell()).replace(**changes)
+    header = with_fields(header.replace(required_dump_space=out.tell()), changes)
     out.seek(0)
     out.write(header.build())
 
@@ -287,16 +287,16 @@ def secondary_data(machine: Machine) -> bytes:
     if not machine.secondary:
         return b""
     build = 0xF0000000 | machine.version.build
-    chain = DUMP_BLOB_FILE_HEADER.blank(
-        Signature=SECONDARY_SIGNATURE, HeaderSize=DUMP_BLOB_FILE_HEADER.size, BuildNumber=build
+    chain = DumpBlobFileHeader.blank(
+        signature=SECONDARY_SIGNATURE, header_size=DumpBlobFileHeader.SIZE, build_number=build
     ).build()
     for blob in machine.secondary:
-        head = DUMP_BLOB_HEADER.blank(
-            HeaderSize=DUMP_BLOB_HEADER.size,
-            Tag=blob.tag.bytes_le,
-            DataSize=len(blob.data),
-            PrePad=blob.pre_pad,
-            PostPad=blob.post_pad,
+        head = DumpBlobHeader.blank(
+            header_size=DumpBlobHeader.SIZE,
+            tag=blob.tag.bytes_le,
+            data_size=len(blob.data),
+            pre_pad=blob.pre_pad,
+            post_pad=blob.post_pad,
         )
         chain += head.build() + bytes(blob.pre_pad) + blob.data + bytes(blob.post_pad)
     return chain

@@ -35,10 +35,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from samples.builder import SAMPLES, build
 from samples.builder.small import Small
-from windbg_ext.structs.header import DUMP_HEADER64
+from windbg_ext.structs.header import DumpHeader64
 folder = Path(sys.argv[1])
 large = [(sample.name, bytearray(build(sample))) for sample in SAMPLES if not isinstance(sample.format, Small)]
-time = DUMP_HEADER64.offset("SystemTime")
+time = DumpHeader64.system_time.offset
 for number, (name, data) in enumerate(islice(cycle(large), int(sys.argv[2]))):
     data[time : time + 8] = (0x1DA4000_00000000 + number).to_bytes(8, "little")  # another crash each
     path = folder / f"{number % 10}" / f"{number:03}-{name}.dmp"

@@ -11,8 +11,11 @@ import pytest
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
 from windbg_ext.dump.header import BugCheck
 from windbg_ext.errors import NotMappedError
+from windbg_ext.kernel.debugger_data import DebuggerData
 from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.debugger_data import KdDebuggerData64
 from windbg_ext.structs.header import Machine
+from windbg_ext.structs.layouts import LAYOUTS64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +40,14 @@ OFFSETS = {
     "SizeEThread": ETHREAD_SIZE,
 }
 X64 = ARCHITECTURES[Machine.AMD64]
+BLOCK = DebuggerData(BASE, KdDebuggerData64.blank(**KdDebuggerData64.by_attribute(OFFSETS)).build(), LAYOUTS64)
 FAILURE = BugCheck(0x9F, (3, 0, TRIAGE, 0))
 
 
 class Flat:
     """Memory from BASE up, zeros where nothing was written."""
 
-    pointer_size = 8
+    layouts = LAYOUTS64
 
     def __init__(self) -> None:
         self.data = bytearray(0x20000)
@@ -61,7 +65,7 @@ class Flat:
 
 
 def lists(memory: Flat, bug_check: BugCheck = FAILURE) -> list[Wanted]:
-    crash = SimpleNamespace(memory=memory, debugger_data=OFFSETS, architecture=X64, bug_check=bug_check)
+    crash = SimpleNamespace(memory=memory, debugger_data=BLOCK, architecture=X64, bug_check=bug_check)
     return list(bug_check_lists(cast("Crash", crash)))
 
 

@@ -14,7 +14,8 @@ from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump.small import DataBlock, SmallDump
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory.virtual import Piece
-from windbg_ext.structs.header import DUMP_HEADER64
+from windbg_ext.structs.header import DumpHeader64
+from windbg_ext.structs.layouts import LAYOUTS64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ DESCRIPTOR = 16
 class Flat:
     """CONTENT at BASE; the dump does not hold HOLE."""
 
-    pointer_size = 8
+    layouts = LAYOUTS64
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
@@ -50,7 +51,7 @@ class Flat:
 
 
 def collector(account: Account, *, essential: bool = False) -> Collector:
-    collecting = Collector(SmallDump(DUMP_HEADER64.blank()), Flat(), account, no_progress)
+    collecting = Collector(SmallDump(DumpHeader64.blank()), Flat(), account, no_progress)
     collecting.begin("part", essential=essential)
     return collecting
 
@@ -82,7 +83,7 @@ def test_blocks_hold_every_byte_that_was_wanted_and_is_there_once_and_nothing_el
 def test_what_does_not_fit_ends_the_part_and_nothing_behind_it_is_asked_for() -> None:
     account = Account(PADDING + 0x20 + 0x10 + 2 * DESCRIPTOR)
     memory = Flat()
-    collecting = Collector(SmallDump(DUMP_HEADER64.blank()), memory, account, no_progress)
+    collecting = Collector(SmallDump(DumpHeader64.blank()), memory, account, no_progress)
     collecting.begin("first", essential=False)
     collecting.save([Wanted(0x1000, 0x20), Wanted(0x1100, 0x11), Wanted(0x1180, 1)])
     collecting.begin("second", essential=False)

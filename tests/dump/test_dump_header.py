@@ -184,4 +184,4 @@ def test_the_record_keeps_every_byte() -> None:
     data = patched(data, 0x30, "I", AMD64)
     data = patched(data, 0x88, "I", 1)
     data = patched(data, 0xF98, "I", 6)
-    assert header_of(data).record.build() == data
+    assert header_of(data).raw.build() == data

@@ -144,8 +144,8 @@ def test_a_file_cut_inside_its_header_has_the_fields_that_are_there(tmp_path: Pa
     with open_dump(path) as dump:
         assert [problem.part for problem in dump.problems] == [Part.CUT_HEADER]
         assert dump.parsed is None
-        assert dump.fields.number("BugCheckCode") == 0xD1
-        assert dump.fields.raw("Comment") == b"PAGE" * 32
+        assert dump.fields.bug_check_code == 0xD1
+        assert dump.fields.comment == b"PAGE" * 32
 
 
 def test_pages_that_lie_do_not_hide_the_header(tmp_path: Path) -> None:

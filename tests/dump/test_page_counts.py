@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.dump_bytes import bitmap_dump, file_of, header, patched, ranges_dump
 
-from windbg_ext.dump.header import header_layout, parse_header
+from windbg_ext.dump.header import header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ RUNS = ((0x10, 3), (0x2, 2), (0x20, 0), (0x15, 1))
 def pages_of(data: bytes) -> Iterator[PageSource]:
     """The pages of a 32-bit or 64-bit dump with these bytes."""
     with file_of(data) as file:
-        layout = header_layout(file)
-        pages = read_page_source(file, parse_header(layout.parse(file.read(0, layout.size))))
+        structure = header_layouts(file).header
+        pages = read_page_source(file, parse_header(structure.parse(file.read(0, structure.SIZE))))
         assert pages is not None
         yield pages
 

@@ -47,24 +47,22 @@ def load(data: bytes) -> SmallDump:
 @given(st.permutations(ALL), st.integers(0, 9))
 def test_every_part_is_found_in_whatever_order_they_lie(order: Sequence[str], gap: int) -> None:
     dump = load(small_dump(order, gap=gap))
-    assert dump.header.raw("ContextRecord")[:0x4D0] == CONTEXT
-    assert dump.header.raw("Exception") == EXCEPTION
+    assert dump.header.context_record[:0x4D0] == CONTEXT
+    assert dump.header.exception == EXCEPTION
     assert dump.mm == PARTS["mm"]
     assert (dump.prcb, dump.process, dump.thread) == (PARTS["prcb"], PARTS["process"], PARTS["thread"])
     assert (dump.top_of_stack, dump.call_stack) == (TOP_OF_STACK, PARTS["call stack"])
     assert dump.debugger_data == debugger_data()
     assert (dump.data_page_address, dump.data_page) == (DATA_PAGE_ADDRESS, PARTS["data page"])
     assert [(block.address, block.data) for block in dump.data_blocks] == list(BLOCKS)
-    entries = [
-        (driver.name, driver.entry.number("DllBase"), driver.entry.number("SizeOfImage")) for driver in dump.drivers
-    ]
+    entries = [(driver.name, driver.entry.dll_base, driver.entry.size_of_image) for driver in dump.drivers]
     assert entries == list(DRIVERS)
     assert dump.unloaded_drivers is not None
     unloaded = [
         (
-            entry.raw("DriverName").decode("utf-16-le").rstrip("\0"),
-            entry.number("StartAddress"),
-            entry.number("EndAddress"),
+            entry.driver_name.decode("utf-16-le").rstrip("\0"),
+            entry.start_address,
+            entry.end_address,
         )
         for entry in dump.unloaded_drivers
     ]
@@ -89,8 +87,8 @@ def test_a_part_without_an_offset_is_not_there(missing: str) -> None:
         "debugger data": partly.debugger_data,
     }
     if missing in ("context", "exception"):
-        field = {"context": "ContextRecord", "exception": "Exception"}[missing]
-        assert partly.header.raw(field)[:8] == b"PAGEPAGE"
+        field = {"context": "context_record", "exception": "exception"}[missing]
+        assert getattr(partly.header, field)[:8] == b"PAGEPAGE"
     else:
         assert not empty[missing]
     assert partly.data_blocks == whole.data_blocks
@@ -100,18 +98,18 @@ def test_a_context_in_its_usual_place_is_the_one_of_the_header() -> None:
     data = patched(small_dump(ALL), TRIAGE + 0x0C, "II", 0x348, 0xF00)
     data = patched(data, 0x348, "16s", b"registers here..")
     dump = load(data)
-    assert dump.header.raw("ContextRecord")[:16] == b"registers here.."
-    assert dump.header.raw("ContextRecord")[16:20] == b"PAGE"
+    assert dump.header.context_record[:16] == b"registers here.."
+    assert dump.header.context_record[16:20] == b"PAGE"
 
 
 def test_a_context_elsewhere_replaces_all_of_the_header_context() -> None:
-    context = load(small_dump(ALL)).header.raw("ContextRecord")
+    context = load(small_dump(ALL)).header.context_record
     assert context == CONTEXT.ljust(3000, b"\0")
 
 
 def test_an_arm64_context_has_its_own_size() -> None:
     data = patched(small_dump(ALL), 0x30, "I", 0xAA64)
-    assert load(data).header.raw("ContextRecord") == CONTEXT[:0x390].ljust(3000, b"\0")
+    assert load(data).header.context_record == CONTEXT[:0x390].ljust(3000, b"\0")
 
 
 def test_without_debugger_data_a_structure_goes_up_to_the_next_part() -> None:

@@ -9,7 +9,7 @@ import io
 import struct
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,35 +28,37 @@ from windbg_ext.dump.small import (
     write_parts,
     write_small_dump,
 )
-from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64
+from windbg_ext.structs.header import DumpHeader32, DumpHeader64
+from windbg_ext.structs.layouts import LAYOUTS64, layouts_of
+from windbg_ext.structs.structure import Structure
 from windbg_ext.structs.triage import (
-    DUMP_DRIVER_ENTRY32,
-    DUMP_DRIVER_ENTRY64,
-    DUMP_UNLOADED_DRIVERS32,
-    DUMP_UNLOADED_DRIVERS64,
-    SMALL_DUMP_LAYOUTS,
+    DumpDriverEntry32,
+    DumpDriverEntry64,
+    DumpUnloadedDrivers32,
+    DumpUnloadedDrivers64,
 )
 
 if TYPE_CHECKING:
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.layouts import RawHeader
 
+S = TypeVar("S", bound=Structure)
 U64 = st.integers(0, (1 << 64) - 1)
 U32 = st.integers(0, (1 << 32) - 1)
-SET_BY_THE_WRITER = ("DumpType", "RequiredDumpSpace", "MiniDumpFields")
+SET_BY_THE_WRITER = ("dump_type", "required_dump_space", "mini_dump_fields")
 
 
-def random_header(seed: int, bits: int = 64) -> Record:
+def random_header(seed: int, bits: int = 64) -> RawHeader:
     """Anything at all, as long as it is the header of an x64 or x86 dump."""
     if bits == 64:
         data = patched(Random(seed).randbytes(0x2000), 0, "8s", b"PAGEDU64")
-        return DUMP_HEADER64.parse(patched(patched(data, 0x30, "I", AMD64), 0x88, "I", 3))
+        return DumpHeader64.parse(patched(patched(data, 0x30, "I", AMD64), 0x88, "I", 3))
     data = patched(Random(seed).randbytes(0x1000), 0, "8s", b"PAGEDUMP")
-    return DUMP_HEADER32.parse(patched(patched(data, 0x20, "I", I386), 0x64, "I", 3))
+    return DumpHeader32.parse(patched(patched(data, 0x20, "I", I386), 0x64, "I", 3))
 
 
-def random_records(layout: Layout, most: int) -> st.SearchStrategy[list[Record]]:
+def random_records(structure: type[S], most: int) -> st.SearchStrategy[list[S]]:
     return st.lists(st.integers(0, 1 << 32), max_size=most).map(
-        lambda seeds: [layout.parse(Random(seed).randbytes(layout.size)) for seed in seeds]
+        lambda seeds: [structure.parse(Random(seed).randbytes(structure.SIZE)) for seed in seeds]
     )
 
 
@@ -70,16 +72,16 @@ def sizes_block(prcb: int, process: int, thread: int) -> bytes:
 def small_dumps(draw: st.DrawFn) -> SmallDump:
     bits, mm_size = draw(st.sampled_from([(32, 0x34), (64, 0x50)]))
     header = random_header(draw(U32), bits)
-    layouts = SMALL_DUMP_LAYOUTS[header.layout.name]
+    layouts = layouts_of(header)
     address = st.integers(0, (1 << bits) - 1)
     prcb, process, thread = (draw(st.binary(min_size=1, max_size=40)) for _ in range(3))
-    entries = draw(random_records(layouts.driver, 5))
+    entries = draw(random_records(layouts.dump_driver, 5))
     names = st.text(st.characters(max_codepoint=0xFFFF), max_size=20)
     has_page = draw(st.booleans())
     return SmallDump(
         header=header,
         mm=draw(st.sampled_from([b"", bytes(mm_size), struct.pack("<II", 1, mm_size).ljust(mm_size, b"m")])),
-        unloaded_drivers=draw(st.none() | random_records(layouts.unloaded_driver, 4).map(tuple)),
+        unloaded_drivers=draw(st.none() | random_records(layouts.dump_unloaded_driver, 4).map(tuple)),
         prcb=prcb,
         process=process,
         thread=thread,
@@ -112,7 +114,7 @@ def load(data: bytes) -> SmallDump:
 def without_offsets(dump: SmallDump) -> SmallDump:
     """The same dump without what only says where things lie in the file."""
     blank = dict.fromkeys(SET_BY_THE_WRITER, 0)
-    drivers = tuple(Driver(driver.name, driver.entry.replace(DriverNameOffset=0)) for driver in dump.drivers)
+    drivers = tuple(Driver(driver.name, driver.entry.replace(driver_name_offset=0)) for driver in dump.drivers)
     return replace(dump, header=dump.header.replace(**blank), drivers=drivers)
 
 
@@ -126,7 +128,7 @@ def test_what_is_written_is_read_again(dump: SmallDump) -> None:
 @given(small_dumps(), st.binary(max_size=60))
 def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: SmallDump, secondary: bytes) -> None:
     data = write(dump, secondary)
-    wide = dump.header.layout is DUMP_HEADER64
+    wide = isinstance(dump.header, DumpHeader64)
     size, valid = struct.unpack_from("<II", data, 0x2004 if wide else 0x1004)
     assert (data[valid : valid + 4], valid + 4) == (b"TRGD", size)
     assert data[size:] == secondary
@@ -146,9 +148,9 @@ def test_what_is_written_between_parts_and_headers_is_secondary_data(dump: Small
 
 
 FULL = SmallDump(
-    header=random_header(1).replace(ContextRecord=CONTEXT.ljust(3000, b"\0"), Exception=EXCEPTION),
+    header=random_header(1).replace(context_record=CONTEXT.ljust(3000, b"\0"), exception=EXCEPTION),
     mm=b"\1\0\0\0\x50\0\0\0".ljust(0x50, b"\0"),
-    unloaded_drivers=(DUMP_UNLOADED_DRIVERS64.blank(StartAddress=0x5000, EndAddress=0x6000),),
+    unloaded_drivers=(DumpUnloadedDrivers64.blank(start_address=0x5000, end_address=0x6000),),
     prcb=b"p" * 0x13,
     process=b"e" * 0x11,
     thread=b"t" * 0x12,
@@ -156,8 +158,8 @@ FULL = SmallDump(
     call_stack=b"s" * 0x21,
     debugger_data=sizes_block(0x13, 0x11, 0x12),
     drivers=(
-        Driver("\\SystemRoot\\system32\\ntoskrnl.exe", DUMP_DRIVER_ENTRY64.blank(DllBase=0xFFFFF801_00000000)),
-        Driver("hal.dll", DUMP_DRIVER_ENTRY64.blank(DllBase=0xFFFFF801_01000000)),
+        Driver("\\SystemRoot\\system32\\ntoskrnl.exe", DumpDriverEntry64.blank(dll_base=0xFFFFF801_00000000)),
+        Driver("hal.dll", DumpDriverEntry64.blank(dll_base=0xFFFFF801_01000000)),
     ),
     data_blocks=(DataBlock(0xFFFFE000_00001000, b"block one"), DataBlock(0x1000, b"two")),
 )
@@ -259,23 +261,19 @@ def test_what_a_driver_and_the_unloaded_drivers_take_is_foretold() -> None:
 
     one_less = replace(FULL, drivers=FULL.drivers[:1])
     assert length(FULL) - length(one_less) == driver_size(FULL.drivers[1])
-    assert (
-        length(FULL) - length(replace(FULL, unloaded_drivers=None))
-        <= unloaded_size(1, SMALL_DUMP_LAYOUTS["DUMP_HEADER64"])
-        == 8 + 0x38
-    )
+    assert length(FULL) - length(replace(FULL, unloaded_drivers=None)) <= unloaded_size(1, LAYOUTS64) == 8 + 0x38
 
 
 FULL_32 = SmallDump(
     header=random_header(1, 32),
-    unloaded_drivers=(DUMP_UNLOADED_DRIVERS32.blank(StartAddress=0x8F005000, EndAddress=0x8F006000),),
+    unloaded_drivers=(DumpUnloadedDrivers32.blank(start_address=0x8F005000, end_address=0x8F006000),),
     prcb=b"p" * 0x13,
     process=b"e" * 0x11,
     thread=b"t" * 0x12,
     top_of_stack=0x9A001008,
     call_stack=b"s" * 0x21,
     debugger_data=sizes_block(0x13, 0x11, 0x12),
-    drivers=(Driver("ntkrnlpa.exe", DUMP_DRIVER_ENTRY32.blank(DllBase=0x82800000)),),
+    drivers=(Driver("ntkrnlpa.exe", DumpDriverEntry32.blank(dll_base=0x82800000)),),
     data_blocks=(DataBlock(0x8A001000, b"kernel"), DataBlock(0x401000, b"user")),
 )
 

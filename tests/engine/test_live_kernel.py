@@ -15,7 +15,7 @@ from samples.builder import SAMPLES, Sample, write
 from samples.builder.kernel import crash
 from samples.builder.writers import Complete
 from windbg_ext.dump.header import BugCheck
-from windbg_ext.structs.amd64 import CONTEXT64
+from windbg_ext.structs.amd64 import Context64
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class RunningKernel(StoppedKernel):
 def stopped_machine() -> CrashedMachine:
     """The machine of the sample, which has not crashed but stopped: its current processor's buffer holds nothing."""
     machine = crash(replace(MACHINE, bug_check=BugCheck(0, (0, 0, 0, 0))))
-    machine.write(MACHINE.processors[MACHINE.crashed].context, bytes(CONTEXT64.size))
+    machine.write(MACHINE.processors[MACHINE.crashed].context, bytes(Context64.SIZE))
     machine.write_u64(KUSER_SHARED_DATA_NUMBER_OF_PHYSICAL_PAGES, PHYSICAL_PAGES)
     return machine
 

@@ -31,7 +31,7 @@ from support.limits import limited  # noqa: E402
 import samples  # noqa: E402
 from fuzz.targets import IN_MEMORY  # noqa: E402
 from windbg_ext.structs.architectures import ARCHITECTURES  # noqa: E402
-from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64  # noqa: E402
+from windbg_ext.structs.header import DumpHeader32, DumpHeader64  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,15 +55,15 @@ class Swept(NamedTuple):
 def places_of(sample: Path) -> list[range]:
     """Give the offsets of the bytes to be changed, those that are changed at once together."""
     with sample.open("rb") as file:
-        layout = DUMP_HEADER32 if file.read(8) == b"PAGEDUMP" else DUMP_HEADER64
-    context = max(known.context.size for known in ARCHITECTURES.values())
-    read = set(range(layout.size, layout.size + BODY))
-    for field in layout.fields():
-        length = min(layout.length(field), context) if field == "ContextRecord" else layout.length(field)
-        read.update(range(layout.offset(field), layout.offset(field) + length))
-    together = (range(at, at + AT_ONCE) for at in range(0, layout.size, AT_ONCE))
+        structure = DumpHeader32 if file.read(8) == b"PAGEDUMP" else DumpHeader64
+    context = max(known.context.SIZE for known in ARCHITECTURES.values())
+    read = set(range(structure.SIZE, structure.SIZE + BODY))
+    for field in structure.FIELDS:
+        length = min(field.length, context) if field is structure.context_record else field.length
+        read.update(range(field.offset, field.offset + length))
+    together = (range(at, at + AT_ONCE) for at in range(0, structure.SIZE, AT_ONCE))
     unread = [group for group in together if read.isdisjoint(group)]
-    alone = set(range(layout.size + BODY)).difference(*unread)
+    alone = set(range(structure.SIZE + BODY)).difference(*unread)
     return [*(range(at, at + 1) for at in sorted(alone)), *unread]
 
 

@@ -41,7 +41,7 @@ from support.packers import PACKERS, zip_file
 from support.registry_hives import CRASH_CONTROL, ENVIRONMENT, HIVEXSH, MEMORY_MANAGEMENT, write_system_hive
 
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
-from windbg_ext.dump.header import header_layout, parse_header
+from windbg_ext.dump.header import header_layouts, parse_header
 from windbg_ext.dump.pages import BitmapPages, read_page_source
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.dump.small import read_drivers, read_small_dump
@@ -150,7 +150,7 @@ def _samples(
 
 def _first_page(sample: Sample, data: bytes) -> int:
     """Give the offset of the first page of a large dump."""
-    end = sample.machine.architecture.header.header.size
+    end = sample.machine.architecture.layouts.header.SIZE
     form, offset = FIRST_PAGE.get(sample.format.dump_type, ("", 0))
     return int(struct.unpack_from(form, data, end + offset)[0]) if form else end
 
@@ -250,15 +250,15 @@ def _headers_as_files() -> dict[str, Original]:
 
 
 def _read_header(file: Source) -> DumpHeader:
-    layout = header_layout(file)
-    return parse_header(layout.parse(read_field(file, layout.name, 0, layout.size)))
+    structure = header_layouts(file).header
+    return parse_header(structure.parse(read_field(file, structure.NAME, 0, structure.SIZE)))
 
 
 def check_header(path: Path, _option: int) -> None:
-    """The header's record is the header, byte for byte; runs are no more than fit in."""
+    """The header's structure is the header, byte for byte; runs are no more than fit in."""
     with closing(LocalFile(path)) as file:
         header = _read_header(file)
-        assert header.record.build() == file.read(0, header.size)
+        assert header.raw.build() == file.read(0, header.size)
         assert len(header.physical_memory or ()) <= 86
 
 
@@ -370,7 +370,7 @@ def check_paging(path: Path, option: int) -> None:
         assert isinstance(memory, PagedMemory)
         tables = TABLES[memory.paging.name]
         for address in _addresses(dump.header, option):
-            if address >> 8 * memory.pointer_size:
+            if address >> 8 * memory.layouts.pointer_size:
                 continue
             assert _translated(memory, address) == walk(dump, tables, address)
             length = 3 * PAGE >> option % 8

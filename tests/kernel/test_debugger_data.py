@@ -36,14 +36,14 @@ def test_a_block_of_any_windows_version_is_read_as_far_as_its_size_goes(size: in
     data = block_bytes(size)
     found = read_debugger_data(memory_with(data + b"\xff" * 0x100), BLOCK, None)
     assert (found.address, found.data) == (BLOCK, data)
-    assert found["KernBase"] == KERNEL
-    assert found["KiProcessorBlock"] == struct.unpack_from("<Q", data, 0x218)[0]
-    assert found["OffsetPrcbContext"] == struct.unpack_from("<H", data, 0x338)[0]
+    assert found.kern_base == KERNEL
+    assert found.ki_processor_block == struct.unpack_from("<Q", data, 0x218)[0]
+    assert found.offset_prcb_context == struct.unpack_from("<H", data, 0x338)[0]
 
 
 def test_fields_behind_the_end_of_an_old_block_are_zero() -> None:
     found = read_debugger_data(memory_with(block_bytes(0x340) + b"\xff" * 0x100), BLOCK, None)
-    assert (found["OffsetKThreadStackLimit"], found["OffsetKThreadStackBase"], found["PteBase"]) == (0, 0, 0)
+    assert (found.offset_kthread_stack_limit, found.offset_kthread_stack_base, found.pte_base) == (0, 0, 0)
 
 
 def test_bytes_behind_the_documented_fields_are_kept() -> None:
@@ -56,8 +56,8 @@ def test_a_block_that_is_cut_has_the_fields_before_the_cut() -> None:
     data = block_bytes(0x380)
     found = read_debugger_data(memory_with(data[:0x338]), BLOCK, None)
     assert found.data == data[:0x338]
-    assert found["EtwpDebuggerData"] == struct.unpack_from("<Q", data, 0x330)[0]
-    assert found["OffsetPrcbContext"] == 0
+    assert found.etwp_debugger_data == struct.unpack_from("<Q", data, 0x330)[0]
+    assert found.offset_prcb_context == 0
 
 
 def test_a_block_with_a_hole_ends_at_the_hole() -> None:
@@ -66,8 +66,8 @@ def test_a_block_with_a_hole_ends_at_the_hole() -> None:
     memory.forget(BLOCK + 0x200, 8)
     found = read_debugger_data(memory, BLOCK, None)
     assert found.data == data[:0x200]
-    assert found["KdPrintRolloverCount"] == struct.unpack_from("<Q", data, 0x1F8)[0]
-    assert found["KiProcessorBlock"] == 0
+    assert found.kd_print_rollover_count == struct.unpack_from("<Q", data, 0x1F8)[0]
+    assert found.ki_processor_block == 0
 
 
 def refused(memory: WrittenMemory, address: int | None = BLOCK, head: int | None = HEAD) -> DumpError:

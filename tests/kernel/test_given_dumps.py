@@ -62,7 +62,7 @@ def test_modules_are_page_aligned_in_kernel_space_and_apart(kernel: Kernel) -> N
     assert kernel.modules.problem is None
     modules = sorted(kernel.modules.modules, key=lambda module: module.base)
     assert modules
-    assert kernel.modules.modules[0].base == kernel.debugger_data["KernBase"]
+    assert kernel.modules.modules[0].base == kernel.debugger_data.kern_base
     for module in modules:
         assert module.base % 0x1000 == 0, module.name
         assert module.base >= KERNEL_SPACE, module.name

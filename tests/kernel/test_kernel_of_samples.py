@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from samples.builder import Tweak
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.RANGES_KERNEL)
 FOLDER = Path(samples.__file__).parent
@@ -54,9 +54,9 @@ def test_the_debugger_data_block_is_the_one_of_the_builder(sample: Sample) -> No
     version = sample.machine.version
     assert block.address == crashed.debugger_data
     assert len(block.data) == version.debugger_data_size
-    assert block["KernBase"] == sample.machine.kernel.base
+    assert block.kern_base == sample.machine.kernel.base
     for name, value in {**version.debugger_data, **crashed.variables}.items():
-        assert block[name] == value, name
+        assert block.field(name).of(block) == value, name
 
 
 @each_sample
@@ -69,7 +69,7 @@ def test_every_processor_has_its_registers_and_its_thread(sample: Sample) -> Non
         assert found.prcb == made.pcr + machine.version.number("OffsetPcrContainedPrcb")
         assert found.context_address == made.context
         cpu = machine.architecture.cpu
-        context = context_buffer(made.registers, made.extended_state, machine.architecture)[: cpu.context.size]
+        context = context_buffer(made.registers, made.extended_state, machine.architecture)[: cpu.context.SIZE]
         assert found.context == parse_context(context, cpu)
         assert found.thread is not None
         assert found.thread.address == made.current_thread
@@ -166,7 +166,7 @@ def test_extended_state_makes_contexts_longer(sample: Sample) -> None:
         memory = DumpTarget(dump).memory
         for processor in sample.machine.processors:
             context = sample.machine.architecture.cpu.context
-            expected = 0x640 if processor.extended_state else context.size
+            expected = 0x640 if processor.extended_state else context.SIZE
             assert context_length(memory, processor.context, context) == expected
 
 

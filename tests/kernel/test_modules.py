@@ -9,6 +9,7 @@ from support.written_memory import WrittenMemory, debugger_data
 
 from windbg_ext.errors import NotMappedError
 from windbg_ext.kernel.modules import Module, ModuleList, read_modules, read_user_modules
+from windbg_ext.structs.layouts import LAYOUTS64
 
 HEAD, ENTRIES, NAMES = 0xFFFFF801_00001000, 0xFFFFE000_00010000, 0xFFFFE000_00800000
 BASES = 0xFFFFF801_01000000
@@ -135,7 +136,7 @@ def test_a_list_whose_head_is_not_in_the_dump_is_told() -> None:
 class EndlessList:
     """Every address holds an entry that leads to the next one."""
 
-    pointer_size = 8
+    layouts = LAYOUTS64
 
     def __init__(self) -> None:
         self.reads = 0
@@ -185,7 +186,7 @@ def test_an_absurd_length_of_a_name_is_bounded() -> None:
 
 
 PROCESS, PEB, LDR = 0xFFFFE000_00020080, 0x7FF7_00010000, 0x7FF7_00011000
-BLOCK = debugger_data(OffsetEprocessPeb=0x550)
+BLOCK = debugger_data(offset_eprocess_peb=0x550)
 
 
 def test_images_of_a_process_are_found_through_its_environment_block() -> None:

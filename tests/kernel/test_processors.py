@@ -26,14 +26,14 @@ STACK_BASE = 0xFFFFD000_00007000
 CURRENT_THREAD, CONTEXT_POINTER = 0x8, 0x85C0
 
 BLOCK = debugger_data(
-    KiProcessorBlock=LIST,
-    OffsetPrcbCurrentThread=CURRENT_THREAD,
-    OffsetPrcbContext=CONTEXT_POINTER,
-    OffsetKThreadInitialStack=0x28,
-    OffsetKThreadStackLimit=0x30,
-    OffsetKThreadStackBase=0x38,
-    OffsetKThreadKernelStack=0x58,
-    OffsetKThreadApcProcess=0xB8,
+    ki_processor_block=LIST,
+    offset_prcb_current_thread=CURRENT_THREAD,
+    offset_prcb_context=CONTEXT_POINTER,
+    offset_kthread_initial_stack=0x28,
+    offset_kthread_stack_limit=0x30,
+    offset_kthread_stack_base=0x38,
+    offset_kthread_kernel_stack=0x58,
+    offset_kthread_apc_process=0xB8,
 )
 
 
@@ -92,7 +92,7 @@ def test_a_control_block_that_is_not_in_the_dump_leaves_its_address() -> None:
 
 
 def test_a_version_that_does_not_tell_where_things_are_has_none() -> None:
-    block = debugger_data(KiProcessorBlock=LIST)
+    block = debugger_data(ki_processor_block=LIST)
     assert read_processors(machine(1), block, 1, X64) == (Processor(0, PRCB, None, None, None),)
 
 

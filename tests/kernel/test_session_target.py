@@ -52,7 +52,7 @@ def facts(sample: Sample, dump: Dump) -> SessionFacts:
     assert header.ps_loaded_module_list is not None
 
     def extended(address: int | None) -> int | None:
-        narrow = architecture.pointer_size == 4 and address is not None and address >> 31
+        narrow = architecture.layouts.pointer_size == 4 and address is not None and address >> 31
         return (address or 0) | 0xFFFFFFFF_00000000 if narrow else address
 
     return SessionFacts(
@@ -101,7 +101,7 @@ def test_the_header_says_what_the_debugger_said(dump: Dump, facts: SessionFacts,
     assert header.number_processors == facts.number_processors
     assert header.directory_table_base == facts.directory_table_base
     assert header.comment is None
-    exception = header.record.raw("Exception")
+    exception = header.raw.exception
     assert int.from_bytes(exception[:4], "little") == BREAKPOINT_EXCEPTION.code
     narrow = facts.machine is Machine.I386
     at, size = (0xC, 4) if narrow else (0x10, 8)

@@ -16,13 +16,15 @@ LIMIT, BASE = 0xFFFFD000_00001000, 0xFFFFD000_00007000
 INITIAL, KERNEL_STACK = BASE - 0x50, BASE - 0x480
 
 WINDOWS_10 = debugger_data(
-    OffsetKThreadInitialStack=0x28,
-    OffsetKThreadStackLimit=0x30,
-    OffsetKThreadStackBase=0x38,
-    OffsetKThreadKernelStack=0x58,
-    OffsetKThreadApcProcess=0xB8,
+    offset_kthread_initial_stack=0x28,
+    offset_kthread_stack_limit=0x30,
+    offset_kthread_stack_base=0x38,
+    offset_kthread_kernel_stack=0x58,
+    offset_kthread_apc_process=0xB8,
 )
-WINDOWS_7 = debugger_data(OffsetKThreadInitialStack=0x28, OffsetKThreadKernelStack=0x38, OffsetKThreadApcProcess=0x70)
+WINDOWS_7 = debugger_data(
+    offset_kthread_initial_stack=0x28, offset_kthread_kernel_stack=0x38, offset_kthread_apc_process=0x70
+)
 
 
 def thread_memory(

@@ -11,7 +11,7 @@ from windbg_ext.kernel.modules import UnloadedDriver, read_unloaded_drivers
 
 RING_POINTER, LAST = 0xFFFFF801_00001000, 0xFFFFF801_00001008
 RING, NAMES = 0xFFFFE000_00010000, 0xFFFFE000_00020000
-BLOCK = debugger_data(MmUnloadedDrivers=RING_POINTER, MmLastUnloadedDriver=LAST)
+BLOCK = debugger_data(mm_unloaded_drivers=RING_POINTER, mm_last_unloaded_driver=LAST)
 
 
 def ring(drivers: dict[int, str], last: int) -> WrittenMemory:

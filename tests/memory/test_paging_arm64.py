@@ -7,7 +7,7 @@ from support.memory_files import PAGE_SIZE, PROTOTYPE, TRANSITION, PageTables, p
 
 from windbg_ext.errors import NotMappedError
 from windbg_ext.memory import PagedMemory
-from windbg_ext.memory.paging import ARM64
+from windbg_ext.structs.paging import ARM64
 
 TEXT = b"what is here"
 KERNEL, USER = 0xFFFFF803_F2E00000, 0x7FF7_00012000

@@ -22,7 +22,7 @@ from support.memory_files import (
 
 from windbg_ext.errors import MemoryReadError, NotInDumpError, NotMappedError
 from windbg_ext.memory import PagedMemory, Piece
-from windbg_ext.memory.paging import X64, X64_LA57
+from windbg_ext.structs.paging import X64, X64_LA57
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from support.memory_files import LARGE, NO_EXECUTE, PAGE_SIZE, PROTOTYPE, TRANSI
 
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory import PagedMemory, Piece
-from windbg_ext.memory.paging import X86, X86_PAE, Paging
+from windbg_ext.structs.paging import X86, X86_PAE, Paging
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,4 +132,4 @@ def test_pae_reaches_frames_above_4_gb_and_ignores_no_execute() -> None:
 def test_pointers_are_four_bytes(mode: str) -> None:
     paging, tables, root = MODES[mode]
     with physical_memory_of(tables(KERNEL, 0)) as physical:
-        assert PagedMemory(physical, root, paging).pointer_size == 4
+        assert PagedMemory(physical, root, paging).layouts.pointer_size == 4

@@ -11,7 +11,7 @@ import pytest
 from samples.builder import SAMPLES, build
 from windbg_ext.commands.dumpkind import DumpReport, dumpkind
 from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome
-from windbg_ext.commands.pagefilefit import HandFigures, Kind, pagefilefit
+from windbg_ext.commands.pagefilefit import DumpKind, HandFigures, pagefilefit
 from windbg_ext.commands.pagefilefit.settings import PagingFile
 from windbg_ext.render.batch import batch_document
 from windbg_ext.render.dml import write_dml
@@ -100,7 +100,7 @@ def test_the_outcome_of_a_file_is_a_verdict(outcome: Outcome, good: bool) -> Non
 
 def test_whether_a_dump_fits_is_a_verdict_in_the_table_and_at_its_bar() -> None:
     figures = HandFigures(ram=16 << 30, paging_files=(PagingFile("C:\\pagefile.sys", 1 << 30, 1 << 30),))
-    report = pagefilefit(by_hand=replace(figures, kind=Kind.COMPLETE))
+    report = pagefilefit(by_hand=replace(figures, kind=DumpKind.COMPLETE))
     blocks = [block for section in pagefilefit_document(report).sections for block in section.blocks]
     (bars,) = (block for block in blocks if isinstance(block, Bars))
     assert (bars.scale, bars.now, bars.at_most) == ((16 << 30) + (257 << 20), 1 << 30, 1 << 30)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import windbg_ext.structs
-from windbg_ext.structs.layout import Layout
+from windbg_ext.structs.structure import Structure
 
-# layout: its size, then "offset size name" of each field, all hexadecimal
+# structure: its size, then "offset size name" of each field, all hexadecimal
 
 FILE_HEADERS = """
 # windows-rs DUMP_HEADER64, kdmp-parser-structs.h
@@ -283,7 +283,7 @@ Table = tuple[int, dict[str, tuple[int, int]]]
 
 
 def read_tables(text: str) -> dict[str, Table]:
-    """For each layout its size and, by name, the offset and the size of each field."""
+    """For each structure its size and, by name, the offset and the size of each field."""
     tables: dict[str, Table] = {}
     fields: dict[str, tuple[int, int]] = {}
     for line in text.splitlines():
@@ -302,69 +302,74 @@ def read_tables(text: str) -> dict[str, Table]:
 TABLES = read_tables(FILE_HEADERS + SMALL_DUMPS + KERNEL + DEBUGGER_DATA)
 
 
-def find_layouts() -> list[Layout]:
-    found: dict[str, Layout] = {}
+def find_structures() -> list[type[Structure]]:
     names = [module.name for module in pkgutil.iter_modules(windbg_ext.structs.__path__, "windbg_ext.structs.")]
+    found: dict[str, type[Structure]] = {}
     for name in (*names, "samples.builder.special_registers"):
         for value in vars(importlib.import_module(name)).values():
-            if isinstance(value, Layout):
-                found[value.name] = value
+            if isinstance(value, type) and issubclass(value, Structure) and value is not Structure:
+                found[value.NAME] = value
     return list(found.values())
 
 
-LAYOUTS = find_layouts()
-each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+STRUCTURES = find_structures()
+each_structure = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda structure: structure.NAME)
 
 
-def test_every_layout_has_a_table_and_every_table_a_layout() -> None:
-    assert {layout.name for layout in LAYOUTS} == set(TABLES)
+def test_every_structure_has_a_table_and_every_table_a_structure() -> None:
+    assert {structure.NAME for structure in STRUCTURES} == set(TABLES)
 
 
-@each_layout
-def test_a_layout_is_as_long_as_documented(layout: Layout) -> None:
-    size, _ = TABLES[layout.name]
-    assert layout.size == size
-    assert len(layout.blank().build()) == size
+@each_structure
+def test_a_structure_is_as_long_as_documented(structure: type[Structure]) -> None:
+    size, _ = TABLES[structure.NAME]
+    assert size == structure.SIZE
+    assert len(structure.blank().build()) == size
 
 
-@each_layout
-def test_a_layout_has_the_documented_fields_at_their_offsets(layout: Layout) -> None:
-    _, fields = TABLES[layout.name]
-    assert layout._offsets == {name: offset for name, (offset, _) in fields.items()}
+@each_structure
+def test_a_structure_has_the_documented_fields_at_their_offsets(structure: type[Structure]) -> None:
+    _, fields = TABLES[structure.NAME]
+    assert {field.name: (field.offset, field.length) for field in structure.FIELDS} == fields
 
 
-@each_layout
-def test_each_field_is_read_from_its_documented_bytes(layout: Layout) -> None:
-    size, fields = TABLES[layout.name]
-    data = Random(layout.name).randbytes(size)
-    record = layout.parse(data)
-    numbers = record.all_numbers()
-    for name, (offset, length) in fields.items():
-        expected = data[offset : offset + length]
-        if name in numbers:
-            assert record.number(name) == int.from_bytes(expected, "little"), name
-        elif isinstance(layout.blank()._values[name], bytes):
-            assert record.raw(name) == expected, name
+@each_structure
+def test_an_attribute_is_called_as_its_field(structure: type[Structure]) -> None:
+    for field in structure.FIELDS:
+        assert field.attribute.replace("_", "") == field.name.replace("_", "").lower()
+
+
+@each_structure
+def test_each_field_is_read_from_its_documented_bytes(structure: type[Structure]) -> None:
+    size, fields = TABLES[structure.NAME]
+    data = Random(structure.NAME).randbytes(size)
+    record = structure.parse(data)
+    for field in structure.FIELDS:
+        offset, length = fields[field.name]
+        expected, value = data[offset : offset + length], getattr(record, field.attribute)
+        if isinstance(value, int):
+            assert value == int.from_bytes(expected, "little"), field.name
+        elif isinstance(value, tuple):
+            assert b"".join(item.to_bytes(length // len(value), "little") for item in value) == expected, field.name
         else:
-            items = record.numbers(name)
-            assert b"".join(item.to_bytes(length // len(items), "little") for item in items) == expected, name
+            assert value == expected, field.name
 
 
-@each_layout
+@each_structure
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1 << 64))
-def test_whatever_bytes_are_read_are_built_again(layout: Layout, seed: int) -> None:
-    data = Random(seed).randbytes(layout.size)
-    assert layout.parse(data).build() == data
+def test_whatever_bytes_are_read_are_built_again(structure: type[Structure], seed: int) -> None:
+    data = Random(seed).randbytes(structure.SIZE)
+    assert structure.parse(data).build() == data
 
 
-@each_layout
-def test_one_changed_field_changes_its_documented_bytes_only(layout: Layout) -> None:
-    size, fields = TABLES[layout.name]
+@each_structure
+def test_one_changed_field_changes_its_documented_bytes_only(structure: type[Structure]) -> None:
+    size, fields = TABLES[structure.NAME]
     data = bytes(range(256)) * (size // 256 + 1)
-    record = layout.parse(data)
-    for name in record.all_numbers():
-        offset, length = fields[name]
-        changed = record.replace(**{name: record.number(name) ^ (1 << 8 * length) - 1}).build()
+    record = structure.parse(data)
+    for field, value in record.integers():
+        offset, length = fields[field.name]
+        changed = record.replace(**{field.attribute: value ^ (1 << 8 * length) - 1}).build()
         different = [at for at in range(size) if changed[at] != data[at]]
-        assert different == list(range(offset, offset + length)), name
+        assert different == list(range(offset, offset + length)), field.name

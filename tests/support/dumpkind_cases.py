@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from windbg_ext.commands.dumpkind import DumpReport
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 BY_NAME = {sample.name: sample for sample in SAMPLES}
 KERNEL, COMPLETE, BITMAP, ACTIVE = (BY_NAME[name] for name in ("kernel", "complete", "complete-bitmap", "active"))

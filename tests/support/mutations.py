@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples.builder import SAMPLES, build
 from samples.builder.page_tables import VALID
 from support.source_memory import PAGE, SourceMemory
-from windbg_ext.structs.header import DUMP_HEADER64, DumpType
+from windbg_ext.structs.header import DumpHeader64, DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,39 +83,38 @@ def by_header(data: bytes) -> Original:
 
 def header_fields(sample: Sample) -> tuple[int, ...]:
     """Give the offsets in a sample's header that something depends on."""
-    layout = sample.machine.architecture.header.header
-    if layout is DUMP_HEADER64:
+    structure = sample.machine.architecture.layouts.header
+    if structure is DumpHeader64:
         return HEADER64_FIELDS
-    fields = (*layout.fields(), "Signature")
+    fields = (*structure.FIELDS, structure.signature)
     runs = range(0x6C, 0x6C + 6 * 4, 4)
-    context = (layout.offset("ContextRecord") + offset for offset in (0, 0xB0, 0xB8, 0xC0, 0xC4))
-    return (*(layout.offset(field) for field in fields), *runs, *context)
+    context = (structure.context_record.offset + offset for offset in (0, 0xB0, 0xB8, 0xC0, 0xC4))
+    return (*(field.offset for field in fields), *runs, *context)
 
 
 def _small_original(sample: Sample) -> Original:
-    data, layouts = build(sample), sample.machine.architecture.small
-    at = layouts.header.size
+    data, layouts = build(sample), sample.machine.architecture.layouts
+    at = layouts.header.SIZE
     triage = layouts.triage.parse(data[at:])
-    number = triage.number
-    debugger_data, end = number("DebuggerDataOffset"), number("SizeOfDump")
+    debugger_data, end = triage.debugger_data_offset, triage.size_of_dump
     parts = (
-        ("TRIAGE_DUMP", at, layouts.triage.size),
-        ("drivers", number("DriverListOffset"), layouts.driver.size * number("DriverCount")),
-        ("names of drivers", number("StringPoolOffset"), number("StringPoolSize")),
-        ("unloaded drivers", number("UnloadedDriversOffset"), 0x100),
+        ("TRIAGE_DUMP", at, layouts.triage.SIZE),
+        ("drivers", triage.driver_list_offset, layouts.dump_driver.SIZE * triage.driver_count),
+        ("names of drivers", triage.string_pool_offset, triage.string_pool_size),
+        ("unloaded drivers", triage.unloaded_drivers_offset, 0x100),
         ("debugger data", debugger_data + 0x10, 8),
         ("debugger data", debugger_data + 0x298, 0xD0),
-        ("data blocks", number("DataBlocksOffset"), 16 * number("DataBlocksCount")),
+        ("data blocks", triage.data_blocks_offset, 16 * triage.data_blocks_count),
         ("secondary data", end, len(data) - end),
     )
     places = [Place(part, tuple(range(offset, offset + size, 4))) for part, offset, size in parts if offset and size]
-    offsets = (value for value in triage.all_numbers().values() if 0 < value <= len(data))
+    offsets = (value for _, value in triage.integers() if 0 < value <= len(data))
     return Original(data, (*places, Place("header", header_fields(sample))), (*offsets, len(data)))
 
 
 def _large_original(sample: Sample) -> Original:
     data, memory = build(sample), SourceMemory(sample)
-    first_page = end_of_header = sample.machine.architecture.header.header.size
+    first_page = end_of_header = sample.machine.architecture.layouts.header.SIZE
     if sample.format.dump_type in FIRST_PAGE:
         form, offset = FIRST_PAGE[sample.format.dump_type]
         (first_page,) = struct.unpack_from(form, data, end_of_header + offset)

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import NotMappedError
 from windbg_ext.kernel.debugger_data import DebuggerData
 from windbg_ext.memory import Piece
-from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
+from windbg_ext.structs.debugger_data import KdDebuggerData64
+from windbg_ext.structs.layouts import LAYOUTS64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from windbg_ext.structs.layouts import Layouts
 
 
 class WrittenMemory:
     """What was written is there, nothing else is mapped."""
 
-    def __init__(self, pointer_size: int = 8) -> None:
-        self.pointer_size = pointer_size
+    def __init__(self, layouts: Layouts = LAYOUTS64) -> None:
+        self.layouts = layouts
         self._bytes: dict[int, int] = {}
 
     def write(self, address: int, data: bytes) -> None:
@@ -50,4 +53,4 @@ class WrittenMemory:
 
 def debugger_data(**fields: int) -> DebuggerData:
     """A block of which only these fields are set."""
-    return DebuggerData(0xFFFFF801_00001000, KDDEBUGGER_DATA64.blank(**fields).build(), 8)
+    return DebuggerData(0xFFFFF801_00001000, KdDebuggerData64.blank(**fields).build(), LAYOUTS64)

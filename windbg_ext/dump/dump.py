@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader, TriageDump
 
 
 class Part(enum.Enum):
@@ -50,10 +50,10 @@ class Dump(NamedTuple):
     """
 
     source: Source
-    fields: Record
+    fields: RawHeader
     parsed: DumpHeader | None
     pages: PageSource | None
-    triage: Record | None
+    triage: TriageDump | None
     small: SmallDumpParts | None
     secondary: SecondaryData | None
     problems: tuple[Problem, ...]
@@ -82,8 +82,8 @@ class Dump(NamedTuple):
         if self.pages is not None:
             return self.pages.end
         if self.triage is not None:
-            return self.triage.number("SizeOfDump")
-        return self.fields.layout.size
+            return self.triage.size_of_dump
+        return self.fields.SIZE
 
     @property
     def missing_bytes(self) -> int:

@@ -11,24 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from windbg_ext.dump.other_files import UNKNOWN, identify
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
-from windbg_ext.structs.header import (
-    DUMP_HEADER32,
-    DUMP_HEADER64,
-    FILL,
-    PHYSICAL_MEMORY_DESCRIPTOR32,
-    PHYSICAL_MEMORY_DESCRIPTOR64,
-    PHYSICAL_MEMORY_RUN32,
-    PHYSICAL_MEMORY_RUN64,
-    SIGNATURE,
-    VALID_DUMP_32,
-    VALID_DUMP_64,
-    DumpType,
-    Machine,
-)
+from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.header import FILL, SIGNATURE, DumpType, Machine
+from windbg_ext.structs.layouts import LAYOUTS32, LAYOUTS64, layouts_of
 
 if TYPE_CHECKING:
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.architectures import Architecture
+    from windbg_ext.structs.layouts import Layouts, RawHeader
+    from windbg_ext.structs.structure import Field
 
 Member = TypeVar("Member", bound=enum.IntEnum)
 
@@ -54,7 +45,7 @@ class DumpHeader(NamedTuple):
     """DUMP_HEADER64 or DUMP_HEADER32. None: the field holds the writer's fill, it was never set.
 
     system_time: 100 ns since 1601 (FILETIME), UTC; system_up_time: 100 ns; required_dump_space: bytes;
-    record: every field as it stands in the file.
+    raw: every field as it stands in the file.
     """
 
     dump_type: DumpType
@@ -72,23 +63,32 @@ class DumpHeader(NamedTuple):
     required_dump_space: int | None
     comment: str | None
     attributes: int | None
-    record: Record
+    raw: RawHeader
+
+    @property
+    def layouts(self) -> Layouts:
+        """The structures of the Windows that the dump is of."""
+        return layouts_of(self.raw)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The processors of the machine."""
+        return ARCHITECTURES[self.machine]
 
     @property
     def size(self) -> int:
         """Bytes of the header; what follows it depends on the type of the dump."""
-        return self.record.layout.size
+        return self.raw.SIZE
 
 
-def header_layout(source: Source) -> Layout:
-    """Tell by its signature whether a dump has DUMP_HEADER64 or DUMP_HEADER32. Raise DumpError for any other file."""
+def header_layouts(source: Source) -> Layouts:
+    """Tell by its signature whether a dump is of 32-bit or 64-bit Windows. Raise DumpError for any other file."""
     start = read_field(source, "DUMP_HEADER64", 0, min(source.size, 8)) if source.size else b""
     if not start:
         raise DumpError("file", "is empty", "the copy failed or Windows wrote nothing: get the dump again")
-    if start == SIGNATURE + VALID_DUMP_64:
-        return DUMP_HEADER64
-    if start == SIGNATURE + VALID_DUMP_32:
-        return DUMP_HEADER32
+    for layouts in (LAYOUTS64, LAYOUTS32):
+        if start == SIGNATURE + layouts.valid_dump:
+            return layouts
     try:
         other = identify(source)
     except (OSError, DumpError):
@@ -96,81 +96,110 @@ def header_layout(source: Source) -> Layout:
     raise DumpError("Signature", f"{start.decode('latin-1')!a} is not PAGEDU64: {other.name}", other.advice)
 
 
-def parse_header(record: Record) -> DumpHeader:
-    """Check a DUMP_HEADER64 or DUMP_HEADER32 and take it for what it says; a field that lies is a DumpError."""
+class _Known:
+    """A number of a header, None where the field holds the writer's fill: it was never set."""
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self._attribute = attribute
+
+    def __get__(self, known: KnownFields, owner: type) -> int | None:
+        return number_of(getattr(type(known.raw), self._attribute), known.raw)
+
+
+class KnownFields:
+    """The numbers of a header before any of them is checked; None: it was never set."""
+
+    dump_type = _Known()
+    machine_image_type = _Known()
+    major_version = _Known()
+    minor_version = _Known()
+    ps_loaded_module_list = _Known()
+    ps_active_process_head = _Known()
+    number_processors = _Known()
+    bug_check_code = _Known()
+    kd_debugger_data_block = _Known()
+    required_dump_space = _Known()
+    system_time = _Known()
+    system_up_time = _Known()
+    mini_dump_fields = _Known()
+    product_type = _Known()
+    writer_status = _Known()
+    attributes = _Known()
+    boot_id = _Known()
+
+    def __init__(self, raw: RawHeader) -> None:
+        self.raw = raw
+
+
+def number_of(field: Field[int], raw: RawHeader) -> int | None:
+    """Return an integer field; None if the whole of it holds the writer's fill."""
+    value = field.of(raw)
+    return None if value == (FILL_64 if field.length == 8 else FILL_32) else value
+
+
+def parse_header(raw: RawHeader) -> DumpHeader:
+    """Check a header and take it for what it says; a field that lies is a DumpError."""
+    known = KnownFields(raw)
     return DumpHeader(
-        dump_type=_member(DumpType, record, "DumpType"),
-        machine=_machine(record),
-        minor_version=record.number("MinorVersion"),
-        directory_table_base=record.number("DirectoryTableBase"),
-        ps_loaded_module_list=number_of(record, "PsLoadedModuleList") or None,
-        ps_active_process_head=number_of(record, "PsActiveProcessHead") or None,
-        number_processors=record.number("NumberProcessors"),
-        bug_check=BugCheck(record.number("BugCheckCode"), record.numbers("BugCheckParameter")),
-        kd_debugger_data_block=number_of(record, "KdDebuggerDataBlock") or None,
-        physical_memory=_physical_memory(record),
-        system_time=number_of(record, "SystemTime") or None,
-        system_up_time=number_of(record, "SystemUpTime") or None,
-        required_dump_space=number_of(record, "RequiredDumpSpace") or None,
-        comment=comment_of(record),
-        attributes=number_of(record, "Attributes"),
-        record=record,
+        dump_type=_member(DumpType, type(raw).dump_type, raw),
+        machine=_machine(raw),
+        minor_version=raw.minor_version,
+        directory_table_base=raw.directory_table_base,
+        ps_loaded_module_list=known.ps_loaded_module_list or None,
+        ps_active_process_head=known.ps_active_process_head or None,
+        number_processors=raw.number_processors,
+        bug_check=BugCheck(raw.bug_check_code, raw.bug_check_parameter),
+        kd_debugger_data_block=known.kd_debugger_data_block or None,
+        physical_memory=_physical_memory(raw),
+        system_time=known.system_time or None,
+        system_up_time=known.system_up_time or None,
+        required_dump_space=known.required_dump_space or None,
+        comment=comment_of(raw),
+        attributes=known.attributes,
+        raw=raw,
     )
 
 
-def _member(kind: type[Member], record: Record, field: str) -> Member:
-    value = record.number(field)
+def _member(kind: type[Member], field: Field[int], raw: RawHeader) -> Member:
+    value = field.of(raw)
     try:
         return kind(value)
     except ValueError:
-        known = ", ".join(f"{member:#x} {member.name}" for member in kind)
-        raise DumpError(field, f"0x{value:x} is not one of {known}", "the header is damaged") from None
+        members = ", ".join(f"{member:#x} {member.name}" for member in kind)
+        raise DumpError(field.name, f"0x{value:x} is not one of {members}", "the header is damaged") from None
 
 
-def _machine(record: Record) -> Machine:
+def _machine(raw: RawHeader) -> Machine:
     """Read MachineImageType, which must have pointers of the header's size: everything else goes by it."""
-    machine = _member(Machine, record, "MachineImageType")
-    if (machine is Machine.I386) != (record.layout is DUMP_HEADER32):
-        why = f"0x{machine:x} {machine.name} does not go with a {record.layout.name}"
+    machine = _member(Machine, type(raw).machine_image_type, raw)
+    if ARCHITECTURES[machine].layouts is not layouts_of(raw):
+        why = f"0x{machine:x} {machine.name} does not go with a {raw.NAME}"
         raise DumpError("MachineImageType", why, "the header is damaged")
     return machine
 
 
-def number_of(record: Record, field: str) -> int | None:
-    """Give an integer field; None if the whole of it holds the writer's fill."""
-    value = record.number(field)
-    return None if value == (FILL_64 if record.layout.length(field) == 8 else FILL_32) else value
-
-
-def comment_of(record: Record) -> str | None:
-    """Give the comment, None without one."""
-    field = record.raw("Comment")
+def comment_of(raw: RawHeader) -> str | None:
+    """Return the comment, None without one."""
+    field = raw.comment
     if field == FILL * (len(field) // len(FILL)):
         return None
     return field.split(b"\0", 1)[0].decode("latin-1") or None
 
 
-def physical_pages(record: Record) -> int | None:
-    """Give PhysicalMemoryBlock.NumberOfPages, the pages of RAM that Windows used; None if it was never set."""
-    block = record.raw("PhysicalMemoryBlock")
-    descriptor, _ = _DESCRIPTORS[record.layout.name]
-    return None if block.startswith(FILL) else descriptor.parse(block).number("NumberOfPages") or None
+def physical_pages(raw: RawHeader) -> int | None:
+    """Return PhysicalMemoryBlock.NumberOfPages, the pages of RAM that Windows used; None if it was never set."""
+    block = raw.physical_memory_block
+    return None if block.startswith(FILL) else layouts_of(raw).physical_memory.parse(block).number_of_pages or None
 
 
-_DESCRIPTORS = {
-    DUMP_HEADER64.name: (PHYSICAL_MEMORY_DESCRIPTOR64, PHYSICAL_MEMORY_RUN64),
-    DUMP_HEADER32.name: (PHYSICAL_MEMORY_DESCRIPTOR32, PHYSICAL_MEMORY_RUN32),
-}
-
-
-def _physical_memory(record: Record) -> tuple[PhysicalMemoryRun, ...] | None:
-    block = record.raw("PhysicalMemoryBlock")
-    descriptor, run = _DESCRIPTORS[record.layout.name]
-    count = descriptor.parse(block).number("NumberOfRuns")
+def _physical_memory(raw: RawHeader) -> tuple[PhysicalMemoryRun, ...] | None:
+    block = raw.physical_memory_block
+    descriptor, run = layouts_of(raw).physical_memory, layouts_of(raw).physical_memory_run
+    count = descriptor.parse(block).number_of_runs
     if block.startswith(FILL) or count == 0:
         return None
-    most = (len(block) - descriptor.size) // run.size
+    most = (len(block) - descriptor.SIZE) // run.SIZE
     if count > most:
         raise DumpError("PhysicalMemoryBlock.NumberOfRuns", f"{count}, at most {most} fit into the header")
-    runs = (run.parse(block[descriptor.size + index * run.size :]) for index in range(count))
-    return tuple(PhysicalMemoryRun(run.number("BasePage"), run.number("PageCount")) for run in runs)
+    runs = (run.parse(block[descriptor.SIZE + index * run.SIZE :]) for index in range(count))
+    return tuple(PhysicalMemoryRun(run.base_page, run.page_count) for run in runs)

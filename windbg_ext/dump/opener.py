@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump.dump import Dump, Part, Problem
-from windbg_ext.dump.header import header_layout, number_of, parse_header
+from windbg_ext.dump.header import KnownFields, header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
 from windbg_ext.dump.secondary import MAX_SECONDARY, read_secondary_data
 from windbg_ext.errors import DumpError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source, SourceLike
     from windbg_ext.sources.source import Progress
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.layouts import RawHeader, TriageDump
 
 
 def open_dump(
@@ -59,7 +59,7 @@ class _Opening:
         self.fields = self._read_fields()
         self.parsed: DumpHeader | None = None
         self.pages: PageSource | None = None
-        self.triage: Record | None = None
+        self.triage: TriageDump | None = None
         self.small: SmallDumpParts | None = None
         self.secondary: SecondaryData | None = None
 
@@ -81,29 +81,29 @@ class _Opening:
             owns_source=owns_source,
         )
 
-    def _read_fields(self) -> Record:
+    def _read_fields(self) -> RawHeader:
         """Read the header. Raise DumpError for a file that has none."""
         try:
-            layout = header_layout(self.source)
+            structure = header_layouts(self.source).header
         except DumpError as error:
             if self.packed is not None and error.field in ("Signature", "file"):
                 error.field = f"the {self.packed.kind} file holds no kernel dump: {error.field}"
             raise
         try:
-            data = self.source.read(0, layout.size)
+            data = self.source.read(0, structure.SIZE)
         except OSError as error:
             advice = "copy it again from where it was made"
             raise DumpError("file", f"cannot be read ({error.strerror})", advice) from None
-        if len(data) < layout.size:
-            why = f"lies at 0x0 to 0x{layout.size:x}, the file ends at 0x{len(data):x}"
+        if len(data) < structure.SIZE:
+            why = f"lies at 0x0 to 0x{structure.SIZE:x}, the file ends at 0x{len(data):x}"
             advice = "the file is cut short: copy it again from where it was made"
-            self.problems.append(Problem(Part.CUT_HEADER, DumpError(layout.name, why, advice)))
-        return _parse_as_far_as_it_goes(layout, data)
+            self.problems.append(Problem(Part.CUT_HEADER, DumpError(structure.NAME, why, advice)))
+        return _parse_as_far_as_it_goes(structure, data)
 
     def _parse_header(self) -> None:
         if self.problems:
             return
-        if number_of(self.fields, "DumpType") is None:
+        if KnownFields(self.fields).dump_type is None:
             why = "was never set, so what follows the header cannot be told"
             advice = "the writer did not finish it: get the dump again"
             self.problems.append(Problem(Part.HEADER, DumpError("DumpType", why, advice)))
@@ -137,11 +137,10 @@ class _Opening:
     def _read_small_dump(self, header: DumpHeader) -> int:
         """Find the parts; return the file offset behind them. One that lies is a problem of the parts alone."""
         from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
-        from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
-        layout = SMALL_DUMP_LAYOUTS[header.record.layout.name].triage
-        self.triage = layout.parse(read_field(self.source, layout.name, header.size, layout.size))
-        end = self.triage.number("SizeOfDump")
+        triage = header.layouts.triage
+        self.triage = triage.parse(read_field(self.source, triage.NAME, header.size, triage.SIZE))
+        end = self.triage.size_of_dump
         self._unpack_to(end)
         try:
             self.small = read_small_dump(self.source, header)
@@ -172,11 +171,11 @@ class _UnpackingFailedError(Exception):
         self.error = error
 
 
-def _parse_as_far_as_it_goes(layout: Layout, data: bytes) -> Record:
+def _parse_as_far_as_it_goes(structure: type[RawHeader], data: bytes) -> RawHeader:
     """Parse a header. Where the file ends inside it, fields that are not wholly there hold the writer's fill."""
-    if len(data) == layout.size:
-        return layout.parse(data)
-    whole = [field for field in layout.fields() if layout.offset(field) + layout.length(field) <= len(data)]
-    fields = layout.parse(data.ljust(layout.size, b"\0"))
-    unset = layout.parse(FILL * (layout.size // len(FILL)))
-    return unset.replace(**{field: fields.value(field) for field in whole})
+    if len(data) == structure.SIZE:
+        return structure.parse(data)
+    fields = structure.parse(data.ljust(structure.SIZE, b"\0"))
+    unset = structure.parse(FILL * (structure.SIZE // len(FILL)))
+    whole = [field for field in structure.FIELDS if field.offset + field.length <= len(data)]
+    return unset.replace(**{field.attribute: field.of(fields) for field in whole})

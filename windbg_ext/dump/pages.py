@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Protocol
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
 from windbg_ext.structs.bodies import (
-    BITMAP_HEADER64,
     BITMAP_SIGNATURES,
-    RANGES_HEADER64,
     RANGES_MARKER,
     RANGES_METADATA_OFFSET,
     RANGES_SIGNATURE,
-    SUMMARY_HEADER32,
     VALID_BODY,
+    BitmapHeader64,
+    RangesHeader64,
+    SummaryHeader32,
 )
-from windbg_ext.structs.header import DUMP_HEADER32, DumpType
+from windbg_ext.structs.header import DumpType
+from windbg_ext.structs.layouts import LAYOUTS32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,7 +74,7 @@ def read_page_source(source: Source, header: DumpHeader) -> PageSource | None:
         return _read_bitmap(source, header.size)
     if header.dump_type in (DumpType.RANGES_KERNEL, DumpType.RANGES_KERNEL_AND_USER, DumpType.RANGES_FULL):
         return _read_ranges(source, header.size, header.dump_type)
-    if header.dump_type is DumpType.SUMMARY and header.record.layout is DUMP_HEADER32:
+    if header.dump_type is DumpType.SUMMARY and header.layouts is LAYOUTS32:
         return _read_summary(source, header.size)
     return None
 
@@ -274,21 +275,21 @@ else:
 
 
 def _read_bitmap(source: Source, at: int) -> BitmapPages:
-    header = BITMAP_HEADER64.parse(read_field(source, "bitmap header", at, BITMAP_HEADER64.size))
-    if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
-        shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
+    header = BitmapHeader64.parse(read_field(source, "bitmap header", at, BitmapHeader64.SIZE))
+    if header.signature not in BITMAP_SIGNATURES or header.valid_dump != VALID_BODY:
+        shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
         raise DumpError("bitmap header", f"{shown} at 0x{at:x} is neither SDMPDUMP nor FDMPDUMP", PLAUSIBLE)
-    bitmap, first_page = at + BITMAP_HEADER64.size, header.number("HeaderSize")
-    return _checked_bitmap(source, bitmap, header.number("Pages"), first_page, header.number("TotalPresentPages"))
+    bitmap, first_page = at + BitmapHeader64.SIZE, header.header_size
+    return _checked_bitmap(source, bitmap, header.pages, first_page, header.total_present_pages)
 
 
 def _read_summary(source: Source, at: int) -> BitmapPages:
-    header = SUMMARY_HEADER32.parse(read_field(source, "summary header", at, SUMMARY_HEADER32.size))
-    if header.raw("Signature") not in BITMAP_SIGNATURES or header.raw("ValidDump") != VALID_BODY:
-        shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
+    header = SummaryHeader32.parse(read_field(source, "summary header", at, SummaryHeader32.SIZE))
+    if header.signature not in BITMAP_SIGNATURES or header.valid_dump != VALID_BODY:
+        shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
         raise DumpError("summary header", f"{shown} at 0x{at:x} is not SDMPDUMP", PLAUSIBLE)
-    bitmap, first_page = at + SUMMARY_HEADER32.size, header.number("HeaderSize")
-    return _checked_bitmap(source, bitmap, header.number("BitmapSize"), first_page, header.number("Pages"))
+    bitmap, first_page = at + SummaryHeader32.SIZE, header.header_size
+    return _checked_bitmap(source, bitmap, header.bitmap_size, first_page, header.pages)
 
 
 def _checked_bitmap(source: Source, bitmap: int, bits: int, first_page: int, page_count: int) -> BitmapPages:
@@ -301,21 +302,21 @@ def _checked_bitmap(source: Source, bitmap: int, bits: int, first_page: int, pag
 
 
 def _read_ranges(source: Source, at: int, dump_type: DumpType) -> RunPages:
-    header = RANGES_HEADER64.parse(read_field(source, "range header", at, RANGES_HEADER64.size))
-    if header.raw("Signature") != RANGES_SIGNATURE or header.raw("ValidDump") != VALID_BODY:
-        shown = ascii((header.raw("Signature") + header.raw("ValidDump")).decode("latin-1"))
+    header = RangesHeader64.parse(read_field(source, "range header", at, RangesHeader64.SIZE))
+    if header.signature != RANGES_SIGNATURE or header.valid_dump != VALID_BODY:
+        shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
         raise DumpError("range header", f"{shown} at 0x{at + 4:x} is not RDMPDUMP", PLAUSIBLE)
-    if header.number("Marker") != RANGES_MARKER:
-        raise DumpError("range header.Marker", f"0x{header.number('Marker'):x} is not 0x{RANGES_MARKER:x}", PLAUSIBLE)
-    metadata, first_page = header.number("MetadataSize"), header.number("FirstPageOffset")
-    ranges = at + RANGES_HEADER64.size
+    if header.marker != RANGES_MARKER:
+        raise DumpError("range header.Marker", f"0x{header.marker:x} is not 0x{RANGES_MARKER:x}", PLAUSIBLE)
+    metadata, first_page = header.metadata_size, header.first_page_offset
+    ranges = at + RangesHeader64.SIZE
     if first_page != at + RANGES_METADATA_OFFSET + metadata or first_page < ranges:
         why = f"0x{first_page:x} does not follow from MetadataSize 0x{metadata:x}"
         raise DumpError("range header.FirstPageOffset", why, PLAUSIBLE)
     if first_page > source.size:
         raise DumpError("range header.FirstPageOffset", f"0x{first_page:x} is beyond the end of the file", PLAUSIBLE)
     room = (first_page - ranges) // RANGE.size
-    count = header.number("NumberOfRanges") if dump_type is DumpType.RANGES_FULL else room
+    count = header.number_of_ranges if dump_type is DumpType.RANGES_FULL else room
     if count > room:
         why = f"{count}, there is room for {room} before the first page"
         raise DumpError("range header.NumberOfRanges", why, PLAUSIBLE)

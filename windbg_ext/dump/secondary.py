@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import ReadFailure
-from windbg_ext.structs.secondary import DUMP_BLOB_FILE_HEADER, DUMP_BLOB_HEADER, SECONDARY_SIGNATURE
+from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -63,41 +63,41 @@ class SecondaryData(NamedTuple):
 def read_secondary_data(source: Source, offset: int) -> SecondaryData | None:
     """Walk the chain that starts at a file offset; None if there is none. What is behind its end does not count."""
     try:
-        start = _read(source, offset, DUMP_BLOB_FILE_HEADER.size)
+        start = _read(source, offset, DumpBlobFileHeader.SIZE)
     except OSError as error:
         lost = ReadFailure(f"its beginning at 0x{offset:x} cannot be read ({error.strerror or error})")
         return SecondaryData(offset, 0, (), lost)
     if start is None or not start.startswith(SECONDARY_SIGNATURE):
         return None
     blobs: list[SecondaryBlob] = []
-    header_size = DUMP_BLOB_FILE_HEADER.parse(start).number("HeaderSize")
-    at = offset + max(header_size, DUMP_BLOB_FILE_HEADER.size)
+    header_size = DumpBlobFileHeader.parse(start).header_size
+    at = offset + max(header_size, DumpBlobFileHeader.SIZE)
     if at > source.size:
         why = f"its HeaderSize 0x{header_size:x} leads beyond the end of the file at 0x{source.size:x}"
-        return SecondaryData(offset, DUMP_BLOB_FILE_HEADER.size, (), why)
+        return SecondaryData(offset, DumpBlobFileHeader.SIZE, (), why)
     problem: str | None = None
     end = at
     try:
-        while (data := _read(source, at, DUMP_BLOB_HEADER.size)) is not None:
-            header = DUMP_BLOB_HEADER.parse(data)
-            if header.number("HeaderSize") != DUMP_BLOB_HEADER.size:
+        while (data := _read(source, at, DumpBlobHeader.SIZE)) is not None:
+            header = DumpBlobHeader.parse(data)
+            if header.header_size != DumpBlobHeader.SIZE:
                 break  # zeros, or what another tool appended
-            first = at + DUMP_BLOB_HEADER.size + header.number("PrePad")
-            end = first + header.number("DataSize") + header.number("PostPad")
-            if first + header.number("DataSize") > source.size:
+            first = at + DumpBlobHeader.SIZE + header.pre_pad
+            end = first + header.data_size + header.post_pad
+            if first + header.data_size > source.size:
                 problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 break
             if len(blobs) == MAX_BLOBS:
                 problem = f"the chain goes on after {MAX_BLOBS} blobs"
                 break
-            blobs.append(SecondaryBlob(header.raw("Tag"), first, header.number("DataSize"), at))
+            blobs.append(SecondaryBlob(header.tag, first, header.data_size, at))
             at = min(end, source.size)
         else:
-            if _read(source, at, 4) == DUMP_BLOB_HEADER.size.to_bytes(4, "little"):
+            if _read(source, at, 4) == DumpBlobHeader.SIZE.to_bytes(4, "little"):
                 problem = (
                     f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 )
-                end = at + DUMP_BLOB_HEADER.size
+                end = at + DumpBlobHeader.SIZE
     except OSError as error:
         problem = ReadFailure(
             f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror or error}): the rest is lost"

@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
-from windbg_ext.structs.debugger_data import KDDEBUGGER_DATA64
-from windbg_ext.structs.header import DumpType, Machine
+from windbg_ext.structs.debugger_data import KdDebuggerData64
+from windbg_ext.structs.header import DumpType
+from windbg_ext.structs.layouts import layouts_of
 from windbg_ext.structs.triage import (
-    SMALL_DUMP_LAYOUTS,
-    TRIAGE_DATA_BLOCK,
-    TRIAGE_DUMP64,
     TRIAGE_OPTIONS_ALL,
     TRIAGE_SIGNATURE,
+    DumpDriverEntry32,
+    DumpDriverEntry64,
     MiniDumpFields,
-    SmallDumpLayouts,
+    TriageDataBlock,
+    TriageDump64,
 )
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Layout, Record
+    from windbg_ext.structs.layouts import DumpDriverEntry, DumpUnloadedDriver, Layouts, RawHeader, TriageDump
+    from windbg_ext.structs.structure import Field
 
 MAX_DRIVERS = 10_000
 MAX_UNLOADED = 1_000
@@ -36,7 +38,6 @@ MAX_NAME_UNITS = 0x8000
 MAX_POOL = 1 << 20
 """Bytes of the names of all drivers that are read at once; those of 250 drivers with their paths take 28 KB."""
 DAMAGED = "the dump is damaged"
-CONTEXT_SIZES = {Machine.I386: 0x2CC, Machine.AMD64: 0x4D0, Machine.ARM64: 0x390}
 
 
 class Extent(NamedTuple):
@@ -61,14 +62,13 @@ class Driver(NamedTuple):
     """
 
     name: str
-    entry: Record
+    entry: DumpDriverEntry
 
 
-@dataclass(frozen=True)
-class SmallDumpParts:
-    """Where the parts of a small dump lie. triage: the TRIAGE_DUMP64 or TRIAGE_DUMP32 that says so."""
+class SmallDumpParts(NamedTuple):
+    """Where the parts of a small dump lie. triage: the TriageDump64 or TriageDump32 that says so."""
 
-    triage: Record
+    triage: TriageDump
     mm: Extent
     unloaded_drivers: Extent
     prcb: Extent
@@ -83,11 +83,10 @@ class SmallDumpParts:
     @property
     def size_of_dump(self) -> int:
         """The file offset behind the last part; secondary data starts here."""
-        return self.triage.number("SizeOfDump")
+        return self.triage.size_of_dump
 
 
-@dataclass(frozen=True)
-class DataBlock:
+class DataBlock(NamedTuple):
     """Memory as it was at a virtual address."""
 
     address: int
@@ -98,13 +97,13 @@ class DataBlock:
 class SmallDump:
     """The parts of a small dump as bytes; empty: not there.
 
-    header: with context and exception in their places; unloaded_drivers: DUMP_UNLOADED_DRIVERS64 or 32, newest first;
+    header: with context and exception in their places; unloaded_drivers: DumpUnloadedDrivers64 or 32, newest first;
     call_stack: memory from top_of_stack, its lowest address, up; secondary: the chain of tagged blobs.
     """
 
-    header: Record
+    header: RawHeader
     mm: bytes = b""
-    unloaded_drivers: tuple[Record, ...] | None = None
+    unloaded_drivers: tuple[DumpUnloadedDriver, ...] | None = None
     prcb: bytes = b""
     process: bytes = b""
     thread: bytes = b""
@@ -122,123 +121,119 @@ class SmallDump:
 
 def read_small_dump(source: Source, header: DumpHeader) -> SmallDumpParts:
     """Find the parts of a small dump; an offset or a count that lies is a DumpError."""
-    layouts = SMALL_DUMP_LAYOUTS[header.record.layout.name]
-    triage = layouts.triage.parse(read_field(source, layouts.triage.name, header.size, layouts.triage.size))
-    starts = sorted({triage.number(field) for field in _OFFSETS} | {triage.number("SizeOfDump"), source.size})
-    debugger_data = _extent(
-        source, layouts.triage, "DebuggerData", triage.number("DebuggerDataOffset"), triage.number("DebuggerDataSize")
-    )
+    layouts = header.layouts
+    triage = layouts.triage.parse(read_field(source, layouts.triage.NAME, header.size, layouts.triage.SIZE))
+    starts = sorted({*_offsets(triage), triage.size_of_dump, source.size})
+    debugger_data = _extent(source, triage, "DebuggerData", triage.debugger_data_offset, triage.debugger_data_size)
     sizes = _structure_sizes(source, debugger_data)
 
-    def up_to_next(field: str, size: int | None) -> Extent:
-        offset = triage.number(field)
+    def up_to_next(field: Field[int], size: int | None) -> Extent:
+        offset = field.of(triage)
         if not offset:
             return Extent()
         room = next((start for start in starts if start > offset), offset + 1) - offset
-        return _extent(source, layouts.triage, field, offset, room if size is None else size)
+        return _extent(source, triage, field.name, offset, room if size is None else size)
 
     return SmallDumpParts(
         triage=triage,
-        mm=up_to_next("MmOffset", layouts.mm.size),
-        unloaded_drivers=_unloaded_extent(source, triage.number("UnloadedDriversOffset"), layouts),
-        prcb=up_to_next("PrcbOffset", sizes.get("SizePrcb")),
-        process=up_to_next("ProcessOffset", sizes.get("SizeEProcess")),
-        thread=up_to_next("ThreadOffset", sizes.get("SizeEThread")),
-        call_stack=_extent(
-            source, layouts.triage, "CallStack", triage.number("CallStackOffset"), triage.number("SizeOfCallStack")
-        ),
+        mm=up_to_next(layouts.triage.mm_offset, layouts.mm.SIZE),
+        unloaded_drivers=_unloaded_extent(source, triage, layouts),
+        prcb=up_to_next(layouts.triage.prcb_offset, sizes.prcb),
+        process=up_to_next(layouts.triage.process_offset, sizes.process),
+        thread=up_to_next(layouts.triage.thread_offset, sizes.thread),
+        call_stack=_extent(source, triage, "CallStack", triage.call_stack_offset, triage.size_of_call_stack),
         debugger_data=debugger_data,
         driver_list=_driver_extent(source, triage, layouts),
-        data_page=_extent(
-            source, layouts.triage, "DataPage", triage.number("DataPageOffset"), triage.number("DataPageSize")
-        ),
-        data_blocks=_block_extents(source, triage, header.size),
+        data_page=_extent(source, triage, "DataPage", triage.data_page_offset, triage.data_page_size),
+        data_blocks=_block_extents(source, triage, layouts),
     )
 
 
-_OFFSETS = (
-    *("MmOffset", "UnloadedDriversOffset", "PrcbOffset", "ProcessOffset", "ThreadOffset", "CallStackOffset"),
-    *("DriverListOffset", "StringPoolOffset", "DataPageOffset", "DebuggerDataOffset", "DataBlocksOffset"),
-)
+def _offsets(triage: TriageDump) -> tuple[int, ...]:
+    """Return where all parts begin; 0 for those that are not there."""
+    return (
+        *(triage.mm_offset, triage.unloaded_drivers_offset, triage.prcb_offset, triage.process_offset),
+        *(triage.thread_offset, triage.call_stack_offset, triage.driver_list_offset, triage.string_pool_offset),
+        *(triage.data_page_offset, triage.debugger_data_offset, triage.data_blocks_offset),
+    )
 
 
-def _extent(source: Source, layout: Layout, field: str, offset: int, size: int) -> Extent:
+def _extent(source: Source, triage: TriageDump, field: str, offset: int, size: int) -> Extent:
     if not offset or not size:
         return Extent()
     if offset + size > source.size:
         raise DumpError(
-            f"{layout.name}.{field}",
+            f"{triage.NAME}.{field}",
             f"0x{offset:x} to 0x{offset + size:x} is beyond the end of the file at 0x{source.size:x}",
             "the file is cut short or damaged: copy it again",
         )
     return Extent(offset, size)
 
 
-def _structure_sizes(source: Source, debugger_data: Extent) -> dict[str, int]:
-    """Give the sizes of PRCB, process and thread, which the small dump's own header does not tell."""
-    if debugger_data.size < KDDEBUGGER_DATA64.offset("SizeEThread") + 2:
-        return {}
-    data = read_field(source, "DebuggerData", debugger_data.offset, min(debugger_data.size, KDDEBUGGER_DATA64.size))
-    block = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
-    return {name: block.number(name) for name in ("SizePrcb", "SizeEProcess", "SizeEThread") if block.number(name)}
+class _Sizes(NamedTuple):
+    """The sizes of PRCB, process and thread; None where the debugger data block does not tell."""
+
+    prcb: int | None = None
+    process: int | None = None
+    thread: int | None = None
 
 
-def _unloaded_extent(source: Source, offset: int, layouts: SmallDumpLayouts) -> Extent:
+def _structure_sizes(source: Source, debugger_data: Extent) -> _Sizes:
+    """Read the sizes that the small dump's own header does not tell."""
+    last = KdDebuggerData64.size_ethread
+    if debugger_data.size < last.offset + last.length:
+        return _Sizes()
+    data = read_field(source, "DebuggerData", debugger_data.offset, min(debugger_data.size, KdDebuggerData64.SIZE))
+    block = KdDebuggerData64.parse(data.ljust(KdDebuggerData64.SIZE, b"\0"))
+    return _Sizes(block.size_prcb or None, block.size_eprocess or None, block.size_ethread or None)
+
+
+def _unloaded_extent(source: Source, triage: TriageDump, layouts: Layouts) -> Extent:
+    offset = triage.unloaded_drivers_offset
     if not offset:
         return Extent()
     count = struct.unpack("<I", read_field(source, "UnloadedDrivers", offset, 4))[0]
     if count > MAX_UNLOADED:
         raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", DAMAGED)
-    return _extent(source, layouts.triage, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
+    return _extent(source, triage, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
 
 
-def _driver_extent(source: Source, triage: Record, layouts: SmallDumpLayouts) -> Extent:
-    count = triage.number("DriverCount")
+def _driver_extent(source: Source, triage: TriageDump, layouts: Layouts) -> Extent:
+    count = triage.driver_count
     if count > MAX_DRIVERS:
-        raise DumpError(f"{layouts.triage.name}.DriverCount", f"{count} is absurd", DAMAGED)
-    return _extent(
-        source, layouts.triage, "DriverListOffset", triage.number("DriverListOffset"), count * layouts.driver.size
-    )
+        raise DumpError(f"{layouts.triage.NAME}.DriverCount", f"{count} is absurd", DAMAGED)
+    return _extent(source, triage, "DriverListOffset", triage.driver_list_offset, count * layouts.dump_driver.SIZE)
 
 
-def _block_extents(source: Source, triage: Record, header_size: int) -> tuple[BlockExtent, ...]:
-    table = _extent(
-        source, triage.layout, "DataBlocks", triage.number("DataBlocksOffset"), triage.number("DataBlocksCount") * 16
-    )
+def _block_extents(source: Source, triage: TriageDump, layouts: Layouts) -> tuple[BlockExtent, ...]:
+    table = _extent(source, triage, "DataBlocks", triage.data_blocks_offset, triage.data_blocks_count * 16)
     if not table.size:
         return ()
     data = read_field(source, "DataBlocks", table.offset, table.size)
-    mask = _address_mask(triage)
+    mask = layouts.address_mask  # data blocks have 64-bit addresses, in 32-bit dumps sign-extended ones
     blocks = tuple(BlockExtent(at & mask, offset, size) for at, offset, size in struct.iter_unpack("<QII", data))
     for index, block in enumerate(blocks):
-        if block.size and block.offset < header_size:
-            raise DumpError(
-                f"{triage.layout.name}.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED
-            )
-        _extent(source, triage.layout, f"DataBlocks[{index}]", block.offset, block.size)
+        if block.size and block.offset < layouts.header.SIZE:
+            raise DumpError(f"{triage.NAME}.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED)
+        _extent(source, triage, f"DataBlocks[{index}]", block.offset, block.size)
     if sum(block.size for block in blocks) > source.size:
-        raise DumpError(f"{triage.layout.name}.DataBlocks", "together longer than the file", DAMAGED)
+        raise DumpError(f"{triage.NAME}.DataBlocks", "together longer than the file", DAMAGED)
     return blocks
-
-
-def _address_mask(triage: Record) -> int:
-    """Give the bits of an address: data blocks have 64-bit addresses, in 32-bit dumps sign-extended ones."""
-    return (1 << 8 * triage.layout.length("TopOfStack")) - 1
 
 
 def read_drivers(source: Source, parts: SmallDumpParts) -> tuple[Driver, ...]:
     """Read the list of loaded modules with their names."""
     data = read_field(source, "DriverList", parts.driver_list.offset, parts.driver_list.size)
-    layout = next(known.driver for known in SMALL_DUMP_LAYOUTS.values() if known.triage is parts.triage.layout)
-    size = layout.size
-    entries = [layout.parse(data[at : at + size]) for at in range(0, len(data), size)]
-    start, length = parts.triage.number("StringPoolOffset"), parts.triage.number("StringPoolSize")
+    structure = DumpDriverEntry64 if isinstance(parts.triage, TriageDump64) else DumpDriverEntry32
+    size = structure.SIZE
+    entries = [structure.parse(data[at : at + size]) for at in range(0, len(data), size)]
+    start, length = parts.triage.string_pool_offset, parts.triage.string_pool_size
     pool = (
         read_field(source, "StringPool", start, length) if start + length <= source.size and length <= MAX_POOL else b""
     )
     drivers, room = [], source.size
     for entry in entries:
-        name = _name(source, start, pool, entry.number("DriverNameOffset"))
+        name = _name(source, start, pool, entry.driver_name_offset)
         room -= 2 * len(name)
         if room < 0:
             raise DumpError("DUMP_STRING", "the names are together longer than the file", DAMAGED)
@@ -264,51 +259,52 @@ def _name(source: Source, start: int, pool: bytes, offset: int) -> str:
 
 def load_small_dump(source: Source, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:
     """Read every part but the secondary data."""
-    triage, layouts = parts.triage, SMALL_DUMP_LAYOUTS[header.record.layout.name]
+    triage, layouts = parts.triage, header.layouts
 
     def load(extent: Extent) -> bytes:
         return read_field(source, "small dump", extent.offset, extent.size) if extent.size else b""
 
     return SmallDump(
-        header=_header_with_context(source, header, triage, layouts),
+        header=_header_with_context(source, header, triage),
         mm=load(parts.mm),
         unloaded_drivers=_unloaded_drivers(load(parts.unloaded_drivers), layouts),
         prcb=load(parts.prcb),
         process=load(parts.process),
         thread=load(parts.thread),
-        top_of_stack=triage.number("TopOfStack"),
+        top_of_stack=triage.top_of_stack,
         call_stack=load(parts.call_stack),
         debugger_data=load(parts.debugger_data),
         drivers=read_drivers(source, parts) if parts.driver_list.size else (),
-        data_page_address=triage.number("DataPageAddress"),
+        data_page_address=triage.data_page_address,
         data_page=load(parts.data_page),
         data_blocks=tuple(
             DataBlock(block.address, load(Extent(block.offset, block.size))) for block in parts.data_blocks
         ),
-        service_pack_build=triage.number("ServicePackBuild"),
-        triage_options=triage.number("TriageOptions"),
-        architecture_specific=triage.raw("ArchitectureSpecific") if layouts.triage is TRIAGE_DUMP64 else b"",
+        service_pack_build=triage.service_pack_build,
+        triage_options=triage.triage_options,
+        architecture_specific=triage.architecture_specific if isinstance(triage, TriageDump64) else b"",
     )
 
 
-def _header_with_context(source: Source, header: DumpHeader, triage: Record, layouts: SmallDumpLayouts) -> Record:
+def _header_with_context(source: Source, header: DumpHeader, triage: TriageDump) -> RawHeader:
     """Put context and exception into the header, wherever the dump had them."""
-    record = header.record
-    context, exception = triage.number("ContextOffset"), triage.number("ExceptionOffset")
-    if context not in (0, layouts.header.offset("ContextRecord")):
-        data = read_field(source, "ContextOffset", context, CONTEXT_SIZES.get(header.machine, 0))
-        record = record.replace(ContextRecord=data.ljust(len(record.raw("ContextRecord")), b"\0"))
-    if exception not in (0, layouts.header.offset("Exception")):
-        record = record.replace(Exception=read_field(source, "ExceptionOffset", exception, layouts.exception.size))
+    record = header.raw
+    context, exception = triage.context_offset, triage.exception_offset
+    if context not in (0, header.layouts.header.context_record.offset):
+        data = read_field(source, "ContextOffset", context, header.architecture.context.SIZE)
+        record = record.replace(context_record=data.ljust(len(record.context_record), b"\0"))
+    if exception not in (0, header.layouts.header.exception.offset):
+        size = header.layouts.exception.SIZE
+        record = record.replace(exception=read_field(source, "ExceptionOffset", exception, size))
     return record
 
 
-def _unloaded_drivers(data: bytes, layouts: SmallDumpLayouts) -> tuple[Record, ...] | None:
+def _unloaded_drivers(data: bytes, layouts: Layouts) -> tuple[DumpUnloadedDriver, ...] | None:
     if not data:
         return None
-    layout = layouts.unloaded_driver
-    ends = range(layouts.counter, len(data), layout.size)
-    return tuple(layout.parse(data[at : at + layout.size]) for at in ends)
+    structure = layouts.dump_unloaded_driver
+    starts = range(layouts.unloaded_count, len(data), structure.SIZE)
+    return tuple(structure.parse(data[at : at + structure.SIZE]) for at in starts)
 
 
 def write_small_dump(dump: SmallDump, secondary: bytes, out: BinaryIO) -> int:
@@ -318,38 +314,38 @@ def write_small_dump(dump: SmallDump, secondary: bytes, out: BinaryIO) -> int:
     return write_headers(dump, triage, out)
 
 
-def write_parts(dump: SmallDump, out: BinaryIO) -> Record:
+def write_parts(dump: SmallDump, out: BinaryIO) -> TriageDump:
     """Write all parts to an empty seekable file, behind the room for the headers; return the TRIAGE_DUMP.
 
     Secondary data, if there is any, is written next, from where the file stands; `write_headers` comes last.
     """
     body, triage = lay_out(dump)
-    layouts = SMALL_DUMP_LAYOUTS[dump.header.layout.name]
-    out.seek(layouts.header.size + layouts.triage.size)
+    layouts = layouts_of(dump.header)
+    out.seek(layouts.header.SIZE + layouts.triage.SIZE)
     for part in body:
         out.write(part)
     return triage
 
 
-def write_headers(dump: SmallDump, triage: Record, out: BinaryIO) -> int:
+def write_headers(dump: SmallDump, triage: TriageDump, out: BinaryIO) -> int:
     """Write the headers of a file that is whole but for them, with the sizes that it has; return its length.
 
     triage: as `write_parts` returned it.
     """
     length = out.seek(0, SEEK_END)
     header = dump.header.replace(
-        DumpType=DumpType.TRIAGE, RequiredDumpSpace=length, MiniDumpFields=_mini_dump_fields(dump)
+        dump_type=DumpType.TRIAGE, required_dump_space=length, mini_dump_fields=_mini_dump_fields(dump)
     )
     out.seek(0)
     out.write(header.build() + triage.build())
     return length
 
 
-def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
+def lay_out(dump: SmallDump) -> tuple[list[bytes], TriageDump]:
     """Place the parts one behind the other: their bytes from the end of TRIAGE_DUMP on, and that structure."""
     body: list[bytes] = []
-    layouts = SMALL_DUMP_LAYOUTS[dump.header.layout.name]
-    end = layouts.header.size + layouts.triage.size
+    layouts = layouts_of(dump.header)
+    end = layouts.header.SIZE + layouts.triage.SIZE
 
     def place(data: bytes, align: int = 8) -> int:
         nonlocal end
@@ -362,63 +358,57 @@ def lay_out(dump: SmallDump) -> tuple[list[bytes], Record]:
         return offset
 
     triage: dict[str, int] = {
-        "MmOffset": place(dump.mm),
-        "UnloadedDriversOffset": place(_build_unloaded(dump.unloaded_drivers, layouts)),
-        "PrcbOffset": place(dump.prcb),
-        "ProcessOffset": place(dump.process),
-        "ThreadOffset": place(dump.thread),
-        "CallStackOffset": place(dump.call_stack),
-        "DebuggerDataOffset": place(dump.debugger_data),
+        "mm_offset": place(dump.mm),
+        "unloaded_drivers_offset": place(_build_unloaded(dump.unloaded_drivers, layouts)),
+        "prcb_offset": place(dump.prcb),
+        "process_offset": place(dump.process),
+        "thread_offset": place(dump.thread),
+        "call_stack_offset": place(dump.call_stack),
+        "debugger_data_offset": place(dump.debugger_data),
     }
     end += (gap := -end % 8)
     body.append(bytes(gap))
-    entries_end = end + len(dump.drivers) * layouts.driver.size
+    entries_end = end + len(dump.drivers) * layouts.dump_driver.SIZE
     pool, names = _string_pool([driver.name for driver in dump.drivers], entries_end + -entries_end % 8)
-    triage["DriverListOffset"] = place(
-        b"".join(driver.entry.replace(DriverNameOffset=name).build() for driver, name in zip(dump.drivers, names))
+    triage["driver_list_offset"] = place(
+        b"".join(driver.entry.replace(driver_name_offset=name).build() for driver, name in zip(dump.drivers, names))
     )
-    triage["StringPoolOffset"] = place(pool)
-    offset = end + len(dump.data_blocks) * TRIAGE_DATA_BLOCK.size
+    triage["string_pool_offset"] = place(pool)
+    offset = end + len(dump.data_blocks) * TriageDataBlock.SIZE
     descriptors = []
     for block in dump.data_blocks:
-        descriptors.append(struct.pack("<QII", _sign_extended(block.address, layouts), offset, len(block.data)))
+        descriptors.append(struct.pack("<QII", layouts.sign_extended(block.address), offset, len(block.data)))
         offset += len(block.data)
-    triage["DataBlocksOffset"] = place(b"".join(descriptors))
+    triage["data_blocks_offset"] = place(b"".join(descriptors))
     body.extend(block.data for block in dump.data_blocks)
     end += sum(len(block.data) for block in dump.data_blocks)
-    triage["DataPageOffset"] = place(dump.data_page)
-    triage["ValidOffset"] = place(TRIAGE_SIGNATURE, align=4)
+    triage["data_page_offset"] = place(dump.data_page)
+    triage["valid_offset"] = place(TRIAGE_SIGNATURE, align=4)
     record = layouts.triage.blank(
-        ServicePackBuild=dump.service_pack_build,
-        SizeOfDump=end,
-        ContextOffset=layouts.header.offset("ContextRecord"),
-        ExceptionOffset=layouts.header.offset("Exception"),
-        SizeOfCallStack=len(dump.call_stack),
-        DriverCount=len(dump.drivers),
-        StringPoolSize=len(pool),
-        TriageOptions=dump.triage_options,
-        TopOfStack=dump.top_of_stack,
-        DataPageAddress=dump.data_page_address,
-        DataPageSize=len(dump.data_page),
-        DebuggerDataSize=len(dump.debugger_data),
-        DataBlocksCount=len(dump.data_blocks),
+        service_pack_build=dump.service_pack_build,
+        size_of_dump=end,
+        context_offset=layouts.header.context_record.offset,
+        exception_offset=layouts.header.exception.offset,
+        size_of_call_stack=len(dump.call_stack),
+        driver_count=len(dump.drivers),
+        string_pool_size=len(pool),
+        triage_options=dump.triage_options,
+        top_of_stack=dump.top_of_stack,
+        data_page_address=dump.data_page_address,
+        data_page_size=len(dump.data_page),
+        debugger_data_size=len(dump.debugger_data),
+        data_blocks_count=len(dump.data_blocks),
         **triage,
     )
     if dump.architecture_specific:
-        record = record.replace(ArchitectureSpecific=dump.architecture_specific)
+        record = record.replace(architecture_specific=dump.architecture_specific)
     return body, record
 
 
-def _sign_extended(address: int, layouts: SmallDumpLayouts) -> int:
-    """Give the 64-bit address of a data block."""
-    bits = 8 * layouts.triage.length("TopOfStack")
-    return address | (1 << 64) - (1 << bits) if address >> bits - 1 else address
-
-
-def _build_unloaded(drivers: tuple[Record, ...] | None, layouts: SmallDumpLayouts) -> bytes:
+def _build_unloaded(drivers: tuple[DumpUnloadedDriver, ...] | None, layouts: Layouts) -> bytes:
     if drivers is None:
         return b""
-    return len(drivers).to_bytes(layouts.counter, "little") + b"".join(driver.build() for driver in drivers)
+    return len(drivers).to_bytes(layouts.unloaded_count, "little") + b"".join(driver.build() for driver in drivers)
 
 
 def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
@@ -435,12 +425,12 @@ def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
 
 def driver_size(driver: Driver) -> int:
     """Give the bytes that a driver takes in a file at most: its entry and its name."""
-    return driver.entry.layout.size + len(_string_pool([driver.name], 0)[0])
+    return driver.entry.SIZE + len(_string_pool([driver.name], 0)[0])
 
 
-def unloaded_size(count: int, layouts: SmallDumpLayouts) -> int:
+def unloaded_size(count: int, layouts: Layouts) -> int:
     """Give the bytes that a list of unloaded drivers takes in a file."""
-    return layouts.counter + count * layouts.unloaded_driver.size
+    return layouts.unloaded_count + count * layouts.dump_unloaded_driver.SIZE
 
 
 def _mini_dump_fields(dump: SmallDump) -> int:

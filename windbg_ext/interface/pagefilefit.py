@@ -22,7 +22,10 @@ ARCHITECTURES = ("x86", "x64", "ARM64")
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Work out the answer, print it, and return the exit status."""
-    from windbg_ext.commands.pagefilefit import Kind, pagefilefit  # only when it is run: --help should not wait for it
+    from windbg_ext.commands.pagefilefit import (  # only when it is run: --help should not wait for it
+        DumpKind,
+        pagefilefit,
+    )
     from windbg_ext.render.pagefilefit import pagefilefit_document, pagefilefit_json
 
     with console.progress() as progress:
@@ -37,7 +40,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write(pagefilefit_json(report))
     else:
         console.show(pagefilefit_document(report))
-    return 0 if options.require is None or report.fits(Kind(options.require)) else 1
+    return 0 if options.require is None or report.fits(DumpKind(options.require)) else 1
 
 
 PAGING_FILE = r"(?:(?P<drive>[A-Za-z]:)=)?(?P<initial>[^.=]+?)(?:\.\.(?P<maximum>[^.=]+))?"
@@ -56,18 +59,18 @@ def paging_file(text: str) -> tuple[str | None, int, int]:
 
 
 def _figures(options: argparse.Namespace) -> HandFigures:
-    from windbg_ext.commands.pagefilefit import Architecture, HandFigures, Kind
+    from windbg_ext.commands.pagefilefit import DumpKind, HandFigures
 
     return HandFigures(
         ram=options.ram,
-        architecture=None if options.architecture is None else Architecture(options.architecture),
+        architecture=options.architecture,
         paging_files=None if options.pagefile is None else _paging_files(options.pagefile),
         system_managed=options.system_managed,
         dedicated=options.dedicated,
         boot_volume=options.boot_volume,
         volume_size=options.volume_size,
         free_space=options.free_space,
-        kind=None if options.kind is None else Kind(options.kind),
+        kind=None if options.kind is None else DumpKind(options.kind),
     )
 
 

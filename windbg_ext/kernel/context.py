@@ -19,10 +19,10 @@ class Context(NamedTuple):
 
 def parse_context(data: bytes, architecture: Architecture) -> Context:
     """Read the registers of a CONTEXT; fewer bytes than it takes are a ValueError."""
-    record = architecture.context.parse(data)
+    record, field = architecture.context.parse(data), architecture.context.field
     return Context(
         data,
-        tuple(record.number(name) for name in architecture.general_registers),
-        record.number(architecture.stack_pointer),
-        record.number(architecture.instruction_pointer),
+        tuple(field(name).of(record) for name in architecture.general_registers),
+        field(architecture.stack_pointer).of(record),
+        field(architecture.instruction_pointer).of(record),
     )

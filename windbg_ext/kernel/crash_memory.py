@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.debugger_data import TAG_OFFSET
-from windbg_ext.memory.paging import ARM64, X64, X64_LA57, X86, X86_PAE, PagedMemory
+from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.virtual import read_pointer
-from windbg_ext.structs.header import Machine
+from windbg_ext.structs.header import DumpHeader32
+from windbg_ext.structs.paging import X86_PAE
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
-    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.paging import Paging
 
 
 def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
@@ -24,10 +25,10 @@ def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
 
 
 def _pagings(header: DumpHeader) -> tuple[Paging, ...]:
-    """Give how addresses may be translated, likeliest first: no header tells of LA57, one of x86 tells of PAE."""
-    if header.machine is Machine.I386:
-        return (X86_PAE, X86) if header.record.number("PaeEnabled") == 1 else (X86, X86_PAE)
-    return (ARM64,) if header.machine is Machine.ARM64 else (X64, X64_LA57)
+    """Return how addresses may be translated, likeliest first: no header tells of LA57, one of x86 tells of PAE."""
+    pagings = header.architecture.pagings
+    with_pae = isinstance(header.raw, DumpHeader32) and header.raw.pae_enabled == 1
+    return tuple(sorted(pagings, key=lambda paging: paging is not X86_PAE)) if with_pae else pagings
 
 
 def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:
@@ -37,6 +38,6 @@ def _fits(memory: VirtualMemory, header: DumpHeader) -> bool:
             memory.read(header.kd_debugger_data_block, TAG_OFFSET + 8)
             return True
         head = header.ps_loaded_module_list or 0
-        return read_pointer(memory, read_pointer(memory, head) + memory.pointer_size) == head
+        return read_pointer(memory, read_pointer(memory, head) + memory.layouts.pointer_size) == head
     except MemoryReadError:
         return False

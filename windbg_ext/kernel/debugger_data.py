@@ -10,49 +10,55 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, MemoryReadError
-from windbg_ext.memory.virtual import read_pointer
+from windbg_ext.memory.virtual import read_pointer, read_structure
 from windbg_ext.structs.debugger_data import (
-    KDDEBUGGER_DATA64,
     LARGEST_SIZE,
     OF_WINDOWS_XP,
     OWNER_TAG,
     SIZE_OF_WINDOWS_XP,
     SMALLEST_SIZE,
+    KdDebuggerData64,
 )
-from windbg_ext.structs.kernel import KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.memory.virtual import VirtualMemory
+    from windbg_ext.structs.layouts import Layouts
 
-TAG_OFFSET = KDDEBUGGER_DATA64.offset("OwnerTag")
+TAG_OFFSET = KdDebuggerData64.owner_tag.offset
 FIELD = "KdDebuggerDataBlock"
 LARGEST_KERNEL = 64 << 20
 """Bytes of the kernel's image that are searched: the one of Windows 11 takes 20 MB."""
 
 
-class DebuggerData:
-    """The decoded block: where it was, all of its bytes, and the fields that public headers describe.
+class DebuggerData(KdDebuggerData64):
+    """The decoded block: the fields that public headers describe, where it was, and all of its bytes.
 
+    A field is 0 where the block of this Windows version ends before it; pointers of x86 are not sign-extended.
     decoded: it was encoded where it was, as in the memory of a running machine.
     """
 
-    def __init__(self, address: int, data: bytes, pointer_size: int, *, decoded: bool = False) -> None:
-        self.address, self.data, self.decoded = address, data, decoded
-        self.record = KDDEBUGGER_DATA64.parse(data.ljust(KDDEBUGGER_DATA64.size, b"\0"))
-        self._mask = (1 << 8 * pointer_size) - 1
-        self._untold = OF_WINDOWS_XP if pointer_size == 4 and len(data) <= SIZE_OF_WINDOWS_XP else {}
+    address: int
+    data: bytes
+    decoded: bool
+
+    def __init__(self, address: int, data: bytes, layouts: Layouts, *, decoded: bool = False) -> None:
+        block = KdDebuggerData64.parse(data.ljust(KdDebuggerData64.SIZE, b"\0"))
+        of_xp = layouts.pointer_size == 4 and len(data) <= SIZE_OF_WINDOWS_XP
+        untold = OF_WINDOWS_XP if of_xp else {}
+        values = {
+            field.attribute: value & layouts.address_mask or untold.get(field.attribute, 0)
+            for field, value in block.integers()
+        }
+        self.__dict__.update({**block.__dict__, **values, "address": address, "data": data, "decoded": decoded})
 
     def __eq__(self, other: object) -> bool:
-        """Equal when address and bytes are."""
+        """Equal when address and bytes are, encoded or not."""
         return isinstance(other, DebuggerData) and (self.address, self.data) == (other.address, other.data)
 
-    __hash__ = None  # type: ignore[assignment]  # as that of its record
-
-    def __getitem__(self, field: str) -> int:
-        """Give a field, 0 if the block of this Windows version ends before it. Pointers of x86 are sign-extended."""
-        return self.record.number(field) & self._mask or self._untold.get(field, 0)
+    def __hash__(self) -> int:
+        return hash((self.address, self.data))
 
 
 def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_head: int | None) -> DebuggerData:
@@ -76,7 +82,7 @@ def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_h
         if piece.address != address + len(data):
             break
         data += piece.data
-    return DebuggerData(address, data, memory.pointer_size)
+    return DebuggerData(address, data, memory.layouts)
 
 
 DAMAGED = "the dump is damaged or not one that Windows wrote"
@@ -99,12 +105,12 @@ def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, 
     if block is None:
         tag = ascii(head[TAG_OFFSET : TAG_OFFSET + 4].decode("latin-1"))
         raise DumpError(FIELD, f"0x{address:x} holds no debugger data block (its tag is {tag}, not 'KDBG')", DAMAGED)
-    found = DebuggerData(address, block, memory.pointer_size, decoded=True)
-    if module_list_head not in (None, found["PsLoadedModuleList"]):
+    found = DebuggerData(address, block, memory.layouts, decoded=True)
+    if module_list_head not in (None, found.ps_loaded_module_list):
         raise DumpError(
             FIELD,
             f"the block at 0x{address:x} is encoded, as in the memory of a running machine, and what it decodes to has "
-            f"another module list (0x{found['PsLoadedModuleList']:x}) than the header (0x{module_list_head:x})",
+            f"another module list (0x{found.ps_loaded_module_list:x}) than the header (0x{module_list_head:x})",
             "the keys in the dump do not fit its header: make the snapshot again, with the machine paused",
         )
     return found
@@ -142,12 +148,11 @@ def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
     unknown = "the header gives no address for it"
     if module_list_head is None:
         raise DumpError(FIELD, f"{unknown}, nor a module list to find the kernel by", DAMAGED)
-    layout = KERNEL_LAYOUTS[memory.pointer_size].module
     try:
-        entry = layout.parse(memory.read(read_pointer(memory, module_list_head), layout.size))
+        entry = read_structure(memory, read_pointer(memory, module_list_head), memory.layouts.module)
     except MemoryReadError as error:
         raise DumpError(FIELD, f"{unknown}, and the module list cannot be read: {error}", DAMAGED) from None
-    base, size = entry.number("DllBase"), min(entry.number("SizeOfImage"), LARGEST_KERNEL)
+    base, size = entry.dll_base, min(entry.size_of_image, LARGEST_KERNEL)
     for piece in memory.present(base, size):
         at = piece.data.find(OWNER_TAG)
         while at != -1:
@@ -160,7 +165,7 @@ def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
 
 def _leads_to(memory: VirtualMemory, address: int, kernel_base: int, module_list_head: int) -> bool:
     try:
-        block = DebuggerData(address, memory.read(address, SMALLEST_SIZE), memory.pointer_size)
+        block = DebuggerData(address, memory.read(address, SMALLEST_SIZE), memory.layouts)
     except MemoryReadError:
         return False
-    return (block["KernBase"], block["PsLoadedModuleList"]) == (kernel_base, module_list_head)
+    return (block.kern_base, block.ps_loaded_module_list) == (kernel_base, module_list_head)

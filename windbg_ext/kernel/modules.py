@@ -8,20 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import MemoryReadError
-from windbg_ext.memory.virtual import read_pointer, read_text, read_u32
+from windbg_ext.memory.virtual import read_pointer, read_structure, read_text, read_u32
 from windbg_ext.structs.kernel import (
-    IMAGE_DOS_HEADER,
     IMAGE_DOS_SIGNATURE,
-    IMAGE_NT_HEADERS,
     IMAGE_NT_SIGNATURE,
-    KERNEL_LAYOUTS,
     MAX_UNLOADED_DRIVERS,
+    ImageDosHeader,
+    ImageNtHeaders,
 )
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import KldrDataTableEntry
 
 MAX_MODULES = 4096
 """Windows loads a few hundred drivers; a list that goes on after this is damaged."""
@@ -65,7 +64,6 @@ def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> Mo
     images: look into each image's header too, a page for each module; without it no time_date_stamp is known.
     """
     modules: list[Module] = []
-    layout = KERNEL_LAYOUTS[memory.pointer_size].module
     seen = {head}
     problem = None
     try:
@@ -78,26 +76,26 @@ def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> Mo
                 problem = f"the list goes on after {MAX_MODULES} entries"
                 break
             seen.add(address)
-            entry = layout.parse(memory.read(address, layout.size))
+            entry = read_structure(memory, address, memory.layouts.module)
             modules.append(_read_module(memory, address, entry, images=images))
-            address = entry.number("Flink")
+            address = entry.flink
     except MemoryReadError as error:
         problem = f"entry {len(modules)}: {error}"
     return ModuleList(tuple(modules), problem)
 
 
-def _read_module(memory: VirtualMemory, address: int, entry: Record, *, images: bool) -> Module:
-    base = entry.number("DllBase")
+def _read_module(memory: VirtualMemory, address: int, entry: KldrDataTableEntry, *, images: bool) -> Module:
+    base = entry.dll_base
     image = _read_image_header(memory, base) if images else None
     return Module(
         entry_address=address,
         base=base,
-        size=entry.number("SizeOfImage"),
-        entry_point=entry.number("EntryPoint"),
-        name=_name(memory, entry.number("BaseNameBuffer"), entry.number("BaseNameLength")),
-        full_name=_name(memory, entry.number("FullNameBuffer"), entry.number("FullNameLength")),
-        check_sum=image.number("CheckSum") if image else entry.number("CheckSum"),
-        time_date_stamp=image.number("TimeDateStamp") if image else None,
+        size=entry.size_of_image,
+        entry_point=entry.entry_point,
+        name=_name(memory, entry.base_name_buffer, entry.base_name_length),
+        full_name=_name(memory, entry.full_name_buffer, entry.full_name_length),
+        check_sum=image.check_sum if image else entry.check_sum,
+        time_date_stamp=image.time_date_stamp if image else None,
     )
 
 
@@ -108,26 +106,25 @@ def _name(memory: VirtualMemory, buffer: int, length: int) -> str:
         return ""
 
 
-def _read_image_header(memory: VirtualMemory, base: int) -> Record | None:
+def _read_image_header(memory: VirtualMemory, base: int) -> ImageNtHeaders | None:
     try:
-        dos = IMAGE_DOS_HEADER.parse(memory.read(base, IMAGE_DOS_HEADER.size))
-        if dos.number("e_magic") != IMAGE_DOS_SIGNATURE or dos.number("e_lfanew") > 0x1000:
+        dos = read_structure(memory, base, ImageDosHeader)
+        if dos.e_magic != IMAGE_DOS_SIGNATURE or dos.e_lfanew > 0x1000:
             return None
-        headers = IMAGE_NT_HEADERS.parse(memory.read(base + dos.number("e_lfanew"), IMAGE_NT_HEADERS.size))
+        headers = read_structure(memory, base + dos.e_lfanew, ImageNtHeaders)
     except MemoryReadError:
         return None
-    return headers if headers.number("Signature") == IMAGE_NT_SIGNATURE else None
+    return headers if headers.signature == IMAGE_NT_SIGNATURE else None
 
 
 def read_user_modules(memory: VirtualMemory, block: DebuggerData, process: int) -> ModuleList:
     """Walk the list of images that a process has loaded; empty where its environment block is not in memory."""
-    layouts = KERNEL_LAYOUTS[memory.pointer_size]
     try:
-        peb = read_pointer(memory, process + block["OffsetEprocessPeb"])
-        loader = read_pointer(memory, peb + layouts.peb_ldr) if peb else 0
+        peb = read_pointer(memory, process + block.offset_eprocess_peb)
+        loader = read_pointer(memory, peb + memory.layouts.peb_ldr) if peb else 0
     except MemoryReadError as error:
         return ModuleList((), str(error))
-    return read_modules(memory, loader + layouts.in_load_order) if loader else ModuleList(())
+    return read_modules(memory, loader + memory.layouts.in_load_order) if loader else ModuleList(())
 
 
 def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[UnloadedDriver, ...] | None:
@@ -136,22 +133,22 @@ def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[U
     A name that is not in the dump is empty.
     """
     try:
-        ring = read_pointer(memory, block["MmUnloadedDrivers"])
-        last = read_u32(memory, block["MmLastUnloadedDriver"])
+        ring = read_pointer(memory, block.mm_unloaded_drivers)
+        last = read_u32(memory, block.mm_last_unloaded_driver)
     except MemoryReadError:
         return None
     if not ring:  # nothing was ever unloaded
         return ()
-    layout = KERNEL_LAYOUTS[memory.pointer_size].unloaded_driver
+    structure = memory.layouts.unloaded_driver
     drivers: list[UnloadedDriver] = []
     for back in range(1, MAX_UNLOADED_DRIVERS + 1):
         index = (last - back) % MAX_UNLOADED_DRIVERS
         try:
-            entry = layout.parse(memory.read(ring + index * layout.size, layout.size))
+            entry = read_structure(memory, ring + index * structure.SIZE, structure)
         except MemoryReadError:
             return tuple(drivers) or None
-        if not entry.number("NameBuffer"):
+        if not entry.name_buffer:
             break
-        name = _name(memory, entry.number("NameBuffer"), min(entry.number("NameLength"), 24))
-        drivers.append(UnloadedDriver(name, entry.number("StartAddress"), entry.number("EndAddress")))
+        name = _name(memory, entry.name_buffer, min(entry.name_length, 24))
+        drivers.append(UnloadedDriver(name, entry.start_address, entry.end_address))
     return tuple(drivers)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.threads import Thread, read_thread
-from windbg_ext.memory.virtual import read_pointer, read_u32
-from windbg_ext.structs.context_ex import CONTEXT_EX, CONTEXT_FLAG_XSTATE
+from windbg_ext.memory.virtual import read_pointer, read_structure, read_u32
+from windbg_ext.structs.context_ex import CONTEXT_FLAG_XSTATE, ContextEx
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.architectures import Architecture
-    from windbg_ext.structs.layout import Layout
+    from windbg_ext.structs.architectures import AnyContext, Architecture
 
 MAX_PROCESSORS = 2048
 """Windows supports 2048 logical processors."""
@@ -41,7 +40,7 @@ def read_processors(
     if not 1 <= count <= MAX_PROCESSORS:
         raise DumpError("NumberProcessors", f"{count} is not between 1 and {MAX_PROCESSORS}", "the header is damaged")
     try:
-        array, size = block["KiProcessorBlock"], memory.pointer_size
+        array, size = block.ki_processor_block, memory.layouts.pointer_size
         addresses = [read_pointer(memory, array + size * number) for number in range(count)]
     except MemoryReadError as error:
         raise DumpError("KiProcessorBlock", str(error), "without it no processor can be found") from None
@@ -52,7 +51,7 @@ def _read_processor(
     memory: VirtualMemory, block: DebuggerData, number: int, prcb: int, architecture: Architecture
 ) -> Processor:
     context_address = _context_address(memory, prcb, block)
-    thread_address = _pointer(memory, prcb, block["OffsetPrcbCurrentThread"])
+    thread_address = _pointer(memory, prcb, block.offset_prcb_current_thread)
     return Processor(
         number=number,
         prcb=prcb,
@@ -64,9 +63,9 @@ def _read_processor(
 
 def _context_address(memory: VirtualMemory, prcb: int, block: DebuggerData) -> int | None:
     """Give where the registers are: behind KPRCB.Context, or in the KPRCB itself before there was that pointer."""
-    if block["OffsetPrcbContext"]:
-        return _pointer(memory, prcb, block["OffsetPrcbContext"])
-    return prcb + block["OffsetPrcbProcStateContext"] if block["OffsetPrcbProcStateContext"] else None
+    if block.offset_prcb_context:
+        return _pointer(memory, prcb, block.offset_prcb_context)
+    return prcb + block.offset_prcb_proc_state_context if block.offset_prcb_proc_state_context else None
 
 
 def _pointer(memory: VirtualMemory, base: int, offset: int) -> int | None:
@@ -80,21 +79,21 @@ def _pointer(memory: VirtualMemory, base: int, offset: int) -> int | None:
 
 def _read_context(memory: VirtualMemory, address: int, architecture: Architecture) -> Context | None:
     try:
-        data = memory.read(address, architecture.context.size)
+        data = memory.read(address, architecture.context.SIZE)
     except MemoryReadError:
         return None
     return parse_context(data, architecture)
 
 
-def context_length(memory: VirtualMemory, address: int, context: Layout) -> int:
+def context_length(memory: VirtualMemory, address: int, context: type[AnyContext]) -> int:
     """Give the bytes of the context at an address, with the extended processor state behind it where it has one."""
     try:
-        flags = read_u32(memory, address + context.offset("ContextFlags"))
-        extended = CONTEXT_EX.parse(memory.read(address + context.size, CONTEXT_EX.size))
+        flags = read_u32(memory, address + context.context_flags.offset)
+        extended = read_structure(memory, address + context.SIZE, ContextEx)
     except MemoryReadError:
-        return context.size
-    length = extended.number("AllLength")
-    return length if flags & CONTEXT_FLAG_XSTATE and context.size <= length <= LARGEST_CONTEXT else context.size
+        return context.SIZE
+    length = extended.all_length
+    return length if flags & CONTEXT_FLAG_XSTATE and context.SIZE <= length <= LARGEST_CONTEXT else context.SIZE
 
 
 def crashing_processor(processors: tuple[Processor, ...], header_context: Context) -> Processor | None:

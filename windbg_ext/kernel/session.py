@@ -13,21 +13,12 @@ from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.kernel.processors import read_processors
 from windbg_ext.memory.overlay import OverlaidMemory
-from windbg_ext.memory.paging import X86_PAE, PagedMemory
+from windbg_ext.memory.paging import PagedMemory
+from windbg_ext.memory.virtual import read_structure
 from windbg_ext.structs.architectures import ARCHITECTURES
-from windbg_ext.structs.header import (
-    DUMP_HEADER32,
-    DUMP_HEADER64,
-    EXCEPTION_RECORD32,
-    EXCEPTION_RECORD64,
-    FILL,
-    SIGNATURE,
-    VALID_DUMP_32,
-    VALID_DUMP_64,
-    DumpType,
-    Machine,
-)
-from windbg_ext.structs.kernel import KUSER_SHARED_DATA
+from windbg_ext.structs.header import FILL, SIGNATURE, DumpHeader32, DumpType, Machine
+from windbg_ext.structs.kernel import KuserSharedData
+from windbg_ext.structs.paging import X86_PAE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +26,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.target import Target
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.layout import Layout
+    from windbg_ext.structs.layouts import Layouts
 
 FREE_BUILD, CHECKED_BUILD = 0xF, 0xC
 """DUMP_HEADER64.MajorVersion."""
@@ -124,30 +115,29 @@ class SessionTarget:
 def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:
     """Give the header that a dump of this machine would have; fields that nobody knows hold the writer's fill."""
     architecture = ARCHITECTURES[facts.machine]
-    wide, mask = architecture.pointer_size == 8, architecture.address_mask  # a debugger sign-extends pointers of x86
-    layout, valid = (DUMP_HEADER64, VALID_DUMP_64) if wide else (DUMP_HEADER32, VALID_DUMP_32)
-    blank = layout.parse(FILL * (layout.size // len(FILL)))
+    layouts, mask = architecture.layouts, architecture.layouts.address_mask  # a debugger sign-extends pointers of x86
+    blank = layouts.header.parse(FILL * (layouts.header.SIZE // len(FILL)))
     record = blank.replace(
-        Signature=SIGNATURE,
-        ValidDump=valid,
-        MajorVersion=FREE_BUILD if facts.free_build else CHECKED_BUILD,
-        MinorVersion=facts.build,
-        DirectoryTableBase=facts.directory_table_base & mask,
-        PsLoadedModuleList=facts.ps_loaded_module_list & mask,
-        MachineImageType=int(facts.machine),
-        NumberProcessors=facts.number_processors,
-        BugCheckCode=facts.bug_check.code,
-        BugCheckParameter=[parameter & mask for parameter in facts.bug_check.parameters],
-        KdDebuggerDataBlock=(facts.kd_debugger_data_block or 0) & mask,
-        DumpType=int(DumpType.FULL),
-        ContextRecord=_context(facts, memory).ljust(len(blank.raw("ContextRecord")), b"\0"),
-        Exception=_exception(facts.exception, EXCEPTION_RECORD64 if wide else EXCEPTION_RECORD32),
-        Comment=bytes(len(blank.raw("Comment"))),
-        SystemTime=facts.system_time,
-        SystemUpTime=facts.system_up_time,
+        signature=SIGNATURE,
+        valid_dump=layouts.valid_dump,
+        major_version=FREE_BUILD if facts.free_build else CHECKED_BUILD,
+        minor_version=facts.build,
+        directory_table_base=facts.directory_table_base & mask,
+        ps_loaded_module_list=facts.ps_loaded_module_list & mask,
+        machine_image_type=int(facts.machine),
+        number_processors=facts.number_processors,
+        bug_check_code=facts.bug_check.code,
+        bug_check_parameter=[parameter & mask for parameter in facts.bug_check.parameters],
+        kd_debugger_data_block=(facts.kd_debugger_data_block or 0) & mask,
+        dump_type=int(DumpType.FULL),
+        context_record=_context(facts, memory).ljust(len(blank.context_record), b"\0"),
+        exception=_exception(facts.exception, layouts),
+        comment=bytes(len(blank.comment)),
+        system_time=facts.system_time,
+        system_up_time=facts.system_up_time,
     ).replace(**_shared_data(memory, architecture.shared_user_data))
-    if not wide and memory is not None:
-        record = record.replace(PaeEnabled=int(memory.paging is X86_PAE))
+    if isinstance(record, DumpHeader32) and memory is not None:
+        record = record.replace(pae_enabled=int(memory.paging is X86_PAE))
     return parse_header(record)
 
 
@@ -157,16 +147,16 @@ def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
     where = CONTEXT_PARAMETER.get(facts.bug_check.code & ~RAISED_BY_KERNEL)
     if memory is not None and where is not None:
         with contextlib.suppress(MemoryReadError):
-            return memory.read(facts.bug_check.parameters[where], architecture.context.size)
+            return memory.read(facts.bug_check.parameters[where], architecture.context.SIZE)
     return _current_context(facts)
 
 
 def _current_context(facts: SessionFacts) -> bytes:
     """Give the current processor's registers as the session tells them."""
     architecture = ARCHITECTURES[facts.machine]
-    fields = ((name, value, architecture.context.length(name)) for name, value in facts.registers.items())
-    registers = {name: value & (1 << 8 * length) - 1 for name, value, length in fields}
-    return architecture.context.blank(ContextFlags=architecture.plain_context, **registers).build()
+    fields = ((architecture.context.field(name), value) for name, value in facts.registers.items())
+    registers = {field.attribute: value & (1 << 8 * field.length) - 1 for field, value in fields}
+    return architecture.context.blank(context_flags=architecture.plain_context, **registers).build()
 
 
 def _with_current_registers(memory: VirtualMemory, facts: SessionFacts, header: DumpHeader) -> VirtualMemory:
@@ -187,15 +177,14 @@ def _with_current_registers(memory: VirtualMemory, facts: SessionFacts, header: 
     return memory if same or not current.context_address else OverlaidMemory(memory, current.context_address, context)
 
 
-def _exception(exception: LastException, layout: Layout) -> bytes:
-    pointer_mask = (1 << 8 * layout.length("ExceptionAddress")) - 1
-    parameters = [parameter & pointer_mask for parameter in exception.parameters[:EXCEPTION_MAXIMUM_PARAMETERS]]
-    record = layout.blank(
-        ExceptionCode=exception.code,
-        ExceptionFlags=exception.flags,
-        ExceptionAddress=exception.address & pointer_mask,
-        NumberParameters=len(parameters),
-        ExceptionInformation=parameters + [0] * (EXCEPTION_MAXIMUM_PARAMETERS - len(parameters)),
+def _exception(exception: LastException, layouts: Layouts) -> bytes:
+    parameters = [parameter & layouts.address_mask for parameter in exception.parameters[:EXCEPTION_MAXIMUM_PARAMETERS]]
+    record = layouts.exception.blank(
+        exception_code=exception.code,
+        exception_flags=exception.flags,
+        exception_address=exception.address & layouts.address_mask,
+        number_parameters=len(parameters),
+        exception_information=parameters + [0] * (EXCEPTION_MAXIMUM_PARAMETERS - len(parameters)),
     )
     return record.build()
 
@@ -205,12 +194,12 @@ def _shared_data(memory: VirtualMemory | None, address: int) -> dict[str, int]:
     if memory is None:
         return {}
     try:
-        shared = KUSER_SHARED_DATA.parse(memory.read(address, KUSER_SHARED_DATA.size))
+        shared = read_structure(memory, address, KuserSharedData)
     except MemoryReadError:
         return {}
     return {
-        "SystemTime": shared.number("SystemTime"),
-        "SystemUpTime": shared.number("InterruptTime"),
-        "ProductType": shared.number("NtProductType"),
-        "SuiteMask": shared.number("SuiteMask"),
+        "system_time": shared.system_time,
+        "system_up_time": shared.interrupt_time,
+        "product_type": shared.nt_product_type,
+        "suite_mask": shared.suite_mask,
     }

@@ -27,7 +27,6 @@ from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.sources import read_field
-from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import SIGNATURE, DumpType
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.small import SmallDumpParts
-    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.architectures import Architecture
+    from windbg_ext.structs.paging import Paging
 
 CHUNK = 1 << 20
 
@@ -147,12 +146,12 @@ class DumpTarget:
 
     def _kernel_start(self, paging: Paging) -> int:
         """Give the lowest address of the kernel: on x86 a boot option (/3GB, increaseuserva) moves it up."""
-        if paging.pointer_size == 8:
+        if paging.layouts.pointer_size == 8:
             return paging.kernel_half
         try:
             header = self.header
             block = read_debugger_data(self.memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
-            start = read_pointer(self.memory, block["MmSystemRangeStart"])
+            start = read_pointer(self.memory, block.mm_system_range_start)
         except (DumpError, MemoryReadError):
             return paging.kernel_half
         return max(start, paging.kernel_half)
@@ -174,12 +173,12 @@ class DumpTarget:
 def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
     extents = [
         *parts.data_blocks,
-        BlockExtent(parts.triage.number("TopOfStack"), parts.call_stack.offset, parts.call_stack.size),
+        BlockExtent(parts.triage.top_of_stack, parts.call_stack.offset, parts.call_stack.size),
     ]
     if dump.header.kd_debugger_data_block is not None:
         block = parts.debugger_data
         extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
-    return BlockMemory(dump.source, extents, ARCHITECTURES[dump.header.machine].pointer_size)
+    return BlockMemory(dump.source, extents, dump.header.layouts)
 
 
 @dataclass(frozen=True)
@@ -204,11 +203,11 @@ class Kernel:
 def read_kernel(target: Target) -> Kernel:
     """Read the kernel structures of a target. DumpError where one without which nothing works is missing."""
     memory, header = target.memory, target.header
-    architecture = ARCHITECTURES[header.machine]
+    architecture = header.architecture
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
     processors = read_processors(memory, block, header.number_processors, architecture)
-    context = parse_context(header.record.raw("ContextRecord"), architecture)
-    head = header.ps_loaded_module_list or block["PsLoadedModuleList"]
+    context = parse_context(header.raw.context_record, architecture)
+    head = header.ps_loaded_module_list or block.ps_loaded_module_list
     crashed = crashing_processor(processors, context)
     thread = crashed.thread if crashed else None
     return Kernel(

@@ -42,20 +42,20 @@ def read_thread(memory: VirtualMemory, block: DebuggerData, address: int) -> Thr
     """Read the thread at an address; None if it cannot be read or its fields do not fit a thread."""
     try:
         kind = memory.read(address, 1)[0]
-        initial = read_pointer(memory, address + block["OffsetKThreadInitialStack"])
-        kernel = read_pointer(memory, address + block["OffsetKThreadKernelStack"])
-        process = read_pointer(memory, address + block["OffsetKThreadApcProcess"])
+        initial = read_pointer(memory, address + block.offset_kthread_initial_stack)
+        kernel = read_pointer(memory, address + block.offset_kthread_kernel_stack)
+        process = read_pointer(memory, address + block.offset_kthread_apc_process)
         limit: int | None = None
         base = initial
-        if block["OffsetKThreadStackLimit"] and block["OffsetKThreadStackBase"]:
-            limit = read_pointer(memory, address + block["OffsetKThreadStackLimit"])
-            base = read_pointer(memory, address + block["OffsetKThreadStackBase"])
+        if block.offset_kthread_stack_limit and block.offset_kthread_stack_base:
+            limit = read_pointer(memory, address + block.offset_kthread_stack_limit)
+            base = read_pointer(memory, address + block.offset_kthread_stack_base)
     except MemoryReadError:
         return None
     if (
         kind != DISPATCHER_HEADER_THREAD
         or initial > base
-        or initial % (2 * memory.pointer_size)
+        or initial % (2 * memory.layouts.pointer_size)
         or base - initial > LARGEST_STACK
     ):
         return None

@@ -9,19 +9,21 @@ from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import NotInDumpError
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.sources import read_field
+from windbg_ext.structs.layouts import LAYOUTS64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.sources import Source
+    from windbg_ext.structs.layouts import Layouts
 
 
 class BlockMemory:
     """Extents of virtual memory in a file; where two overlap, the one that starts last wins."""
 
-    def __init__(self, source: Source, extents: Iterable[BlockExtent], pointer_size: int = 8) -> None:
-        self.pointer_size = pointer_size
-        self._mask = (1 << 8 * pointer_size) - 1
+    def __init__(self, source: Source, extents: Iterable[BlockExtent], layouts: Layouts = LAYOUTS64) -> None:
+        self.layouts = layouts
+        self._mask = layouts.address_mask
         self._source = source
         self._extents = list(_without_overlaps(extents))
         self._starts = [extent.address for extent in self._extents]

@@ -1,6 +1,6 @@
 """How many pages of RAM the kernel half of the page tables maps: what a kernel dump of the machine would hold.
 
-Source: as `windbg_ext.memory.paging`.
+Source: as `windbg_ext.structs.paging`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Callable
 
 from windbg_ext.dump.pages import popcount
 from windbg_ext.errors import DumpError
-from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PROTOTYPE, TRANSITION, VALID
+from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PROTOTYPE, TRANSITION
+from windbg_ext.structs.paging import VALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from windbg_ext.memory.paging import Paging
     from windbg_ext.memory.physical import PhysicalMemory
+    from windbg_ext.structs.paging import Paging
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class OverlaidMemory:
     """Memory with other bytes at an address, as far as there is memory."""
 
     def __init__(self, memory: VirtualMemory, address: int, data: bytes) -> None:
-        self.pointer_size = memory.pointer_size
+        self.layouts = memory.layouts
         self._memory = memory
         self._start, self._end = address, address + len(data)
         self._data = data

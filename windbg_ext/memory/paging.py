@@ -1,99 +1,33 @@
-"""Page tables: x86, x86 with PAE, x64 with four and five levels, ARM64 with 4 KB pages; pages in transition too.
+"""Walking page tables, of every kind that `windbg_ext.structs.paging` describes; pages in transition too.
 
-Sources: Intel SDM volume 3A, chapter 4; Arm ARM (DDI 0487), chapter D8. The transition bits as `dt
-nt!_MMPTE_TRANSITION` prints them, the same on all of them (checked on the debugger engine). Windows on ARM64 keeps both
-halves in one page, as on x64: TTBR1_EL1 is TTBR0_EL1 + 0x800, TCR_EL1 gives each half 47 bits (measured on the one real
-dump that was seen, of build 22000, and on the engine, which walks them the same way).
+The transition bits as `dt nt!_MMPTE_TRANSITION` prints them, the same on all processors (checked on the debugger
+engine).
 """
 
 from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory.virtual import Piece
+from windbg_ext.structs.paging import VALID, X64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.memory.physical import PhysicalPages
+    from windbg_ext.structs.paging import Paging
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 PAGE_MASK = PAGE_SIZE - 1
 
-VALID = 1 << 0
 PROTOTYPE = 1 << 10
 TRANSITION = 1 << 11
 
 CACHED_TRANSLATIONS = 16384
-
-
-class Level(NamedTuple):
-    """A level of page tables. shift, bits: which bits of a page number are the index; large: entries may map pages."""
-
-    shift: int
-    bits: int
-    large: bool = False
-
-
-class Paging(NamedTuple):
-    """How addresses are translated.
-
-    pointer_size: bytes of an address; entry: struct's letter for an entry; levels: the root's first; root_mask: the
-    bits of the directory table base that are an address; frame_mask: those of an entry; address_bits: above them, an
-    address repeats its highest bit; large_bit, large: an entry whose large_bit is that maps a page by itself.
-    """
-
-    name: str
-    pointer_size: int
-    entry: str
-    levels: tuple[Level, ...]
-    root_mask: int
-    frame_mask: int
-    address_bits: int
-    large_bit: int = 1 << 7
-    large: int = 1 << 7
-
-    @property
-    def entry_size(self) -> int:
-        """Bytes of an entry."""
-        return struct.calcsize(self.entry)
-
-    @property
-    def address_mask(self) -> int:
-        """All bits of an address."""
-        return (1 << 8 * self.pointer_size) - 1
-
-    @property
-    def mapped_levels(self) -> int:
-        """How many levels have their entries in virtual memory: all but the four entries of PAE's root."""
-        return sum(level.bits > 2 for level in self.levels)
-
-    @property
-    def kernel_half(self) -> int:
-        """The lowest address of the upper half."""
-        return self.address_mask & -(1 << self.address_bits - 1)
-
-    def is_large(self, entry: int) -> bool:
-        """Tell whether an entry of a level that may do so maps a page by itself."""
-        return bool(entry & VALID) and entry & self.large_bit == self.large
-
-
-_FRAME_52 = 0x000F_FFFF_FFFF_F000
-_LAST, _PD, _PDPT = Level(0, 9), Level(9, 9, large=True), Level(18, 9, large=True)
-
-X86 = Paging("x86", 4, "<I", (Level(10, 10, large=True), Level(0, 10)), 0xFFFF_F000, 0xFFFF_F000, 32)
-"""Without PSE-36: Windows without PAE uses no RAM above 4 GB."""
-X86_PAE = Paging("x86 PAE", 4, "<Q", (Level(18, 2), _PD, _LAST), 0xFFFF_FFE0, _FRAME_52, 32)
-X64 = Paging("x64", 8, "<Q", (Level(27, 9), _PDPT, _PD, _LAST), _FRAME_52, _FRAME_52, 48)
-X64_LA57 = Paging("x64 LA57", 8, "<Q", (Level(36, 9), *X64.levels), _FRAME_52, _FRAME_52, 57)
-ARM64 = Paging(
-    "ARM64", 8, "<Q", X64.levels, 0x0000_FFFF_FFFF_F000, 0x0000_FFFF_FFFF_F000, 48, large_bit=1 << 1, large=0
-)
-"""Bit 1 of an entry: it leads to a table. The directory table base may carry an ASID."""
 
 
 class PagedMemory:
@@ -104,7 +38,7 @@ class PagedMemory:
 
     def __init__(self, physical: PhysicalPages, directory_table_base: int, paging: Paging = X64) -> None:
         self.paging = paging
-        self.pointer_size = paging.pointer_size
+        self.layouts = paging.layouts
         self._physical = physical
         root = directory_table_base & paging.root_mask
         self._root, self._root_offset = root >> PAGE_SHIFT, root & PAGE_MASK
@@ -118,7 +52,7 @@ class PagedMemory:
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes; NotMappedError or NotInDumpError where the first missing byte is."""
         pieces = []
-        address &= self.paging.address_mask
+        address &= self.layouts.address_mask
         end = address + length
         while address < end:
             upto = min(end, (address | PAGE_MASK) + 1)
@@ -128,8 +62,8 @@ class PagedMemory:
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
         """Give what can be read between address and address + length, a piece for each page, addresses rising."""
-        address &= self.paging.address_mask
-        end = min(address + length, self.paging.address_mask + 1)
+        address &= self.layouts.address_mask
+        end = min(address + length, self.layouts.address_mask + 1)
         while address < end:
             upto = min(end, (address | PAGE_MASK) + 1)
             try:
@@ -181,7 +115,7 @@ class PagedMemory:
 def _is_canonical(page_number: int, paging: Paging) -> bool:
     """Tell whether the bits above those that are translated are all equal to the highest of them."""
     bits = paging.address_bits - PAGE_SHIFT
-    if paging.pointer_size == 4:
+    if paging.layouts.pointer_size == 4:
         return page_number < 1 << bits
     above = page_number >> bits - 1
     return above in (0, (1 << 64 - paging.address_bits + 1) - 1)

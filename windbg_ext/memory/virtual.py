@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from windbg_ext.structs.layouts import Layouts
+    from windbg_ext.structs.structure import Structure
+
+S = TypeVar("S", bound="Structure")
 
 
 class Piece(NamedTuple):
@@ -19,8 +24,8 @@ class VirtualMemory(Protocol):
     """Virtual memory that may have holes. Bits of an address that its pointers have not are ignored."""
 
     @property
-    def pointer_size(self) -> int:
-        """Bytes of a pointer in it: 4 or 8."""
+    def layouts(self) -> Layouts:
+        """The structures of the Windows whose memory it is, and how long their pointers are."""
 
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes; NotMappedError or NotInDumpError where the first missing byte is."""
@@ -29,9 +34,14 @@ class VirtualMemory(Protocol):
         """Give what can be read between address and address + length, in pieces, addresses rising."""
 
 
+def read_structure(memory: VirtualMemory, address: int, structure: type[S]) -> S:
+    """Read a structure; the errors of `VirtualMemory.read`."""
+    return structure.parse(memory.read(address, structure.SIZE))
+
+
 def read_pointer(memory: VirtualMemory, address: int) -> int:
     """Read a pointer."""
-    return int.from_bytes(memory.read(address, memory.pointer_size), "little")
+    return int.from_bytes(memory.read(address, memory.layouts.pointer_size), "little")
 
 
 def read_u32(memory: VirtualMemory, address: int) -> int:

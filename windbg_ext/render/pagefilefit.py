@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit import Kind, Place, Verdict
+from windbg_ext.commands.pagefilefit import DumpKind, Place, Verdict
 from windbg_ext.render.document import Answer, Bars, Column, Document, Facts, Section, ShellCommand, Steps, Table
 from windbg_ext.render.figures import megabytes
 
@@ -42,7 +42,7 @@ def pagefilefit_document(report: PagefileFitReport) -> Document:
 
 def _facts(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
     ram = "not known" if report.ram is None else f"{megabytes(report.ram)}, from {report.ram_from}"
-    yield "RAM", (f"{ram}; {report.architecture.value}",)
+    yield "RAM", (f"{ram}; {report.architecture.name}",)
     yield "Dump goes to", (_place(report.space),)
     configured = report.configured.value if report.configured else "none" if report.configured_known else "not known"
     yield "Kind set", (f"{configured}{f' ({report.settings})' if report.settings else ''}",)
@@ -121,7 +121,7 @@ def _page(source: Source) -> str:
     return source.page if source.as_of is None else f"{source.page}, {source.as_of}"
 
 
-def _a(kind: Kind) -> str:
+def _a(kind: DumpKind) -> str:
     return f"{'an' if kind.value[0] == 'a' else 'a'} {kind.value}"
 
 
@@ -137,7 +137,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
             "settings": report.settings,
             "ram_bytes": report.ram,
             "ram_from": report.ram_from,
-            "architecture": report.architecture.value,
+            "architecture": report.architecture.name,
             "boot_volume": {
                 "drive": report.volume.letter,
                 "bytes": report.volume.size,

@@ -5,14 +5,17 @@ Sources: those of the layouts; KUSER_SHARED_DATA's address and where kernel addr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
-from windbg_ext.structs import amd64, arm64, x86
+from windbg_ext.structs import amd64, arm64, paging, x86
 from windbg_ext.structs.header import Machine
+from windbg_ext.structs.layouts import LAYOUTS32, LAYOUTS64
 
 if TYPE_CHECKING:
-    from windbg_ext.structs.layout import Layout
+    from windbg_ext.structs.layouts import Layouts
+    from windbg_ext.structs.paging import Paging
 
+    AnyContext = Union[x86.Context32, amd64.Context64, arm64.ContextArm64]
 
 LOWEST_USER = 0x10000
 """Windows maps nothing below."""
@@ -21,15 +24,18 @@ LOWEST_USER = 0x10000
 class Architecture(NamedTuple):
     """A processor architecture.
 
-    context: CONTEXT; general_registers: names of its fields, for stack_pointer and instruction_pointer too;
-    plain_context: ContextFlags of a CONTEXT without floating point; shared_user_data: KUSER_SHARED_DATA in kernel mode;
-    lowest_kernel: no kernel address is lower; highest_user: no user address is higher; pte_base: where page tables are
-    mapped when the debugger data block does not tell.
+    name: as reports have it; pagings: how addresses may be translated, likeliest first; general_registers: names of
+    fields of its CONTEXT, stack_pointer and instruction_pointer among them; plain_context: ContextFlags of one without
+    floating point; shared_user_data: address of KUSER_SHARED_DATA in kernel mode; lowest_kernel: no kernel address is
+    lower; highest_user: no user address is higher; pte_base: where page tables are mapped when the debugger data block
+    does not tell.
     """
 
     name: str
-    pointer_size: int
-    context: Layout
+    machine: Machine
+    layouts: Layouts
+    pagings: tuple[Paging, ...]
+    context: type[AnyContext]
     general_registers: tuple[str, ...]
     stack_pointer: str
     instruction_pointer: str
@@ -39,59 +45,59 @@ class Architecture(NamedTuple):
     highest_user: int
     pte_base: int
 
-    @property
-    def address_mask(self) -> int:
-        """All bits of an address."""
-        return (1 << 8 * self.pointer_size) - 1
-
-    @property
-    def pointer_code(self) -> str:
-        """The struct module's letter for a pointer."""
-        return "Q" if self.pointer_size == 8 else "I"
-
     def is_pointer(self, value: int) -> bool:
         """Tell whether a value can be an address in user or kernel mode."""
-        return self.lowest_kernel <= value <= self.address_mask or LOWEST_USER <= value <= self.highest_user
+        return self.lowest_kernel <= value <= self.layouts.address_mask or LOWEST_USER <= value <= self.highest_user
 
 
-ARCHITECTURES = {
-    Machine.I386: Architecture(
-        name="x86",
-        pointer_size=4,
-        context=x86.CONTEXT32,
-        general_registers=x86.GENERAL_REGISTERS,
-        stack_pointer="Esp",
-        instruction_pointer="Eip",
-        plain_context=x86.CONTEXT_WITHOUT_FLOATS,
-        shared_user_data=0xFFDF0000,
-        lowest_kernel=0x80000000,
-        highest_user=0xBFFEFFFF,  # with /3GB
-        pte_base=0xC0000000,
-    ),
-    Machine.AMD64: Architecture(
-        name="x64",
-        pointer_size=8,
-        context=amd64.CONTEXT64,
-        general_registers=amd64.GENERAL_REGISTERS,
-        stack_pointer="Rsp",
-        instruction_pointer="Rip",
-        plain_context=amd64.CONTEXT_WITHOUT_FLOATS,
-        shared_user_data=0xFFFFF780_00000000,
-        lowest_kernel=0xFF00_0000_0000_0000,  # five-level kernels start here, four-level ones higher
-        highest_user=0x7FFF_FFFF_FFFF,
-        pte_base=0xFFFFF680_00000000,  # before Windows 10 1607 moved it about and put PteBase into the block
-    ),
-    Machine.ARM64: Architecture(
-        name="ARM64",
-        pointer_size=8,
-        context=arm64.CONTEXT_ARM64,
-        general_registers=arm64.GENERAL_REGISTERS,
-        stack_pointer="Sp",
-        instruction_pointer="Pc",
-        plain_context=arm64.CONTEXT_WITHOUT_FLOATS,
-        shared_user_data=0xFFFFF780_00000000,
-        lowest_kernel=0xFFFF_8000_0000_0000,
-        highest_user=0x7FFF_FFFF_FFFF,
-        pte_base=0,  # every Windows on ARM64 tells
-    ),
-}
+X86 = Architecture(
+    name="x86",
+    machine=Machine.I386,
+    layouts=LAYOUTS32,
+    pagings=(paging.X86, paging.X86_PAE),
+    context=x86.Context32,
+    general_registers=x86.GENERAL_REGISTERS,
+    stack_pointer="Esp",
+    instruction_pointer="Eip",
+    plain_context=x86.CONTEXT_WITHOUT_FLOATS,
+    shared_user_data=0xFFDF0000,
+    lowest_kernel=0x80000000,
+    highest_user=0xBFFEFFFF,  # with /3GB
+    pte_base=0xC0000000,
+)
+
+X64 = Architecture(
+    name="x64",
+    machine=Machine.AMD64,
+    layouts=LAYOUTS64,
+    pagings=(paging.X64, paging.X64_LA57),
+    context=amd64.Context64,
+    general_registers=amd64.GENERAL_REGISTERS,
+    stack_pointer="Rsp",
+    instruction_pointer="Rip",
+    plain_context=amd64.CONTEXT_WITHOUT_FLOATS,
+    shared_user_data=0xFFFFF780_00000000,
+    lowest_kernel=0xFF00_0000_0000_0000,  # five-level kernels start here, four-level ones higher
+    highest_user=0x7FFF_FFFF_FFFF,
+    pte_base=0xFFFFF680_00000000,  # before Windows 10 1607 moved it about and put PteBase into the block
+)
+
+ARM64 = Architecture(
+    name="ARM64",
+    machine=Machine.ARM64,
+    layouts=LAYOUTS64,
+    pagings=(paging.ARM64,),
+    context=arm64.ContextArm64,
+    general_registers=arm64.GENERAL_REGISTERS,
+    stack_pointer="Sp",
+    instruction_pointer="Pc",
+    plain_context=arm64.CONTEXT_WITHOUT_FLOATS,
+    shared_user_data=0xFFFFF780_00000000,
+    lowest_kernel=0xFFFF_8000_0000_0000,
+    highest_user=0x7FFF_FFFF_FFFF,
+    pte_base=0,  # every Windows on ARM64 tells
+)
+
+ARCHITECTURES = {architecture.machine: architecture for architecture in (X86, X64, ARM64)}
+"""By MachineImageType."""
+BY_NAME = {architecture.name: architecture for architecture in ARCHITECTURES.values()}

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from windbg_ext.structs.layout import U32, Layout
+from windbg_ext.structs.structure import Structure, u32
 
 CONTEXT_FLAG_XSTATE = 0x40
 """CONTEXT_XSTATE: a CONTEXT_EX and the extended processor state follow the CONTEXT."""
 
-CONTEXT_EX = Layout("CONTEXT_EX", 0x18, [(0x00, "AllOffset", U32), (0x04, "AllLength", U32)])
-"""Behind the CONTEXT; AllLength: bytes of the CONTEXT, this structure and the extended state together."""
+
+class ContextEx(Structure, name="CONTEXT_EX", size=0x18):
+    """What stands behind a CONTEXT that goes on.
+
+    AllLength: bytes of the CONTEXT, this structure and the extended state together.
+    """
+
+    all_offset = u32(0x00, "AllOffset")
+    all_length = u32(0x04, "AllLength")

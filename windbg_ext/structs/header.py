@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-from windbg_ext.structs.layout import U8, U32, U64, Layout, numbers, raw
+from windbg_ext.structs.structure import Structure, raw, u8, u32, u32_array, u64, u64_array
 
 SIGNATURE = b"PAGE"
 VALID_DUMP_64 = b"DU64"
@@ -55,117 +55,122 @@ class Attributes(enum.IntFlag):
     DECRYPTED_DUMP = 1 << 9
 
 
-DUMP_HEADER64 = Layout(
-    "DUMP_HEADER64",
-    0x2000,
-    [
-        (0x000, "Signature", raw(4)),
-        (0x004, "ValidDump", raw(4)),
-        (0x008, "MajorVersion", U32),
-        (0x00C, "MinorVersion", U32),
-        (0x010, "DirectoryTableBase", U64),
-        (0x018, "PfnDataBase", U64),
-        (0x020, "PsLoadedModuleList", U64),
-        (0x028, "PsActiveProcessHead", U64),
-        (0x030, "MachineImageType", U32),
-        (0x034, "NumberProcessors", U32),
-        (0x038, "BugCheckCode", U32),
-        (0x040, "BugCheckParameter", numbers(4, U64)),
-        (0x060, "VersionUser", raw(32)),
-        (0x080, "KdDebuggerDataBlock", U64),
-        (0x088, "PhysicalMemoryBlock", raw(700)),
-        (0x348, "ContextRecord", raw(3000)),
-        (0xF00, "Exception", raw(0x98)),
-        (0xF98, "DumpType", U32),
-        (0xFA0, "RequiredDumpSpace", U64),
-        (0xFA8, "SystemTime", U64),
-        (0xFB0, "Comment", raw(128)),
-        (0x1030, "SystemUpTime", U64),
-        (0x1038, "MiniDumpFields", U32),
-        (0x103C, "SecondaryDataState", U32),
-        (0x1040, "ProductType", U32),
-        (0x1044, "SuiteMask", U32),
-        (0x1048, "WriterStatus", U32),
-        (0x104D, "KdSecondaryVersion", U8),
-        (0x1050, "Attributes", U32),
-        (0x1054, "BootId", U32),
-    ],
-)
+class DumpHeader64(Structure, name="DUMP_HEADER64", size=0x2000):
+    """The first 0x2000 bytes of a 64-bit kernel dump."""
 
-DUMP_HEADER32 = Layout(
-    "DUMP_HEADER32",
-    0x1000,
-    [
-        (0x000, "Signature", raw(4)),
-        (0x004, "ValidDump", raw(4)),
-        (0x008, "MajorVersion", U32),
-        (0x00C, "MinorVersion", U32),
-        (0x010, "DirectoryTableBase", U32),
-        (0x014, "PfnDataBase", U32),
-        (0x018, "PsLoadedModuleList", U32),
-        (0x01C, "PsActiveProcessHead", U32),
-        (0x020, "MachineImageType", U32),
-        (0x024, "NumberProcessors", U32),
-        (0x028, "BugCheckCode", U32),
-        (0x02C, "BugCheckParameter", numbers(4, U32)),
-        (0x03C, "VersionUser", raw(32)),
-        (0x05C, "PaeEnabled", U8),
-        (0x05D, "KdSecondaryVersion", U8),
-        (0x060, "KdDebuggerDataBlock", U32),
-        (0x064, "PhysicalMemoryBlock", raw(700)),
-        (0x320, "ContextRecord", raw(1200)),
-        (0x7D0, "Exception", raw(0x50)),
-        (0x820, "Comment", raw(128)),
-        (0x8A0, "Attributes", U32),
-        (0x8A4, "BootId", U32),
-        (0xF88, "DumpType", U32),
-        (0xF8C, "MiniDumpFields", U32),
-        (0xF90, "SecondaryDataState", U32),
-        (0xF94, "ProductType", U32),
-        (0xF98, "SuiteMask", U32),
-        (0xF9C, "WriterStatus", U32),
-        (0xFA0, "RequiredDumpSpace", U64),
-        (0xFB8, "SystemUpTime", U64),
-        (0xFC0, "SystemTime", U64),
-    ],
-)
+    signature = raw(0x0000, "Signature", 4)
+    valid_dump = raw(0x0004, "ValidDump", 4)
+    major_version = u32(0x0008, "MajorVersion")
+    minor_version = u32(0x000C, "MinorVersion")
+    directory_table_base = u64(0x0010, "DirectoryTableBase")
+    pfn_data_base = u64(0x0018, "PfnDataBase")
+    ps_loaded_module_list = u64(0x0020, "PsLoadedModuleList")
+    ps_active_process_head = u64(0x0028, "PsActiveProcessHead")
+    machine_image_type = u32(0x0030, "MachineImageType")
+    number_processors = u32(0x0034, "NumberProcessors")
+    bug_check_code = u32(0x0038, "BugCheckCode")
+    bug_check_parameter = u64_array(0x0040, "BugCheckParameter", 4)
+    version_user = raw(0x0060, "VersionUser", 32)
+    kd_debugger_data_block = u64(0x0080, "KdDebuggerDataBlock")
+    physical_memory_block = raw(0x0088, "PhysicalMemoryBlock", 700)
+    context_record = raw(0x0348, "ContextRecord", 3000)
+    exception = raw(0x0F00, "Exception", 0x98)
+    dump_type = u32(0x0F98, "DumpType")
+    required_dump_space = u64(0x0FA0, "RequiredDumpSpace")
+    system_time = u64(0x0FA8, "SystemTime")
+    comment = raw(0x0FB0, "Comment", 128)
+    system_up_time = u64(0x1030, "SystemUpTime")
+    mini_dump_fields = u32(0x1038, "MiniDumpFields")
+    secondary_data_state = u32(0x103C, "SecondaryDataState")
+    product_type = u32(0x1040, "ProductType")
+    suite_mask = u32(0x1044, "SuiteMask")
+    writer_status = u32(0x1048, "WriterStatus")
+    kd_secondary_version = u8(0x104D, "KdSecondaryVersion")
+    attributes = u32(0x1050, "Attributes")
+    boot_id = u32(0x1054, "BootId")
 
-PHYSICAL_MEMORY_DESCRIPTOR32 = Layout(
-    "PHYSICAL_MEMORY_DESCRIPTOR32", 0x8, [(0x0, "NumberOfRuns", U32), (0x4, "NumberOfPages", U32)]
-)
-"""Followed by NumberOfRuns runs; 86 of them fit into the 700 bytes of the header."""
 
-PHYSICAL_MEMORY_RUN32 = Layout("PHYSICAL_MEMORY_RUN32", 0x8, [(0x0, "BasePage", U32), (0x4, "PageCount", U32)])
+class DumpHeader32(Structure, name="DUMP_HEADER32", size=0x1000):
+    """The first 0x1000 bytes of a 32-bit kernel dump; it has the fields of the 64-bit one, and PaeEnabled."""
 
-PHYSICAL_MEMORY_DESCRIPTOR64 = Layout(
-    "PHYSICAL_MEMORY_DESCRIPTOR64", 0x10, [(0x0, "NumberOfRuns", U32), (0x8, "NumberOfPages", U64)]
-)
-"""Followed by NumberOfRuns runs; 42 of them fit into the 700 bytes of the header."""
+    signature = raw(0x000, "Signature", 4)
+    valid_dump = raw(0x004, "ValidDump", 4)
+    major_version = u32(0x008, "MajorVersion")
+    minor_version = u32(0x00C, "MinorVersion")
+    directory_table_base = u32(0x010, "DirectoryTableBase")
+    pfn_data_base = u32(0x014, "PfnDataBase")
+    ps_loaded_module_list = u32(0x018, "PsLoadedModuleList")
+    ps_active_process_head = u32(0x01C, "PsActiveProcessHead")
+    machine_image_type = u32(0x020, "MachineImageType")
+    number_processors = u32(0x024, "NumberProcessors")
+    bug_check_code = u32(0x028, "BugCheckCode")
+    bug_check_parameter = u32_array(0x02C, "BugCheckParameter", 4)
+    version_user = raw(0x03C, "VersionUser", 32)
+    pae_enabled = u8(0x05C, "PaeEnabled")
+    kd_secondary_version = u8(0x05D, "KdSecondaryVersion")
+    kd_debugger_data_block = u32(0x060, "KdDebuggerDataBlock")
+    physical_memory_block = raw(0x064, "PhysicalMemoryBlock", 700)
+    context_record = raw(0x320, "ContextRecord", 1200)
+    exception = raw(0x7D0, "Exception", 0x50)
+    comment = raw(0x820, "Comment", 128)
+    attributes = u32(0x8A0, "Attributes")
+    boot_id = u32(0x8A4, "BootId")
+    dump_type = u32(0xF88, "DumpType")
+    mini_dump_fields = u32(0xF8C, "MiniDumpFields")
+    secondary_data_state = u32(0xF90, "SecondaryDataState")
+    product_type = u32(0xF94, "ProductType")
+    suite_mask = u32(0xF98, "SuiteMask")
+    writer_status = u32(0xF9C, "WriterStatus")
+    required_dump_space = u64(0xFA0, "RequiredDumpSpace")
+    system_up_time = u64(0xFB8, "SystemUpTime")
+    system_time = u64(0xFC0, "SystemTime")
 
-PHYSICAL_MEMORY_RUN64 = Layout("PHYSICAL_MEMORY_RUN64", 0x10, [(0x0, "BasePage", U64), (0x8, "PageCount", U64)])
 
-EXCEPTION_RECORD64 = Layout(
-    "EXCEPTION_RECORD64",
-    0x98,
-    [
-        (0x00, "ExceptionCode", U32),
-        (0x04, "ExceptionFlags", U32),
-        (0x08, "ExceptionRecord", U64),
-        (0x10, "ExceptionAddress", U64),
-        (0x18, "NumberParameters", U32),
-        (0x20, "ExceptionInformation", numbers(15, U64)),
-    ],
-)
+class PhysicalMemoryDescriptor32(Structure, name="PHYSICAL_MEMORY_DESCRIPTOR32", size=0x8):
+    """Followed by NumberOfRuns runs; 86 of them fit into the 700 bytes of the header."""
 
-EXCEPTION_RECORD32 = Layout(
-    "EXCEPTION_RECORD32",
-    0x50,
-    [
-        (0x00, "ExceptionCode", U32),
-        (0x04, "ExceptionFlags", U32),
-        (0x08, "ExceptionRecord", U32),
-        (0x0C, "ExceptionAddress", U32),
-        (0x10, "NumberParameters", U32),
-        (0x14, "ExceptionInformation", numbers(15, U32)),
-    ],
-)
+    number_of_runs = u32(0x00, "NumberOfRuns")
+    number_of_pages = u32(0x04, "NumberOfPages")
+
+
+class PhysicalMemoryRun32(Structure, name="PHYSICAL_MEMORY_RUN32", size=0x8):
+    """Consecutive page frames of RAM."""
+
+    base_page = u32(0x00, "BasePage")
+    page_count = u32(0x04, "PageCount")
+
+
+class PhysicalMemoryDescriptor64(Structure, name="PHYSICAL_MEMORY_DESCRIPTOR64", size=0x10):
+    """Followed by NumberOfRuns runs; 42 of them fit into the 700 bytes of the header."""
+
+    number_of_runs = u32(0x00, "NumberOfRuns")
+    number_of_pages = u64(0x08, "NumberOfPages")
+
+
+class PhysicalMemoryRun64(Structure, name="PHYSICAL_MEMORY_RUN64", size=0x10):
+    """Consecutive page frames of RAM."""
+
+    base_page = u64(0x00, "BasePage")
+    page_count = u64(0x08, "PageCount")
+
+
+class ExceptionRecord64(Structure, name="EXCEPTION_RECORD64", size=0x98):
+    """What was raised, and where (winnt.h)."""
+
+    exception_code = u32(0x00, "ExceptionCode")
+    exception_flags = u32(0x04, "ExceptionFlags")
+    exception_record = u64(0x08, "ExceptionRecord")
+    exception_address = u64(0x10, "ExceptionAddress")
+    number_parameters = u32(0x18, "NumberParameters")
+    exception_information = u64_array(0x20, "ExceptionInformation", 15)
+
+
+class ExceptionRecord32(Structure, name="EXCEPTION_RECORD32", size=0x50):
+    """The same with pointers of 4 bytes."""
+
+    exception_code = u32(0x00, "ExceptionCode")
+    exception_flags = u32(0x04, "ExceptionFlags")
+    exception_record = u32(0x08, "ExceptionRecord")
+    exception_address = u32(0x0C, "ExceptionAddress")
+    number_parameters = u32(0x10, "NumberParameters")
+    exception_information = u32_array(0x14, "ExceptionInformation", 15)

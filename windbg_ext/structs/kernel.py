@@ -7,159 +7,125 @@ dumps; those of 32-bit Windows are the same structures with pointers of 4 bytes,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from windbg_ext.structs.structure import Structure, u16, u32, u64
 
-from windbg_ext.structs.layout import U16, U32, U64, Layout
 
-KLDR_DATA_TABLE_ENTRY64 = Layout(
-    "KLDR_DATA_TABLE_ENTRY64",
-    0x80,
-    [
-        (0x00, "Flink", U64),
-        (0x08, "Blink", U64),
-        (0x30, "DllBase", U64),
-        (0x38, "EntryPoint", U64),
-        (0x40, "SizeOfImage", U32),
-        (0x48, "FullNameLength", U16),
-        (0x50, "FullNameBuffer", U64),
-        (0x58, "BaseNameLength", U16),
-        (0x60, "BaseNameBuffer", U64),
-        (0x68, "Flags", U32),
-        (0x78, "CheckSum", U32),
-    ],
-)
-"""An entry of PsLoadedModuleList; an LDR_DATA_TABLE_ENTRY of a process begins the same way."""
+class KldrDataTableEntry64(Structure, name="KLDR_DATA_TABLE_ENTRY64", size=0x80):
+    """An entry of PsLoadedModuleList; an LDR_DATA_TABLE_ENTRY of a process begins the same way."""
 
-KLDR_DATA_TABLE_ENTRY32 = Layout(
-    "KLDR_DATA_TABLE_ENTRY32",
-    0x44,
-    [
-        (0x00, "Flink", U32),
-        (0x04, "Blink", U32),
-        (0x18, "DllBase", U32),
-        (0x1C, "EntryPoint", U32),
-        (0x20, "SizeOfImage", U32),
-        (0x24, "FullNameLength", U16),
-        (0x28, "FullNameBuffer", U32),
-        (0x2C, "BaseNameLength", U16),
-        (0x30, "BaseNameBuffer", U32),
-        (0x34, "Flags", U32),
-        (0x40, "CheckSum", U32),
-    ],
-)
+    flink = u64(0x00, "Flink")
+    blink = u64(0x08, "Blink")
+    dll_base = u64(0x30, "DllBase")
+    entry_point = u64(0x38, "EntryPoint")
+    size_of_image = u32(0x40, "SizeOfImage")
+    full_name_length = u16(0x48, "FullNameLength")
+    full_name_buffer = u64(0x50, "FullNameBuffer")
+    base_name_length = u16(0x58, "BaseNameLength")
+    base_name_buffer = u64(0x60, "BaseNameBuffer")
+    flags = u32(0x68, "Flags")
+    check_sum = u32(0x78, "CheckSum")
 
-UNLOADED_DRIVERS64 = Layout(
-    "UNLOADED_DRIVERS64",
-    0x28,
-    [
-        (0x00, "NameLength", U16),
-        (0x02, "NameMaximumLength", U16),
-        (0x08, "NameBuffer", U64),
-        (0x10, "StartAddress", U64),
-        (0x18, "EndAddress", U64),
-        (0x20, "CurrentTime", U64),
-    ],
-)
 
-UNLOADED_DRIVERS32 = Layout(
-    "UNLOADED_DRIVERS32",
-    0x18,
-    [
-        (0x00, "NameLength", U16),
-        (0x02, "NameMaximumLength", U16),
-        (0x04, "NameBuffer", U32),
-        (0x08, "StartAddress", U32),
-        (0x0C, "EndAddress", U32),
-        (0x10, "CurrentTime", U64),
-    ],
-)
+class KldrDataTableEntry32(Structure, name="KLDR_DATA_TABLE_ENTRY32", size=0x44):
+    """The same with pointers of 4 bytes."""
+
+    flink = u32(0x00, "Flink")
+    blink = u32(0x04, "Blink")
+    dll_base = u32(0x18, "DllBase")
+    entry_point = u32(0x1C, "EntryPoint")
+    size_of_image = u32(0x20, "SizeOfImage")
+    full_name_length = u16(0x24, "FullNameLength")
+    full_name_buffer = u32(0x28, "FullNameBuffer")
+    base_name_length = u16(0x2C, "BaseNameLength")
+    base_name_buffer = u32(0x30, "BaseNameBuffer")
+    flags = u32(0x34, "Flags")
+    check_sum = u32(0x40, "CheckSum")
+
+
+class UnloadedDrivers64(Structure, name="UNLOADED_DRIVERS64", size=0x28):
+    """An unloaded driver in the kernel's ring of them."""
+
+    name_length = u16(0x00, "NameLength")
+    name_maximum_length = u16(0x02, "NameMaximumLength")
+    name_buffer = u64(0x08, "NameBuffer")
+    start_address = u64(0x10, "StartAddress")
+    end_address = u64(0x18, "EndAddress")
+    current_time = u64(0x20, "CurrentTime")
+
+
+class UnloadedDrivers32(Structure, name="UNLOADED_DRIVERS32", size=0x18):
+    """The same with pointers of 4 bytes."""
+
+    name_length = u16(0x00, "NameLength")
+    name_maximum_length = u16(0x02, "NameMaximumLength")
+    name_buffer = u32(0x04, "NameBuffer")
+    start_address = u32(0x08, "StartAddress")
+    end_address = u32(0x0C, "EndAddress")
+    current_time = u64(0x10, "CurrentTime")
+
 
 MAX_UNLOADED_DRIVERS = 50
 """MI_UNLOADED_DRIVERS: the array that MmUnloadedDrivers points at is a ring of this many entries."""
 
-KUSER_SHARED_DATA = Layout(
-    "KUSER_SHARED_DATA",
-    0x2D4,
-    [
-        (0x008, "InterruptTime", U64),  # 100 ns since the machine started; a KSYSTEM_TIME, like the next one
-        (0x014, "SystemTime", U64),  # 100 ns since 1601, UTC
-        (0x264, "NtProductType", U32),
-        (0x2D0, "SuiteMask", U32),
-    ],
-)
-"""The fields that go into a dump's header (ntddk.h)."""
+
+class KuserSharedData(Structure, name="KUSER_SHARED_DATA", size=0x2D4):
+    """The fields that go into a dump's header (ntddk.h)."""
+
+    interrupt_time = u64(0x008, "InterruptTime")  # 100 ns since the machine started; a KSYSTEM_TIME, like the next one
+    system_time = u64(0x014, "SystemTime")  # 100 ns since 1601, UTC
+    nt_product_type = u32(0x264, "NtProductType")
+    suite_mask = u32(0x2D0, "SuiteMask")
+
 
 DISPATCHER_HEADER_THREAD = 6
 """DISPATCHER_HEADER.Type of a thread: the first byte of every KTHREAD."""
 
 DRIVER_POWER_STATE_FAILURE = 0x9F
-TRIAGE_9F_POWER64 = Layout(
-    "TRIAGE_9F_POWER64",
-    0x20,
-    [
-        (0x00, "Signature", U16),
-        (0x02, "Revision", U16),
-        (0x08, "IrpList", U64),
-        (0x10, "ThreadList", U64),
-        (0x18, "DelayedWorkQueue", U64),
-    ],
-)
-"""What parameter 3 of bug check 0x9F points at when parameter 1 is 3; the lists are LIST_ENTRYs."""
-TRIAGE_9F_POWER32 = Layout(
-    "TRIAGE_9F_POWER32",
-    0x10,
-    [
-        (0x00, "Signature", U16),
-        (0x02, "Revision", U16),
-        (0x04, "IrpList", U32),
-        (0x08, "ThreadList", U32),
-        (0x0C, "DelayedWorkQueue", U32),
-    ],
-)
+
+
+class Triage9FPower64(Structure, name="TRIAGE_9F_POWER64", size=0x20):
+    """What parameter 3 of bug check 0x9F points at when parameter 1 is 3; the lists are LIST_ENTRYs."""
+
+    signature = u16(0x00, "Signature")
+    revision = u16(0x02, "Revision")
+    irp_list = u64(0x08, "IrpList")
+    thread_list = u64(0x10, "ThreadList")
+    delayed_work_queue = u64(0x18, "DelayedWorkQueue")
+
+
+class Triage9FPower32(Structure, name="TRIAGE_9F_POWER32", size=0x10):
+    """The same with pointers of 4 bytes."""
+
+    signature = u16(0x00, "Signature")
+    revision = u16(0x02, "Revision")
+    irp_list = u32(0x04, "IrpList")
+    thread_list = u32(0x08, "ThreadList")
+    delayed_work_queue = u32(0x0C, "DelayedWorkQueue")
+
+
 TRIAGE_9F_SIGNATURE = 0x8000
 
-IMAGE_DOS_HEADER = Layout("IMAGE_DOS_HEADER", 0x40, [(0x00, "e_magic", U16), (0x3C, "e_lfanew", U32)])
+
+class ImageDosHeader(Structure, name="IMAGE_DOS_HEADER", size=0x40):
+    """The beginning of an image (winnt.h)."""
+
+    e_magic = u16(0x00, "e_magic")
+    e_lfanew = u32(0x3C, "e_lfanew")
+
+
 IMAGE_DOS_SIGNATURE = 0x5A4D
 
-IMAGE_NT_HEADERS = Layout(
-    "IMAGE_NT_HEADERS",
-    0x5C,
-    [
-        (0x00, "Signature", U32),
-        (0x04, "Machine", U16),
-        (0x08, "TimeDateStamp", U32),
-        (0x28, "AddressOfEntryPoint", U32),
-        (0x50, "SizeOfImage", U32),
-        (0x54, "SizeOfHeaders", U32),
-        (0x58, "CheckSum", U32),
-    ],
-)
-"""The part that is the same in 32-bit and 64-bit images (winnt.h)."""
+
+class ImageNtHeaders(Structure, name="IMAGE_NT_HEADERS", size=0x5C):
+    """The part that is the same in 32-bit and 64-bit images (winnt.h)."""
+
+    signature = u32(0x00, "Signature")
+    machine = u16(0x04, "Machine")
+    time_date_stamp = u32(0x08, "TimeDateStamp")
+    address_of_entry_point = u32(0x28, "AddressOfEntryPoint")
+    size_of_image = u32(0x50, "SizeOfImage")
+    size_of_headers = u32(0x54, "SizeOfHeaders")
+    check_sum = u32(0x58, "CheckSum")
+
+
 IMAGE_NT_SIGNATURE = 0x4550
-
-
-class KernelLayouts(NamedTuple):
-    """The structures of 32-bit or 64-bit Windows.
-
-    peb_ldr: offset of PEB.Ldr; in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; the
-    last four: bytes of DEVICE_OBJECT, DRIVER_OBJECT, IRP and IO_STACK_LOCATION (wdm.h).
-    """
-
-    module: Layout
-    unloaded_driver: Layout
-    triage_9f_power: Layout
-    peb_ldr: int
-    in_load_order: int
-    device_object: int
-    driver_object: int
-    irp: int
-    io_stack_location: int
-
-
-KERNEL_LAYOUTS = {
-    8: KernelLayouts(
-        KLDR_DATA_TABLE_ENTRY64, UNLOADED_DRIVERS64, TRIAGE_9F_POWER64, 0x18, 0x10, 0x150, 0x150, 0xD0, 0x48
-    ),
-    4: KernelLayouts(KLDR_DATA_TABLE_ENTRY32, UNLOADED_DRIVERS32, TRIAGE_9F_POWER32, 0xC, 0xC, 0xB8, 0xA8, 0x70, 0x24),
-}
-"""By the bytes of a pointer."""

@@ -5,23 +5,24 @@ Source: ntoseye `tagged.rs`; checked to the end of the file on real dumps.
 
 from __future__ import annotations
 
-from windbg_ext.structs.layout import U32, Layout, raw
+from windbg_ext.structs.structure import Structure, raw, u32
 
 SECONDARY_SIGNATURE = b"DumpBlob"
 
-DUMP_BLOB_FILE_HEADER = Layout(
-    "DUMP_BLOB_FILE_HEADER", 0x10, [(0x0, "Signature", raw(8)), (0x8, "HeaderSize", U32), (0xC, "BuildNumber", U32)]
-)
 
-DUMP_BLOB_HEADER = Layout(
-    "DUMP_BLOB_HEADER",
-    0x20,
-    [
-        (0x00, "HeaderSize", U32),
-        (0x04, "Tag", raw(16)),
-        (0x14, "DataSize", U32),
-        (0x18, "PrePad", U32),
-        (0x1C, "PostPad", U32),
-    ],
-)
-"""Followed by PrePad bytes, DataSize bytes of data, PostPad bytes."""
+class DumpBlobFileHeader(Structure, name="DUMP_BLOB_FILE_HEADER", size=0x10):
+    """The beginning of the chain."""
+
+    signature = raw(0x00, "Signature", 8)
+    header_size = u32(0x08, "HeaderSize")
+    build_number = u32(0x0C, "BuildNumber")
+
+
+class DumpBlobHeader(Structure, name="DUMP_BLOB_HEADER", size=0x20):
+    """Followed by PrePad bytes, DataSize bytes of data, PostPad bytes."""
+
+    header_size = u32(0x00, "HeaderSize")
+    tag = raw(0x04, "Tag", 16)
+    data_size = u32(0x14, "DataSize")
+    pre_pad = u32(0x18, "PrePad")
+    post_pad = u32(0x1C, "PostPad")

@@ -7,50 +7,72 @@ All offsets are file offsets from the start of the file.
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
 
-from windbg_ext.structs.header import DUMP_HEADER32, DUMP_HEADER64, EXCEPTION_RECORD32, EXCEPTION_RECORD64
-from windbg_ext.structs.layout import U16, U32, U64, Layout, raw
+from windbg_ext.structs.structure import Structure, raw, u16, u32, u64
 
-_FIRST_OFFSETS = (
-    *("ServicePackBuild", "SizeOfDump", "ValidOffset", "ContextOffset", "ExceptionOffset", "MmOffset"),
-    *("UnloadedDriversOffset", "PrcbOffset", "ProcessOffset", "ThreadOffset", "CallStackOffset", "SizeOfCallStack"),
-    *("DriverListOffset", "DriverCount", "StringPoolOffset", "StringPoolSize", "BrokenDriverOffset", "TriageOptions"),
-)
-"""Each a u32, the same in 32-bit and 64-bit dumps. SizeOfDump: without the secondary data behind it."""
 
-TRIAGE_DUMP64 = Layout(
-    "TRIAGE_DUMP64",
-    0x80,
-    [
-        *((4 * index, name, U32) for index, name in enumerate(_FIRST_OFFSETS)),
-        (0x48, "TopOfStack", U64),  # the lowest address of the saved stack
-        (0x50, "ArchitectureSpecific", raw(16)),
-        (0x60, "DataPageAddress", U64),
-        (0x68, "DataPageOffset", U32),
-        (0x6C, "DataPageSize", U32),
-        (0x70, "DebuggerDataOffset", U32),
-        (0x74, "DebuggerDataSize", U32),
-        (0x78, "DataBlocksOffset", U32),
-        (0x7C, "DataBlocksCount", U32),
-    ],
-)
+class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
+    """Where the parts of a small dump of 64-bit Windows lie. SizeOfDump: without the secondary data behind it."""
 
-TRIAGE_DUMP32 = Layout(
-    "TRIAGE_DUMP32",
-    0x68,
-    [
-        *((4 * index, name, U32) for index, name in enumerate(_FIRST_OFFSETS)),
-        (0x48, "TopOfStack", U32),
-        (0x4C, "DataPageAddress", U32),
-        (0x50, "DataPageOffset", U32),
-        (0x54, "DataPageSize", U32),
-        (0x58, "DebuggerDataOffset", U32),
-        (0x5C, "DebuggerDataSize", U32),
-        (0x60, "DataBlocksOffset", U32),
-        (0x64, "DataBlocksCount", U32),
-    ],
-)
+    service_pack_build = u32(0x00, "ServicePackBuild")
+    size_of_dump = u32(0x04, "SizeOfDump")
+    valid_offset = u32(0x08, "ValidOffset")
+    context_offset = u32(0x0C, "ContextOffset")
+    exception_offset = u32(0x10, "ExceptionOffset")
+    mm_offset = u32(0x14, "MmOffset")
+    unloaded_drivers_offset = u32(0x18, "UnloadedDriversOffset")
+    prcb_offset = u32(0x1C, "PrcbOffset")
+    process_offset = u32(0x20, "ProcessOffset")
+    thread_offset = u32(0x24, "ThreadOffset")
+    call_stack_offset = u32(0x28, "CallStackOffset")
+    size_of_call_stack = u32(0x2C, "SizeOfCallStack")
+    driver_list_offset = u32(0x30, "DriverListOffset")
+    driver_count = u32(0x34, "DriverCount")
+    string_pool_offset = u32(0x38, "StringPoolOffset")
+    string_pool_size = u32(0x3C, "StringPoolSize")
+    broken_driver_offset = u32(0x40, "BrokenDriverOffset")
+    triage_options = u32(0x44, "TriageOptions")
+    top_of_stack = u64(0x48, "TopOfStack")  # the lowest address of the saved stack
+    architecture_specific = raw(0x50, "ArchitectureSpecific", 16)
+    data_page_address = u64(0x60, "DataPageAddress")
+    data_page_offset = u32(0x68, "DataPageOffset")
+    data_page_size = u32(0x6C, "DataPageSize")
+    debugger_data_offset = u32(0x70, "DebuggerDataOffset")
+    debugger_data_size = u32(0x74, "DebuggerDataSize")
+    data_blocks_offset = u32(0x78, "DataBlocksOffset")
+    data_blocks_count = u32(0x7C, "DataBlocksCount")
+
+
+class TriageDump32(Structure, name="TRIAGE_DUMP32", size=0x68):
+    """The same of 32-bit Windows: up to TriageOptions field by field, then with pointers of 4 bytes."""
+
+    service_pack_build = u32(0x00, "ServicePackBuild")
+    size_of_dump = u32(0x04, "SizeOfDump")
+    valid_offset = u32(0x08, "ValidOffset")
+    context_offset = u32(0x0C, "ContextOffset")
+    exception_offset = u32(0x10, "ExceptionOffset")
+    mm_offset = u32(0x14, "MmOffset")
+    unloaded_drivers_offset = u32(0x18, "UnloadedDriversOffset")
+    prcb_offset = u32(0x1C, "PrcbOffset")
+    process_offset = u32(0x20, "ProcessOffset")
+    thread_offset = u32(0x24, "ThreadOffset")
+    call_stack_offset = u32(0x28, "CallStackOffset")
+    size_of_call_stack = u32(0x2C, "SizeOfCallStack")
+    driver_list_offset = u32(0x30, "DriverListOffset")
+    driver_count = u32(0x34, "DriverCount")
+    string_pool_offset = u32(0x38, "StringPoolOffset")
+    string_pool_size = u32(0x3C, "StringPoolSize")
+    broken_driver_offset = u32(0x40, "BrokenDriverOffset")
+    triage_options = u32(0x44, "TriageOptions")
+    top_of_stack = u32(0x48, "TopOfStack")
+    data_page_address = u32(0x4C, "DataPageAddress")
+    data_page_offset = u32(0x50, "DataPageOffset")
+    data_page_size = u32(0x54, "DataPageSize")
+    debugger_data_offset = u32(0x58, "DebuggerDataOffset")
+    debugger_data_size = u32(0x5C, "DebuggerDataSize")
+    data_blocks_offset = u32(0x60, "DataBlocksOffset")
+    data_blocks_count = u32(0x64, "DataBlocksCount")
+
 
 TRIAGE_SIGNATURE = b"TRGD"
 """At ValidOffset; the writer has finished."""
@@ -58,43 +80,37 @@ TRIAGE_SIGNATURE = b"TRGD"
 TRIAGE_OPTIONS_ALL = 0xFFFFFFFF
 """What the debugger engine writes; the kernel writes the options it was asked for."""
 
-MM_TRIAGE64 = Layout(
-    "MM_TRIAGE64",
-    0x50,
-    [
-        (0x00, "Version", U32),
-        (0x04, "Size", U32),
-        (0x08, "MmSpecialPoolTag", U32),
-        (0x0C, "MmTriageActionTaken", U32),
-        (0x14, "KernelVerifier", U32),
-        (0x18, "MaximumNonPagedPoolPages", U64),
-        (0x20, "AllocatedNonPagedPoolPages", U64),
-        (0x28, "PagedPoolMaximumPages", U64),
-        (0x38, "CommittedPages", U64),
-        (0x40, "CommittedPagesPeak", U64),
-        (0x48, "CommitLimitMaximum", U64),
-    ],
-)
-"""The MM part at MmOffset, in pages; the fields are named after the variables that the engine fills them from."""
 
-MM_TRIAGE32 = Layout(
-    "MM_TRIAGE32",
-    0x34,
-    [
-        (0x00, "Version", U32),
-        (0x04, "Size", U32),
-        (0x08, "MmSpecialPoolTag", U32),
-        (0x0C, "MmTriageActionTaken", U32),
-        (0x14, "KernelVerifier", U32),
-        (0x18, "MaximumNonPagedPoolPages", U32),
-        (0x1C, "AllocatedNonPagedPoolPages", U32),
-        (0x20, "PagedPoolMaximumPages", U32),
-        (0x28, "CommittedPages", U32),
-        (0x2C, "CommittedPagesPeak", U32),
-        (0x30, "CommitLimitMaximum", U32),
-    ],
-)
-"""Asked of the engine, as the other one: the same fields in the same order."""
+class MmTriage64(Structure, name="MM_TRIAGE64", size=0x50):
+    """The MM part at MmOffset, in pages; the fields are named after the variables that the engine fills them from."""
+
+    version = u32(0x00, "Version")
+    size = u32(0x04, "Size")
+    mm_special_pool_tag = u32(0x08, "MmSpecialPoolTag")
+    mm_triage_action_taken = u32(0x0C, "MmTriageActionTaken")
+    kernel_verifier = u32(0x14, "KernelVerifier")
+    maximum_non_paged_pool_pages = u64(0x18, "MaximumNonPagedPoolPages")
+    allocated_non_paged_pool_pages = u64(0x20, "AllocatedNonPagedPoolPages")
+    paged_pool_maximum_pages = u64(0x28, "PagedPoolMaximumPages")
+    committed_pages = u64(0x38, "CommittedPages")
+    committed_pages_peak = u64(0x40, "CommittedPagesPeak")
+    commit_limit_maximum = u64(0x48, "CommitLimitMaximum")
+
+
+class MmTriage32(Structure, name="MM_TRIAGE32", size=0x34):
+    """Asked of the engine, as the other one: the same fields in the same order."""
+
+    version = u32(0x00, "Version")
+    size = u32(0x04, "Size")
+    mm_special_pool_tag = u32(0x08, "MmSpecialPoolTag")
+    mm_triage_action_taken = u32(0x0C, "MmTriageActionTaken")
+    kernel_verifier = u32(0x14, "KernelVerifier")
+    maximum_non_paged_pool_pages = u32(0x18, "MaximumNonPagedPoolPages")
+    allocated_non_paged_pool_pages = u32(0x1C, "AllocatedNonPagedPoolPages")
+    paged_pool_maximum_pages = u32(0x20, "PagedPoolMaximumPages")
+    committed_pages = u32(0x28, "CommittedPages")
+    committed_pages_peak = u32(0x2C, "CommittedPagesPeak")
+    commit_limit_maximum = u32(0x30, "CommitLimitMaximum")
 
 
 class MiniDumpFields(enum.IntFlag):
@@ -114,102 +130,63 @@ class MiniDumpFields(enum.IntFlag):
     DATA_BLOCKS = 0x800
 
 
-TRIAGE_DATA_BLOCK = Layout("TRIAGE_DATA_BLOCK", 0x10, [(0x0, "Address", U64), (0x8, "Offset", U32), (0xC, "Size", U32)])
+class TriageDataBlock(Structure, name="TRIAGE_DATA_BLOCK", size=0x10):
+    """Memory that a small dump holds: its address, its offset in the file, its bytes."""
 
-DUMP_DRIVER_ENTRY64 = Layout(
-    "DUMP_DRIVER_ENTRY64",
-    0x90,
-    [
-        (0x00, "DriverNameOffset", U32),
-        (0x38, "DllBase", U64),
-        (0x40, "EntryPoint", U64),
-        (0x48, "SizeOfImage", U32),
-        (0x50, "FullDllName", raw(16)),
-        (0x60, "BaseDllName", raw(16)),
-        (0x70, "Flags", U32),
-        (0x80, "CheckSum", U32),
-        (0x88, "TimeDateStamp", U32),
-    ],
-)
-
-DUMP_DRIVER_ENTRY32 = Layout(
-    "DUMP_DRIVER_ENTRY32",
-    0x4C,
-    [
-        (0x00, "DriverNameOffset", U32),
-        (0x1C, "DllBase", U32),
-        (0x20, "EntryPoint", U32),
-        (0x24, "SizeOfImage", U32),
-        (0x28, "FullDllName", raw(8)),
-        (0x30, "BaseDllName", raw(8)),
-        (0x38, "Flags", U32),
-        (0x44, "CheckSum", U32),
-        (0x48, "TimeDateStamp", U32),
-    ],
-)
-
-DUMP_UNLOADED_DRIVERS64 = Layout(
-    "DUMP_UNLOADED_DRIVERS64",
-    0x38,
-    [
-        (0x00, "NameLength", U16),
-        (0x02, "NameMaximumLength", U16),
-        (0x08, "NameBuffer", U64),
-        (0x10, "DriverName", raw(24)),
-        (0x28, "StartAddress", U64),
-        (0x30, "EndAddress", U64),
-    ],
-)
-"""Behind a u64 whose low half is their count; newest first. DriverName: up to 12 UTF-16 units, no NUL when full."""
-
-DUMP_UNLOADED_DRIVERS32 = Layout(
-    "DUMP_UNLOADED_DRIVERS32",
-    0x28,
-    [
-        (0x00, "NameLength", U16),
-        (0x02, "NameMaximumLength", U16),
-        (0x04, "NameBuffer", U32),
-        (0x08, "DriverName", raw(24)),
-        (0x20, "StartAddress", U32),
-        (0x24, "EndAddress", U32),
-    ],
-)
-"""Behind a u32, their count."""
+    address = u64(0x00, "Address")
+    offset = u32(0x08, "Offset")
+    size = u32(0x0C, "Size")
 
 
-class SmallDumpLayouts(NamedTuple):
-    """The structures of a small dump of 32-bit or 64-bit Windows. counter: bytes of the count of unloaded drivers."""
+class DumpDriverEntry64(Structure, name="DUMP_DRIVER_ENTRY64", size=0x90):
+    """A loaded module in a small dump's list."""
 
-    header: Layout
-    triage: Layout
-    mm: Layout
-    driver: Layout
-    unloaded_driver: Layout
-    counter: int
-    exception: Layout
+    driver_name_offset = u32(0x00, "DriverNameOffset")
+    dll_base = u64(0x38, "DllBase")
+    entry_point = u64(0x40, "EntryPoint")
+    size_of_image = u32(0x48, "SizeOfImage")
+    full_dll_name = raw(0x50, "FullDllName", 16)
+    base_dll_name = raw(0x60, "BaseDllName", 16)
+    flags = u32(0x70, "Flags")
+    check_sum = u32(0x80, "CheckSum")
+    time_date_stamp = u32(0x88, "TimeDateStamp")
 
 
-SMALL_DUMP_LAYOUTS = {
-    layouts.header.name: layouts
-    for layouts in (
-        SmallDumpLayouts(
-            DUMP_HEADER64,
-            TRIAGE_DUMP64,
-            MM_TRIAGE64,
-            DUMP_DRIVER_ENTRY64,
-            DUMP_UNLOADED_DRIVERS64,
-            8,
-            EXCEPTION_RECORD64,
-        ),
-        SmallDumpLayouts(
-            DUMP_HEADER32,
-            TRIAGE_DUMP32,
-            MM_TRIAGE32,
-            DUMP_DRIVER_ENTRY32,
-            DUMP_UNLOADED_DRIVERS32,
-            4,
-            EXCEPTION_RECORD32,
-        ),
-    )
-}
-"""By the name of the header."""
+class DumpDriverEntry32(Structure, name="DUMP_DRIVER_ENTRY32", size=0x4C):
+    """The same with pointers of 4 bytes."""
+
+    driver_name_offset = u32(0x00, "DriverNameOffset")
+    dll_base = u32(0x1C, "DllBase")
+    entry_point = u32(0x20, "EntryPoint")
+    size_of_image = u32(0x24, "SizeOfImage")
+    full_dll_name = raw(0x28, "FullDllName", 8)
+    base_dll_name = raw(0x30, "BaseDllName", 8)
+    flags = u32(0x38, "Flags")
+    check_sum = u32(0x44, "CheckSum")
+    time_date_stamp = u32(0x48, "TimeDateStamp")
+
+
+class DumpUnloadedDrivers64(Structure, name="DUMP_UNLOADED_DRIVERS64", size=0x38):
+    """An unloaded driver in a small dump's list.
+
+    The list stands behind a u64 whose low half is their count; newest first. DriverName: up to 12 UTF-16 units, no NUL
+    when full.
+    """
+
+    name_length = u16(0x00, "NameLength")
+    name_maximum_length = u16(0x02, "NameMaximumLength")
+    name_buffer = u64(0x08, "NameBuffer")
+    driver_name = raw(0x10, "DriverName", 24)
+    start_address = u64(0x28, "StartAddress")
+    end_address = u64(0x30, "EndAddress")
+
+
+class DumpUnloadedDrivers32(Structure, name="DUMP_UNLOADED_DRIVERS32", size=0x28):
+    """The same with pointers of 4 bytes, behind a u32, their count."""
+
+    name_length = u16(0x00, "NameLength")
+    name_maximum_length = u16(0x02, "NameMaximumLength")
+    name_buffer = u32(0x04, "NameBuffer")
+    driver_name = raw(0x08, "DriverName", 24)
+    start_address = u32(0x20, "StartAddress")
+    end_address = u32(0x24, "EndAddress")

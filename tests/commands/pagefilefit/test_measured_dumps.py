@@ -11,9 +11,8 @@ import pytest
 from samples.builder import SAMPLES, build
 from samples.builder.physical import PAGE_SIZE
 from windbg_ext.commands.pagefilefit import (
-    Architecture,
+    DumpKind,
     HandFigures,
-    Kind,
     PagefileFitReport,
     PagingFile,
     Verdict,
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from samples.builder.catalog import Sample
-    from windbg_ext.structs.layout import Value
+    from windbg_ext.structs.structure import Value
 
 MB, GB = 1 << 20, 1 << 30
 BY_NAME = {sample.name: sample for sample in SAMPLES}
 KIND_OF = {
-    "complete": Kind.COMPLETE,
-    "complete-bitmap": Kind.COMPLETE,
-    "active": Kind.ACTIVE,
-    "kernel": Kind.KERNEL,
-    "kernel-la57": Kind.KERNEL,
-    "ranges-kernel": Kind.KERNEL,
-    "ranges-active": Kind.ACTIVE,
-    "ranges-complete": Kind.COMPLETE,
+    "complete": DumpKind.COMPLETE,
+    "complete-bitmap": DumpKind.COMPLETE,
+    "active": DumpKind.ACTIVE,
+    "kernel": DumpKind.KERNEL,
+    "kernel-la57": DumpKind.KERNEL,
+    "ranges-kernel": DumpKind.KERNEL,
+    "ranges-active": DumpKind.ACTIVE,
+    "ranges-complete": DumpKind.COMPLETE,
 }
 """samples/README.md"""
 each_sample = pytest.mark.parametrize("name", KIND_OF)
@@ -70,7 +69,7 @@ def test_ram_is_that_of_the_physical_memory_block(tmp_path: Path, name: str) -> 
     report = report_of(tmp_path, name)
     assert report.ram == ram_of(BY_NAME[name])
     assert report.ram_from == "the physical memory block of the dump"
-    assert report.architecture is Architecture.X64
+    assert report.architecture.name == "x64"
 
 
 @each_sample
@@ -91,20 +90,20 @@ def test_complete_and_active_dumps_tell_what_a_kernel_dump_would_take(tmp_path: 
     """Headers and bitmap, the counted pages, and the secondary data, all of it written by the builder."""
     report = report_of(tmp_path, name)
     assert report.kernel_pages
-    kernel = report.kind(Kind.KERNEL)
+    kernel = report.kind(DumpKind.KERNEL)
     assert kernel.measured is not None
     from_pages = kernel.measured - report.kernel_pages * PAGE_SIZE
     limit = max(run.base_page + run.page_count for run in BY_NAME[name].machine.ram)
     first_page = -(-(0x2038 + (limit + 7) // 8) // PAGE_SIZE) * PAGE_SIZE
     assert 0 < from_pages - first_page < PAGE_SIZE
-    assert report.kind(Kind.AUTOMATIC).measured == kernel.measured
+    assert report.kind(DumpKind.AUTOMATIC).measured == kernel.measured
 
 
 def test_more_appended_to_a_dump_does_not_count(tmp_path: Path) -> None:
     data = build(BY_NAME["kernel"])
     path = tmp_path / "kernel.dmp"
     path.write_bytes(data + bytes(MB))
-    assert pagefilefit(path).kind(Kind.KERNEL).measured == len(data)
+    assert pagefilefit(path).kind(DumpKind.KERNEL).measured == len(data)
 
 
 def test_a_dump_that_is_cut_short_is_still_the_measure_of_what_it_should_be(tmp_path: Path) -> None:
@@ -113,27 +112,27 @@ def test_a_dump_that_is_cut_short_is_still_the_measure_of_what_it_should_be(tmp_
     path.write_bytes(data[: len(data) * 3 // 4])
     report = pagefilefit(path)
     pages_end = 0x2000 + ram_of(BY_NAME["complete"])
-    assert report.kind(Kind.COMPLETE).measured in (pages_end, len(data))
+    assert report.kind(DumpKind.COMPLETE).measured in (pages_end, len(data))
 
 
 def test_required_dump_space_counts_where_it_is_more_than_the_file(tmp_path: Path) -> None:
     ram = ram_of(BY_NAME["kernel"])
     report = report_of(tmp_path, "kernel", RequiredDumpSpace=ram + MB)
-    assert report.kind(Kind.KERNEL).measured == ram + MB
-    assert any("RequiredDumpSpace" in source.says for source in report.kind(Kind.KERNEL).sources)
+    assert report.kind(DumpKind.KERNEL).measured == ram + MB
+    assert any("RequiredDumpSpace" in source.says for source in report.kind(DumpKind.KERNEL).sources)
 
 
 @pytest.mark.parametrize("absurd", [1 << 50, (1 << 64) - 1])
 def test_an_absurd_required_dump_space_is_noted_and_left_out_of_account(tmp_path: Path, absurd: int) -> None:
     report = report_of(tmp_path, "kernel", RequiredDumpSpace=absurd)
-    assert report.kind(Kind.KERNEL).measured == len(build(BY_NAME["kernel"]))
+    assert report.kind(DumpKind.KERNEL).measured == len(build(BY_NAME["kernel"]))
     assert any("RequiredDumpSpace" in note for note in report.notes)
 
 
 def test_a_dump_that_did_not_fit_says_so_and_is_no_measure(tmp_path: Path) -> None:
     report = report_of(tmp_path, "kernel", Attributes=DID_NOT_FIT)
     assert report.did_not_fit
-    assert report.kind(Kind.KERNEL).measured is None
+    assert report.kind(DumpKind.KERNEL).measured is None
     assert any("InsufficientDumpfileSize" in advice.text for advice in report.advice)
 
 
@@ -142,13 +141,13 @@ def test_a_small_dump_in_place_of_a_larger_one_says_so(tmp_path: Path) -> None:
     hand = HandFigures(ram=16 * GB)
     report = report_of(tmp_path, "small", hand, Attributes=0xC)
     assert report.did_not_fit
-    assert report.kind(Kind.SMALL).measured == len(build(BY_NAME["small"]))
+    assert report.kind(DumpKind.SMALL).measured == len(build(BY_NAME["small"]))
 
 
 def test_attributes_that_were_never_set_are_not_decoded(tmp_path: Path) -> None:
     report = report_of(tmp_path, "kernel", Attributes=0x45474150)
     assert not report.did_not_fit
-    assert report.kind(Kind.KERNEL).measured
+    assert report.kind(DumpKind.KERNEL).measured
 
 
 def test_a_live_dump_is_noted(tmp_path: Path) -> None:
@@ -163,7 +162,7 @@ def test_a_debuggers_small_dump_without_ram_asks_for_it(tmp_path: Path) -> None:
 def test_with_ram_by_hand_it_is_read(tmp_path: Path) -> None:
     report = report_of(tmp_path, "small", HandFigures(ram=16 * GB), PhysicalMemoryBlock=UNSET)
     assert (report.ram, report.ram_from) == (16 * GB, "--ram")
-    assert report.kind(Kind.SMALL).measured is None
+    assert report.kind(DumpKind.SMALL).measured is None
 
 
 def test_a_small_dump_with_a_physical_memory_block_tells_ram(tmp_path: Path) -> None:
@@ -208,20 +207,20 @@ def test_the_measure_of_a_kernel_dump_decides_what_the_worst_case_leaves_open(
 ) -> None:
     size = 0x400_0000
     report = report_of(tmp_path, "kernel", fixed(size - less), RequiredDumpSpace=size)
-    assert [report.kind(kind).verdict for kind in (Kind.KERNEL, Kind.AUTOMATIC)] == [verdict, verdict]
-    assert report.kind(Kind.KERNEL).needs == ram_of(BY_NAME["kernel"]) + 128 * MB
+    assert [report.kind(kind).verdict for kind in (DumpKind.KERNEL, DumpKind.AUTOMATIC)] == [verdict, verdict]
+    assert report.kind(DumpKind.KERNEL).needs == ram_of(BY_NAME["kernel"]) + 128 * MB
 
 
 def test_an_active_dump_takes_no_less_than_the_kernel_dump_that_was_measured(tmp_path: Path) -> None:
     size = 0x400_0000
     report = report_of(tmp_path, "kernel", fixed(size - 1), RequiredDumpSpace=size)
-    assert report.kind(Kind.ACTIVE).verdict is Verdict.DOES_NOT_FIT
+    assert report.kind(DumpKind.ACTIVE).verdict is Verdict.DOES_NOT_FIT
 
 
 def test_a_complete_dump_needs_the_safe_figure_though_one_took_less(tmp_path: Path) -> None:
     ram = ram_of(BY_NAME["complete"])
     report = report_of(tmp_path, "complete", fixed(ram + 200 * MB))
-    assert report.kind(Kind.COMPLETE).verdict is Verdict.CANNOT_BE_TOLD
+    assert report.kind(DumpKind.COMPLETE).verdict is Verdict.CANNOT_BE_TOLD
 
 
 def test_a_small_dump_may_take_more_than_the_pages_say(tmp_path: Path) -> None:
@@ -238,8 +237,8 @@ def test_a_small_dump_may_take_more_than_the_pages_say(tmp_path: Path) -> None:
     data[triage_end:] = bytes(longer - 4 - triage_end) + b"TRGD" + tail
     path.write_bytes(data)
     report = pagefilefit(path, by_hand=fixed(2 * MB))
-    assert report.kind(Kind.SMALL).measured == longer + len(tail)
-    assert report.kind(Kind.SMALL).verdict is Verdict.DOES_NOT_FIT
+    assert report.kind(DumpKind.SMALL).measured == longer + len(tail)
+    assert report.kind(DumpKind.SMALL).verdict is Verdict.DOES_NOT_FIT
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

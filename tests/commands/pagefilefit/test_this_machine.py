@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from windbg_ext.commands.pagefilefit import HandFigures, Kind, PagefileFitReport, Place, Verdict, pagefilefit
+from windbg_ext.commands.pagefilefit import DumpKind, HandFigures, PagefileFitReport, Place, Verdict, pagefilefit
 from windbg_ext.commands.pagefilefit import command as pagefilefit_command
 from windbg_ext.commands.pagefilefit.this_machine import read_machine
 from windbg_ext.errors import DumpError, UsageError
@@ -90,8 +90,8 @@ def test_ram_paging_file_and_boot_volume_are_those_of_the_machine(monkeypatch: p
     assert (report.space.path, report.space.now) == ("C:\\pagefile.sys", 622592 * 4096)
     assert report.space.maximum == 622592 * 4096 + 20 * GB
     assert (report.volume.letter, report.volume.free) == ("C:", 21 * GB)
-    assert report.configured is Kind.AUTOMATIC
-    assert report.kind(Kind.COMPLETE).verdict is Verdict.ONLY_IF_IT_GROWS
+    assert report.configured is DumpKind.AUTOMATIC
+    assert report.kind(DumpKind.COMPLETE).verdict is Verdict.ONLY_IF_IT_GROWS
 
 
 def test_the_25_gb_are_compared_with_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.crash import Crash, read_crash, suspects_of
-from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, kind_of, small_marks
-from windbg_ext.commands.dumpkind.report import NONE, BugCheckFound, DumpReport, Evidence, Whole
+from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, small_marks
+from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Whole
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
 from windbg_ext.dump.dump import Part
-from windbg_ext.dump.header import comment_of, number_of, physical_pages
+from windbg_ext.dump.header import KnownFields, comment_of, physical_pages
+from windbg_ext.dump.kinds import DumpKind, kind_of
 from windbg_ext.dump.opener import open_dump
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.errors import DumpError
@@ -69,7 +70,7 @@ class _Answers:
     """What a dump tells, question by question, and what was found to be wrong with it."""
 
     def __init__(self, dump: Dump, *, details: bool) -> None:
-        self.dump, self.record, self.details = dump, dump.fields, details
+        self.dump, self.known, self.details = dump, KnownFields(dump.fields), details
         self.header_cut = any(problem.part is Part.CUT_HEADER for problem in dump.problems)
         told = (problem.error for problem in dump.problems if problem.part is not Part.CUT_HEADER)
         self.problems = [f"{error.field}: {error.why}" for error in told]
@@ -83,39 +84,39 @@ class _Answers:
 
     def report(self) -> DumpReport:
         """Put the answers together."""
-        dump, record = self.dump, self.record
+        dump, known = self.dump, self.known
         whole = is_whole(dump, size_known=self._size_known)
         crash = self._crash(whole)
         if crash is not None and whole.missing and dump.pages is not None:
             among = "are not among them" if crash.problem else "are among them"
             whole = whole._replace(usable=f"{whole.usable}; modules and stack of the crash {among}")
         bug_check = self._bug_check()
-        code = number_of(record, "MachineImageType")
-        build = number_of(record, "MinorVersion")
-        ram = physical_pages(record)
-        attributes = number_of(record, "Attributes")
+        code = known.machine_image_type
+        build = known.minor_version
+        ram = physical_pages(dump.fields)
+        attributes = known.attributes
         cut, advice = self._cut(whole)
         return DumpReport(
             path=dump.source.name,
-            kind=kind_of(record),
+            kind=kind_of(known),
             packed=dump.archive,
-            dump_type=number_of(record, "DumpType"),
+            dump_type=known.dump_type,
             architecture=None
             if code is None
-            else next((known.name for machine, known in ARCHITECTURES.items() if machine == code), f"0x{code:x}"),
-            major_version=number_of(record, "MajorVersion"),
+            else next((found.name for machine, found in ARCHITECTURES.items() if machine == code), f"0x{code:x}"),
+            major_version=known.major_version,
             build=build,
-            windows=None if build is None else windows_name(build, number_of(record, "ProductType")),
+            windows=None if build is None else windows_name(build, known.product_type),
             processors=self._processors(),
             bug_check=bug_check,
-            system_time=number_of(record, "SystemTime") or None,
-            system_up_time=number_of(record, "SystemUpTime") or None,
+            system_time=known.system_time or None,
+            system_up_time=known.system_up_time or None,
             ram_bytes=None if ram is None else ram * PAGE_SIZE,
             pages_in_file=None if dump.pages is None else pages_in(dump.pages),
             file_bytes=dump.source.size if self._size_known else None,
             whole=whole,
-            attributes=None if attributes is None else tuple(name for name, _, _ in attribute_bits(record)),
-            comment=comment_of(record),
+            attributes=None if attributes is None else tuple(name for name, _, _ in attribute_bits(known)),
+            comment=comment_of(dump.fields),
             process=crash.process if crash else None,
             fault_address=(crash.exception or crash.instruction) if crash else None,
             suspects=suspects_of(crash, bug_check.parameters) if crash and bug_check else (),
@@ -128,24 +129,24 @@ class _Answers:
         )
 
     def _processors(self) -> int | None:
-        count = number_of(self.record, "NumberProcessors")
+        count = self.known.number_processors
         if count is not None and not 1 <= count <= MAX_PROCESSORS:
             self.problems.append(f"NumberProcessors: {count}, Windows has 1 to {MAX_PROCESSORS}")
         return count
 
     def _bug_check(self) -> BugCheckFound | None:
-        code = number_of(self.record, "BugCheckCode")
+        code = self.known.bug_check_code
         if code is None:
             return None
         plain = code & ~M_BIT
-        parameters = self.record.numbers("BugCheckParameter")
+        parameters = self.dump.fields.bug_check_parameter
         return BugCheckFound(code, bug_check_name(code), parameters, plain, bug_check_name(plain))
 
     def _cut(self, whole: Whole) -> tuple[list[str], str]:
-        if kind_of(self.record) == NONE and not self.header_cut:
+        if kind_of(self.known) is DumpKind.NONE and not self.header_cut:
             return [], "the header is damaged, or the writer did not finish it: get the dump again"
         if not whole.missing:
-            if has(self.record, Attributes.INSUFFICIENT_DUMPFILE_SIZE):
+            if has(self.known, Attributes.INSUFFICIENT_DUMPFILE_SIZE):
                 return [], "enlarge the paging file: windbg-ext pagefilefit tells how large it has to be"
             return [], ""
         least = "at least " if whole.at_least else ""
@@ -154,7 +155,7 @@ class _Answers:
 
     def _state(self) -> list[str]:
         found = []
-        if has(self.record, Attributes.INSUFFICIENT_DUMPFILE_SIZE):
+        if has(self.known, Attributes.INSUFFICIENT_DUMPFILE_SIZE):
             found.append(TOO_SMALL)
         if self._encrypted:
             found.append(ENCRYPTED)
@@ -169,7 +170,7 @@ class _Answers:
 
     @property
     def _encrypted(self) -> bool:
-        return has(self.record, Attributes.ENCRYPTED_DUMP_DATA) and not has(self.record, Attributes.DECRYPTED_DUMP)
+        return has(self.known, Attributes.ENCRYPTED_DUMP_DATA) and not has(self.known, Attributes.DECRYPTED_DUMP)
 
     def _crash(self, whole: Whole) -> Crash | None:
         dump = self.dump
@@ -190,9 +191,9 @@ class _Answers:
 
     def _evidence(self, driver_names: tuple[str, ...]) -> list[Evidence]:
         dump = self.dump
-        found = list(evidence_of(self.record, None if dump.pages is None else pages_in(dump.pages)))
+        found = list(evidence_of(dump.fields, None if dump.pages is None else pages_in(dump.pages)))
         if dump.triage is not None:
-            found.extend(small_marks(self.record, dump.triage, dump.source.size, driver_names))
+            found.extend(small_marks(dump.fields, dump.triage, dump.source.size, driver_names))
         return found
 
     def _details(self, crash: Crash | None) -> Details:
@@ -202,7 +203,7 @@ class _Answers:
         blocks = dump.small.data_blocks if dump.small else ()
         runs = dump.parsed.physical_memory if dump.parsed else None
         return more.Details(
-            header_fields=tuple(more.header_fields(self.record)),
+            header_fields=tuple(more.header_fields(dump.fields)),
             memory_map=more.memory_map(dump.pages, runs) if dump.pages is not None else None,
             secondary=tuple(more.secondary_blobs(dump.secondary)),
             parts=tuple(more.small_parts(dump.small)) if dump.small else (),

@@ -17,8 +17,6 @@ from windbg_ext.kernel.processes import image_file_name
 from windbg_ext.kernel.processors import crashing_processor, read_processors
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.sources import read_field
-from windbg_ext.structs.architectures import ARCHITECTURES
-from windbg_ext.structs.header import DUMP_HEADER64, EXCEPTION_RECORD32, EXCEPTION_RECORD64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,12 +54,11 @@ class Crash(NamedTuple):
 def read_crash(dump: Dump) -> Crash:
     """Read what a dump tells of its crash, as far as that is in the file."""
     header = dump.header
-    architecture = ARCHITECTURES[header.machine]
-    instruction = parse_context(header.record.raw("ContextRecord"), architecture).instruction_pointer
-    layout = EXCEPTION_RECORD64 if header.record.layout is DUMP_HEADER64 else EXCEPTION_RECORD32
-    record = layout.parse(header.record.raw("Exception"))
+    architecture = header.architecture
+    instruction = parse_context(header.raw.context_record, architecture).instruction_pointer
+    record = header.layouts.exception.parse(header.raw.exception)
     # without an exception, the record is that of a breakpoint inside the bug check itself
-    exception = record.number("ExceptionAddress") if record.number("ExceptionCode") != STATUS_BREAKPOINT else None
+    exception = record.exception_address if record.exception_code != STATUS_BREAKPOINT else None
     physical = None if dump.pages is None else PhysicalMemory(dump.source, dump.pages)
     try:
         modules, stack, process, names = _of_small_dump(dump) if physical is None else _of_large_dump(dump, physical)
@@ -84,8 +81,7 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str,
     assert parts is not None
     drivers = read_drivers(source, parts) if parts.driver_list.size else ()
     modules = (
-        LoadedModule(base_name(driver.name), driver.entry.number("DllBase"), driver.entry.number("SizeOfImage"))
-        for driver in drivers
+        LoadedModule(base_name(driver.name), driver.entry.dll_base, driver.entry.size_of_image) for driver in drivers
     )
     stack = read_field(source, "CallStack", parts.call_stack.offset, min(parts.call_stack.size, LARGEST_STACK))
     process = None
@@ -97,11 +93,11 @@ def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str,
 
 def _of_large_dump(dump: Dump, physical: PhysicalMemory) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
     """Give modules, stack and process name by way of page tables and the debugger data block."""
-    header, architecture = dump.header, ARCHITECTURES[dump.header.machine]
+    header, architecture = dump.header, dump.header.architecture
     memory = crash_memory(physical, header)
     block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
-    listed = read_modules(memory, header.ps_loaded_module_list or block["PsLoadedModuleList"], images=False).modules
-    context = parse_context(header.record.raw("ContextRecord"), architecture)
+    listed = read_modules(memory, header.ps_loaded_module_list or block.ps_loaded_module_list, images=False).modules
+    context = parse_context(header.raw.context_record, architecture)
     processors = read_processors(memory, block, header.number_processors, architecture)
     crashed = crashing_processor(processors, context)
     thread = crashed.thread if crashed else None
@@ -115,7 +111,7 @@ def _of_large_dump(dump: Dump, physical: PhysicalMemory) -> tuple[ModuleMap, byt
         stack += piece.data
     process = None
     if thread is not None:
-        eprocess = b"".join(piece.data for piece in memory.present(thread.process, block["SizeEProcess"]))
+        eprocess = b"".join(piece.data for piece in memory.present(thread.process, block.size_eprocess))
         process = image_file_name(eprocess, header.machine, header.minor_version)
     modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed)
     return modules, stack, process, ()
@@ -128,7 +124,8 @@ def base_name(path: str) -> str:
 
 def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tuple[int, ...]:
     """Give the addresses on a stack that lie in modules, nearest to the crash first. Some may be left from before."""
-    words = struct.iter_unpack(f"<{architecture.pointer_code}", stack[: len(stack) & -architecture.pointer_size])
+    layouts = architecture.layouts
+    words = struct.iter_unpack(f"<{layouts.pointer_code}", stack[: len(stack) & -layouts.pointer_size])
     lowest = architecture.lowest_kernel
     return tuple(value for (value,) in words if value >= lowest and modules.at(value) is not None)
 

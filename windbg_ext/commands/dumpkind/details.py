@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader
 
 SLICES = 64
 """Equal parts that physical memory is counted in."""
@@ -65,17 +65,16 @@ class Details(NamedTuple):
     modules: tuple[LoadedModule, ...] = ()
 
 
-def header_fields(record: Record) -> Iterator[HeaderField]:
+def header_fields(raw: RawHeader) -> Iterator[HeaderField]:
     """Yield every field of the header with its value in the manner of .dumpdebug; unset ones are told as such."""
-    for name in record.layout.fields():
-        value = record.value(name)
+    for field in raw.FIELDS:
+        name, value = field.name, field.of(raw)
         if isinstance(value, int):
-            known = number_of(record, name)
-            digits = 2 * record.layout.length(name)
-            yield HeaderField(name, "unset") if known is None else HeaderField(name, "", (value,), digits)
-        elif isinstance(value, list):
-            yield HeaderField(name, "", tuple(value))
-        elif value == FILL * (len(value) // 4) and name != "Signature":  # which is "PAGE" itself
+            unset = number_of(field, raw) is None
+            yield HeaderField(name, "unset") if unset else HeaderField(name, "", (value,), 2 * field.length)
+        elif isinstance(value, tuple):
+            yield HeaderField(name, "", value)
+        elif value == FILL * (len(value) // 4) and field is not type(raw).signature:  # which is "PAGE" itself
             yield HeaderField(name, "unset")
         elif len(value) > SHOWN_BYTES:
             yield HeaderField(name, f"{len(value)} bytes" if any(value) else f"{len(value)} zeros")

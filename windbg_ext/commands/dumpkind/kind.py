@@ -1,15 +1,15 @@
-"""Which kind of dump it is, with the evidence for it.
+"""The evidence for the kind of a dump, which `windbg_ext.dump.kinds` tells.
 
-Sources: mindumpdef.h (DumpType, Attributes), kdmp-parser (types 8 to 0xA), Microsoft's pages on the five kinds of dump;
-the marks of the two families of small dumps were measured on real ones.
+Source: mindumpdef.h (Attributes); the marks of the two families of small dumps were measured on real ones.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from windbg_ext.commands.dumpkind.report import ACTIVE, COMPLETE, HEADER_ONLY, KERNEL, LIVE, NONE, SMALL, Evidence
-from windbg_ext.dump.header import number_of, physical_pages
+from windbg_ext.commands.dumpkind.report import Evidence
+from windbg_ext.dump.header import KnownFields, physical_pages
+from windbg_ext.dump.kinds import ROWS, DumpKind, engine_sets_live_bit, kind_of
 from windbg_ext.structs.bug_checks import LIVE_ONLY, LIVE_OR_CRASH, M_BIT, bug_check_name
 from windbg_ext.structs.header import FILL, Attributes, DumpType
 from windbg_ext.structs.triage import TRIAGE_OPTIONS_ALL, MiniDumpFields
@@ -17,28 +17,7 @@ from windbg_ext.structs.triage import TRIAGE_OPTIONS_ALL, MiniDumpFields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.structs.layout import Record
-
-
-class TypeMeaning(NamedTuple):
-    """The kind that a DumpType stands for, and what it says in words."""
-
-    kind: str
-    means: str
-
-
-TYPES: dict[int | None, TypeMeaning] = {
-    DumpType.FULL: TypeMeaning(COMPLETE, "complete: the pages of all runs of RAM"),
-    DumpType.SUMMARY: TypeMeaning(KERNEL, "kernel summary, as Windows up to 7 writes it"),
-    DumpType.HEADER: TypeMeaning(HEADER_ONLY, "a header and nothing behind it"),
-    DumpType.TRIAGE: TypeMeaning(SMALL, "small memory dump"),
-    DumpType.BITMAP_FULL: TypeMeaning(COMPLETE, "bitmap of RAM: complete, or active if it was filtered"),
-    DumpType.BITMAP_KERNEL: TypeMeaning(KERNEL, "bitmap of kernel memory: kernel or automatic"),
-    DumpType.AUTOMATIC: TypeMeaning(KERNEL, "automatic, which is a setting: dump files carry 6"),
-    DumpType.RANGES_KERNEL: TypeMeaning(KERNEL, "ranges of kernel memory, as .dump /k writes them"),
-    DumpType.RANGES_KERNEL_AND_USER: TypeMeaning(ACTIVE, "ranges of kernel and user memory, as .dump /ka writes them"),
-    DumpType.RANGES_FULL: TypeMeaning(COMPLETE, "ranges of all RAM, as .dump /f writes them"),
-}
+    from windbg_ext.structs.layouts import RawHeader, TriageDump
 
 ATTRIBUTES = {
     Attributes.HIBER_CRASH: "it crashed while it went into or came out of hibernation",
@@ -54,15 +33,13 @@ ATTRIBUTES = {
 }
 
 
-def attribute_bits(record: Record) -> Iterator[tuple[str, int, str]]:
+def attribute_bits(known: KnownFields) -> Iterator[tuple[str, int, str]]:
     """Give (name, bit, meaning) of each bit of Attributes that is set; nothing where the field was never set."""
-    value = number_of(record, "Attributes") or 0
+    value = known.attributes or 0
     for bit in (1 << number for number in range(32)):
         if value & bit:
-            known = next((flag for flag in ATTRIBUTES if flag == bit), None)
-            yield (
-                (attribute_name(known), bit, ATTRIBUTES[known]) if known else (f"unknown 0x{bit:x}", bit, "not public")
-            )
+            flag = next((flag for flag in ATTRIBUTES if flag == bit), None)
+            yield (attribute_name(flag), bit, ATTRIBUTES[flag]) if flag else (f"unknown 0x{bit:x}", bit, "not public")
 
 
 def attribute_name(flag: Attributes) -> str:
@@ -70,60 +47,35 @@ def attribute_name(flag: Attributes) -> str:
     return "".join(word.capitalize() for word in str(flag.name).split("_"))
 
 
-def has(record: Record, flag: Attributes) -> bool:
+def has(known: KnownFields, flag: Attributes) -> bool:
     """Tell whether a bit of Attributes is set, which it never is in a field that holds the writer's fill."""
-    return bool((number_of(record, "Attributes") or 0) & flag)
+    return bool((known.attributes or 0) & flag)
 
 
-def kind_of(record: Record) -> str:
-    """Give the kind of a dump."""
-    known = TYPES.get(_dump_type(record))
-    if known is None:
-        return NONE
-    if _is_live(record):
-        return LIVE
-    if known.kind == COMPLETE and has(record, Attributes.FILTER_DUMP_FILE):
-        return ACTIVE
-    return known.kind
-
-
-def _dump_type(record: Record) -> int | None:
-    return number_of(record, "DumpType")
-
-
-def _is_live(record: Record) -> bool:
-    code = number_of(record, "BugCheckCode")
-    if code is not None and code & ~M_BIT in LIVE_ONLY:
-        return True
-    return has(record, Attributes.LIVE_DUMP_GENERATED_DUMP) and not _engine_sets_live_bit(record)
-
-
-def _engine_sets_live_bit(record: Record) -> bool:
-    """Tell whether the live bit is one that dbgeng 10.0.15063 sets in every small dump it writes (measured)."""
-    attributes = number_of(record, "Attributes")
-    engine = number_of(record, "WriterStatus") == 0 and number_of(record, "BootId") is None
-    return engine and _dump_type(record) == DumpType.TRIAGE and attributes == Attributes.LIVE_DUMP_GENERATED_DUMP
-
-
-def evidence_of(record: Record, pages: int | None) -> Iterator[Evidence]:
+def evidence_of(raw: RawHeader, pages: int | None) -> Iterator[Evidence]:
     """Give what the kind is told by, most telling first. pages: in the file, None for a small dump."""
-    dump_type = _dump_type(record)
+    known = KnownFields(raw)
+    dump_type = known.dump_type
     if dump_type is None:
         yield Evidence("DumpType", "unset", "the header does not tell what follows it")
     else:
-        known = TYPES.get(dump_type)
+        row = ROWS.get(dump_type)
         shown = f"0x{dump_type:x}" if dump_type > 9 else str(dump_type)
-        yield Evidence("DumpType", shown, known.means if known else "no known type of dump")
-    yield from _attribute_evidence(record)
-    code = number_of(record, "BugCheckCode")
+        yield Evidence("DumpType", shown, row.means if row else "no known type of dump")
+    yield from _attribute_evidence(known)
+    code = known.bug_check_code
     if code is not None and code & ~M_BIT in LIVE_ONLY:
         yield Evidence(
             "BugCheckCode", f"0x{code:X}", f"{bug_check_name(code)}: never crashes a machine, so a live dump"
         )
     elif code is not None and code & ~M_BIT in LIVE_OR_CRASH:
         yield Evidence("BugCheckCode", f"0x{code:X}", f"{bug_check_name(code)}: occurs in crashes and in live dumps")
-    yield from _pages_evidence(record, pages)
-    if kind_of(record) == KERNEL and dump_type in (DumpType.BITMAP_KERNEL, DumpType.SUMMARY, DumpType.AUTOMATIC):
+    yield from _pages_evidence(raw, known, pages)
+    if kind_of(known) is DumpKind.KERNEL and dump_type in (
+        DumpType.BITMAP_KERNEL,
+        DumpType.SUMMARY,
+        DumpType.AUTOMATIC,
+    ):
         yield Evidence(
             "kernel or automatic",
             "same file",
@@ -131,34 +83,38 @@ def evidence_of(record: Record, pages: int | None) -> Iterator[Evidence]:
         )
 
 
-def _attribute_evidence(record: Record) -> Iterator[Evidence]:
-    value = number_of(record, "Attributes")
+def _attribute_evidence(known: KnownFields) -> Iterator[Evidence]:
+    value = known.attributes
     if value is None:
         yield Evidence("Attributes", "unset", 'holds the fill "PAGE": the writer did not set it')
         return
     if not value:
         yield Evidence("Attributes", "0x0", "no bit is set")
-    for name, bit, means in attribute_bits(record):
-        if bit == Attributes.LIVE_DUMP_GENERATED_DUMP and _engine_sets_live_bit(record):
+    for name, bit, means in attribute_bits(known):
+        if bit == Attributes.LIVE_DUMP_GENERATED_DUMP and engine_sets_live_bit(known):
             means = "set by debuggers in small dumps of any machine, so no sign of a live dump here"
+        if bit == Attributes.FILTER_DUMP_FILE and kind_of(known) is DumpKind.COMPLETE:
+            means = "set, though a dump of this type is never filtered, so no sign of an active dump here"
         yield Evidence("Attributes", f"0x{bit:x} {name}", means)
 
 
-def _pages_evidence(record: Record, pages: int | None) -> Iterator[Evidence]:
-    ram = physical_pages(record)
+def _pages_evidence(raw: RawHeader, known: KnownFields, pages: int | None) -> Iterator[Evidence]:
+    ram = physical_pages(raw)
     if ram is None:
         yield Evidence("PhysicalMemoryBlock", "unset", "the header does not tell how much RAM there was")
     elif pages is not None:
-        yield Evidence("pages", f"{pages:,} of {ram:,}", _share(record, pages, ram))
+        yield Evidence("pages", f"{pages:,} of {ram:,}", _share(known, pages, ram))
 
 
-def _share(record: Record, pages: int, ram: int) -> str:
+def _share(known: KnownFields, pages: int, ram: int) -> str:
     if pages >= ram:
         return "all of RAM"
     left = f"{ram - pages:,} pages of RAM are left out"
-    if kind_of(record) != COMPLETE:
+    if kind_of(known) is not DumpKind.COMPLETE:
         return left
-    if number_of(record, "Attributes") is None:
+    if has(known, Attributes.FILTER_DUMP_FILE):
+        return f"{left}, though a dump of this type is never filtered"
+    if known.attributes is None:
         return f"{left}; an active dump with unset Attributes would look the same"
     return f"{left}, though no attribute says that pages were filtered"
 
@@ -167,31 +123,34 @@ BY_KERNEL = "as in small dumps that the crashing kernel writes"
 BY_ENGINE = "as in small dumps that the debugger engine writes"
 
 
-def small_marks(record: Record, triage: Record, file_size: int, driver_names: tuple[str, ...]) -> Iterator[Evidence]:
+def small_marks(
+    raw: RawHeader, triage: TriageDump, file_size: int, driver_names: tuple[str, ...]
+) -> Iterator[Evidence]:
     """Give the marks by which small dumps of the crashing kernel and of the debugger engine differ.
 
     The engine writes them for .dump /m and for error reporting. Who wrote a file is not told by the marks for certain:
     another program may set any of them. driver_names: as the list of drivers has them.
     """
-    attributes = number_of(record, "Attributes")
+    known = KnownFields(raw)
+    attributes = known.attributes
     if attributes is None:
         yield Evidence("mark: Attributes", "unset", BY_ENGINE)
     elif attributes & Attributes.KERNEL_GENERATED_TRIAGE_DUMP:
         yield Evidence("mark: Attributes", f"0x{attributes:x}", BY_KERNEL)
-    status = number_of(record, "WriterStatus")
+    status = known.writer_status
     yield Evidence("mark: WriterStatus", *(("unset", BY_KERNEL) if status is None else (str(status), BY_ENGINE)))
-    unset = record.raw("PhysicalMemoryBlock").startswith(FILL)
+    unset = raw.physical_memory_block.startswith(FILL)
     yield Evidence("mark: PhysicalMemoryBlock", *(("unset", BY_ENGINE) if unset else ("set", BY_KERNEL)))
-    options = triage.number("TriageOptions")
+    options = triage.triage_options
     yield Evidence("mark: TriageOptions", f"0x{options:x}", BY_ENGINE if options == TRIAGE_OPTIONS_ALL else BY_KERNEL)
-    fields = number_of(record, "MiniDumpFields")
+    fields = known.mini_dump_fields
     if fields is not None:
         by = BY_KERNEL if fields & MiniDumpFields.MM_INFORMATION else BY_ENGINE
         yield Evidence("mark: MiniDumpFields", f"0x{fields:x}", by)
     if driver_names:
         full = any("\\" in name for name in driver_names)
         yield Evidence("mark: driver names", *(("full paths", BY_ENGINE) if full else ("base names", BY_KERNEL)))
-    space = number_of(record, "RequiredDumpSpace")
+    space = known.required_dump_space
     if space is not None and space > file_size and status == 0:
         yield Evidence(
             "RequiredDumpSpace", f"{space:,}", "of the dump it was made from; it does not mean that this is cut"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from windbg_ext.dump.kinds import DumpKind
+
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.details import Details
-
-COMPLETE, ACTIVE, KERNEL, SMALL = "complete", "active", "kernel", "small"
-LIVE, HEADER_ONLY, NONE = "live", "header-only", "none"
 
 
 class Evidence(NamedTuple):
@@ -72,15 +71,15 @@ class LoadedModule(NamedTuple):
 class DumpReport(NamedTuple):
     """What one file is. None: the file does not tell.
 
-    path: the name of the source; kind: one of the constants of this module; packed: gzip, xz, zstd, zip or CAB, if the
-    dump is inside one; system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself,
+    path: the name of the source; packed: gzip, xz, zstd, zip or CAB, if the dump is inside one;
+    system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself,
     unpacked; attributes: names of the bits;
     stack: code addresses on the crashing stack, nearest first; problems: why the file is no whole kernel dump, most
     important first; advice: the next step; notes: what else there is to know.
     """
 
     path: str
-    kind: str = NONE
+    kind: DumpKind = DumpKind.NONE
     packed: str | None = None
     dump_type: int | None = None
     architecture: str | None = None

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.kind import has
 from windbg_ext.commands.dumpkind.report import Whole
-from windbg_ext.dump.header import number_of
+from windbg_ext.dump.header import KnownFields
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.dump.secondary import MAX_SECONDARY
-from windbg_ext.structs.bodies import BITMAP_HEADER64, BITMAP_SIGNATURES
+from windbg_ext.structs.bodies import BITMAP_SIGNATURES, BitmapHeader64
 from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.sources import Source
-    from windbg_ext.structs.layout import Record
 
 
 def is_whole(dump: Dump, *, size_known: bool) -> Whole:
@@ -30,23 +29,23 @@ def is_whole(dump: Dump, *, size_known: bool) -> Whole:
     is used where a file is known to be cut, to count the secondary data that was behind the cut.
     size_known: whether the source has been unpacked to its end, where it is packed.
     """
-    record, size, secondary = dump.fields, dump.source.size, dump.secondary
+    known, size, secondary = KnownFields(dump.fields), dump.source.size, dump.secondary
     told, source = _end_of_body(dump)
-    space = number_of(record, "RequiredDumpSpace") or 0
+    space = known.required_dump_space or 0
     if told is not None:
         body, at_least = told, False
-    elif space >= record.layout.size:  # less is a header that says it should be cut
+    elif space >= dump.fields.SIZE:  # less is a header that says it should be cut
         body, at_least, source = space, False, "RequiredDumpSpace"
     else:
-        body, at_least, source = record.layout.size, True, "its header"
+        body, at_least, source = dump.fields.SIZE, True, "its header"
     end, cut = body, size < body
     if secondary is not None:
         source += " and secondary data"
         end = max(body, secondary.offset + secondary.size, size + secondary.missing if secondary.missing else 0)
         at_least = secondary.problem is not None
         cut = secondary.problem is not None or secondary.missing > 0
-    if cut or has(record, Attributes.KERNEL_GENERATED_TRIAGE_DUMP):
-        if not _is_of_engine(record) and end < space <= end + MAX_SECONDARY:
+    if cut or has(known, Attributes.KERNEL_GENERATED_TRIAGE_DUMP):
+        if not _is_of_engine(known) and end < space <= end + MAX_SECONDARY:
             end, source, at_least = space, "RequiredDumpSpace", False
         elif told is not None and size < body:
             at_least = True  # nothing tells whether there was secondary data
@@ -57,44 +56,44 @@ def is_whole(dump: Dump, *, size_known: bool) -> Whole:
     return Whole(end, at_least, source, missing, usable)
 
 
-def _is_of_engine(record: Record) -> bool:
+def _is_of_engine(known: KnownFields) -> bool:
     """Tell whether it is a small dump of the debugger engine, which leaves RequiredDumpSpace as it was before it."""
-    return number_of(record, "DumpType") == DumpType.TRIAGE and number_of(record, "WriterStatus") is not None
+    return known.dump_type == DumpType.TRIAGE and known.writer_status is not None
 
 
 def _end_of_body(dump: Dump) -> tuple[int | None, str]:
     """Return the file offset where pages or parts end and what told it; None if that is not in the file."""
-    record, pages = dump.fields, dump.pages
+    known, pages = KnownFields(dump.fields), dump.pages
     if dump.triage is not None:
         return dump.expected_bytes, "SizeOfDump"
     if pages is not None:
         if isinstance(pages, BitmapPages):
             return pages.end, "the bitmap"
-        return pages.end, "the runs of RAM" if number_of(record, "DumpType") == DumpType.FULL else "the ranges"
-    if number_of(record, "DumpType") == DumpType.HEADER:
-        return record.layout.size, "its header"
-    if number_of(record, "DumpType") in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
-        return _end_by_bitmap_header(dump.source, record.layout.size)
+        return pages.end, "the runs of RAM" if known.dump_type == DumpType.FULL else "the ranges"
+    if known.dump_type == DumpType.HEADER:
+        return dump.fields.SIZE, "its header"
+    if known.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
+        return _end_by_bitmap_header(dump.source, dump.fields.SIZE)
     return None, ""
 
 
 def _end_by_bitmap_header(source: Source, at: int) -> tuple[int | None, str]:
     """Return the end of a bitmap dump whose bitmap itself is cut or cannot be read."""
     try:
-        data = source.read(at, BITMAP_HEADER64.size)
+        data = source.read(at, BitmapHeader64.SIZE)
     except OSError:
         return None, ""
-    if len(data) < BITMAP_HEADER64.size:
+    if len(data) < BitmapHeader64.SIZE:
         return None, ""
-    header = BITMAP_HEADER64.parse(data)
-    if header.raw("Signature") not in BITMAP_SIGNATURES:
+    header = BitmapHeader64.parse(data)
+    if header.signature not in BITMAP_SIGNATURES:
         return None, ""
-    return header.number("HeaderSize") + header.number("TotalPresentPages") * PAGE_SIZE, "the bitmap's header"
+    return header.header_size + header.total_present_pages * PAGE_SIZE, "the bitmap's header"
 
 
 def _use_of_cut(dump: Dump, body: int) -> str:
     pages, size = dump.pages, dump.source.size
-    if number_of(dump.fields, "DumpType") == DumpType.TRIAGE:
+    if KnownFields(dump.fields).dump_type == DumpType.TRIAGE:
         if size >= body:
             return "usable: the small dump itself is whole, only secondary data is missing"
         return "not usable: WinDbg refuses a small dump that ends before SizeOfDump (error 1392)"

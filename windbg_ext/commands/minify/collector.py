@@ -12,7 +12,7 @@ from windbg_ext.dump.small import DataBlock
 from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
 from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import Piece
-from windbg_ext.structs.triage import TRIAGE_DATA_BLOCK
+from windbg_ext.structs.triage import TriageDataBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,11 +127,11 @@ class Collector:
         for piece in (wanted.memory or self._memory).present(wanted.address, wanted.length):
             gaps = self._saved.missing(piece.address, len(piece.data))
             if gaps:
-                if not self.account.fits(sum(end - start + TRIAGE_DATA_BLOCK.size for start, end in gaps)):
+                if not self.account.fits(sum(end - start + TriageDataBlock.SIZE for start, end in gaps)):
                     return False
                 for start, end in gaps:
                     self._saved.add(start, piece.data[start - piece.address : end - piece.address])
-                    self.account.enter(self._part, end - start, TRIAGE_DATA_BLOCK.size)
+                    self.account.enter(self._part, end - start, TriageDataBlock.SIZE)
             found += len(piece.data)
             if wanted.holds_pointers:
                 pointers.extend(self._not_followed(piece))
@@ -141,7 +141,7 @@ class Collector:
 
     def _not_followed(self, piece: Piece) -> list[Piece]:
         """Return the aligned pointers of a piece that were not returned before."""
-        size = self._memory.pointer_size
+        size = self._memory.layouts.pointer_size
         start, end = piece.address + size - 1 & -size, piece.address + len(piece.data) & -size
         gaps = self._followed.missing(start, end - start)
         fresh = [Piece(at, piece.data[at - piece.address : upto - piece.address]) for at, upto in gaps]

@@ -76,6 +76,6 @@ def damages(crash: Crash) -> Iterator[tuple[str, str]]:
         ("KPRCB", crash.processor.prcb),
     ):
         try:
-            crash.memory.read(address, crash.memory.pointer_size)
+            crash.memory.read(address, crash.memory.layouts.pointer_size)
         except MemoryReadError as error:
             yield name, str(error)

@@ -10,7 +10,7 @@ from windbg_ext.structs.header import Attributes
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify.crash import Crash
-    from windbg_ext.structs.layout import Record
+    from windbg_ext.structs.layouts import RawHeader
 
 OF_THE_FILE = (
     Attributes.INSUFFICIENT_DUMPFILE_SIZE | Attributes.KERNEL_GENERATED_TRIAGE_DUMP | Attributes.FILTER_DUMP_FILE
@@ -21,15 +21,15 @@ WRITER_OK, WRITER_NO_MODULES, WRITER_CORRUPT_MODULES = 0, 1, 2
 """DUMP_HEADER64.WriterStatus (mindumpdef.h)."""
 
 
-def small_header(crash: Crash, comment: str | None) -> Record:
+def small_header(crash: Crash, comment: str | None) -> RawHeader:
     """Return the header of the source as the small dump carries it; the writer sets type, fields and sizes."""
-    record, kernel = crash.target.header.record, crash.kernel
+    raw, kernel = crash.target.header.raw, crash.kernel
     status = WRITER_OK
     if kernel.modules.problem is not None:
         status = WRITER_CORRUPT_MODULES if kernel.modules.modules else WRITER_NO_MODULES
-    record = record.replace(WriterStatus=status, KdDebuggerDataBlock=kernel.debugger_data.address)
-    if record.number("Attributes") != FILL_32:
-        record = record.replace(Attributes=record.number("Attributes") & ~int(OF_THE_FILE))
+    raw = raw.replace(writer_status=status, kd_debugger_data_block=kernel.debugger_data.address)
+    if raw.attributes != FILL_32:
+        raw = raw.replace(attributes=raw.attributes & ~int(OF_THE_FILE))
     if comment is not None:
-        record = record.replace(Comment=encode_comment(comment))
-    return record
+        raw = raw.replace(comment=encode_comment(comment))
+    return raw

@@ -4,15 +4,14 @@ from windbg_ext.commands.pagefilefit.advice import Advice, Setting
 from windbg_ext.commands.pagefilefit.by_hand import HandFigures
 from windbg_ext.commands.pagefilefit.command import PagefileFitReport, pagefilefit
 from windbg_ext.commands.pagefilefit.judge import KindReport, Source, Verdict
-from windbg_ext.commands.pagefilefit.rules import Architecture, Kind
 from windbg_ext.commands.pagefilefit.settings import PagingFile
 from windbg_ext.commands.pagefilefit.space import Place, Space, Volume
+from windbg_ext.dump.kinds import DumpKind
 
 __all__ = [
     "Advice",
-    "Architecture",
+    "DumpKind",
     "HandFigures",
-    "Kind",
     "KindReport",
     "PagefileFitReport",
     "PagingFile",

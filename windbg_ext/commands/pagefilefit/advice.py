@@ -17,19 +17,19 @@ from windbg_ext.commands.pagefilefit.rules import (
     FREE_SPACE_TO_KEEP_A_DUMP,
     MB,
     WEEKS_AFTER_A_CRASH,
-    Kind,
 )
 from windbg_ext.commands.pagefilefit.settings import CONTROL, CRASH_CONTROL, MEMORY_MANAGEMENT
 from windbg_ext.commands.pagefilefit.space import Place, without_pae
+from windbg_ext.dump.kinds import DumpKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from windbg_ext.commands.pagefilefit.judge import KindReport
-    from windbg_ext.commands.pagefilefit.rules import Architecture
     from windbg_ext.commands.pagefilefit.settings import CrashSettings
     from windbg_ext.commands.pagefilefit.space import Space, Volume
+    from windbg_ext.structs.architectures import Architecture
 
 SAFE_PATH = re.compile(r"[A-Za-z]:\\[\w.()-]+(?:\\[\w.()-]+)*", re.ASCII)
 """A path that may stand in a command line: what a hive says may be anything."""
@@ -68,7 +68,7 @@ class Situation:
     room_for: the report of that kind; did_not_fit: the dump that was named says so.
     """
 
-    kind: Kind
+    kind: DumpKind
     room_for: KindReport
     architecture: Architecture
     ram: int | None
@@ -141,7 +141,7 @@ def _lines_to_keep(space: Space) -> list[str]:
 
 def _dedicated_file(at: Situation) -> Iterator[Advice]:
     enough = at.room_for.enough
-    if at.room_for.verdict is Verdict.FITS or enough is None or at.kind is Kind.SMALL:
+    if at.room_for.verdict is Verdict.FITS or enough is None or at.kind is DumpKind.SMALL:
         return
     size = _setting(CRASH_CONTROL, "DumpFileSize", "REG_DWORD", str(megabytes(enough)))
     if at.space.place is Place.DEDICATED_FILE:
@@ -157,7 +157,7 @@ def _dedicated_file(at: Situation) -> Iterator[Advice]:
 
 
 def _other_kind(at: Situation) -> Iterator[Advice]:
-    if at.kind is Kind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
+    if at.kind is DumpKind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
         text = "Or let Windows write an automatic dump, which leaves out the memory of programs:"
         yield Advice(text, (AUTOMATIC,), restart=True)
 
@@ -187,7 +187,7 @@ def _pae(at: Situation) -> Iterator[Advice]:
 
 
 def _four_weeks(at: Situation) -> Iterator[Advice]:
-    if at.kind is not Kind.AUTOMATIC or not at.space.system_managed:
+    if at.kind is not DumpKind.AUTOMATIC or not at.space.system_managed:
         return
     sizes = "; ".join(
         f"{rule.says}{'' if at.ram is None else f' = {megabytes(rule.formula(at.ram)):,} MB'} ({rule.page})"
@@ -207,7 +207,7 @@ def _four_weeks(at: Situation) -> Iterator[Advice]:
 
 def _where(at: Situation) -> Iterator[Advice]:
     crash = at.crash
-    if at.kind is Kind.SMALL:
+    if at.kind is DumpKind.SMALL:
         yield Advice(
             f"Every small dump is a file of its own in {crash.minidump_folder}; "
             f"the newest {crash.minidump_count} are kept."
@@ -221,7 +221,7 @@ def _where(at: Situation) -> Iterator[Advice]:
 
 
 def _kept(at: Situation) -> Iterator[Advice]:
-    if at.kind is Kind.SMALL or at.crash.always_keep:
+    if at.kind is DumpKind.SMALL or at.crash.always_keep:
         return
     free, limit = at.volume.free, FREE_SPACE_TO_KEEP_A_DUMP >> 30
     here = ""

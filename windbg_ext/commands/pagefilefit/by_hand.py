@@ -10,10 +10,11 @@ from windbg_ext.commands.pagefilefit.measure import MOST_RAM
 from windbg_ext.commands.pagefilefit.rules import MB
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE
 from windbg_ext.errors import UsageError
+from windbg_ext.structs.architectures import BY_NAME
 
 if TYPE_CHECKING:
-    from windbg_ext.commands.pagefilefit.rules import Architecture, Kind
     from windbg_ext.commands.pagefilefit.settings import PagingFile
+    from windbg_ext.dump.kinds import DumpKind
 
 LEAST_BYTES, MOST_BYTES = 1 * MB, 1 << 60
 """Of RAM and files: less is a forgotten G, and no volume is larger."""
@@ -24,18 +25,19 @@ DEFAULT_BOOT_VOLUME = "C:"
 class HandFigures:
     """What the user says himself, in bytes; None: nothing. It goes before what a dump, a hive or this machine tells.
 
-    paging_files: all of them, an empty tuple for none; a path of the drive `?:` stands for the boot volume.
+    architecture: its name, x86, x64 or ARM64; paging_files: all of them, an empty tuple for none; a path of the drive
+    `?:` stands for the boot volume.
     """
 
     ram: int | None = None
-    architecture: Architecture | None = None
+    architecture: str | None = None
     paging_files: tuple[PagingFile, ...] | None = None
     system_managed: bool = False
     dedicated: int | None = None
     boot_volume: str | None = None
     volume_size: int | None = None
     free_space: int | None = None
-    kind: Kind | None = None
+    kind: DumpKind | None = None
 
 
 def check_figures(hand: HandFigures) -> None:
@@ -48,6 +50,8 @@ def check_figures(hand: HandFigures) -> None:
         raise UsageError("--free-space is more than --volume-size")
     if hand.boot_volume is not None and not re.fullmatch("[A-Za-z]:", hand.boot_volume):
         raise UsageError(f"--boot-volume: {hand.boot_volume!r} is no drive such as C:")
+    if hand.architecture is not None and hand.architecture not in BY_NAME:
+        raise UsageError(f"--architecture: {hand.architecture!r} is none of {', '.join(BY_NAME)}")
     files = hand.paging_files or ()
     boot_volume = (hand.boot_volume or DEFAULT_BOOT_VOLUME).upper()
     drives = [boot_volume if file.drive == ANY_DRIVE else file.drive for file in files]

@@ -10,19 +10,21 @@ from windbg_ext.commands.pagefilefit.advice import Advice, Situation, advise
 from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, HandFigures, check_figures
 from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
 from windbg_ext.commands.pagefilefit.measure import DumpFacts, measure
-from windbg_ext.commands.pagefilefit.rules import Architecture, Kind
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, PagingFile, Settings, read_settings
 from windbg_ext.commands.pagefilefit.space import Space, Volume, dedicated_space, paging_file_space
 from windbg_ext.commands.pagefilefit.system_hive import SystemHive
 from windbg_ext.commands.pagefilefit.this_machine import ThisMachine, open_this_machine
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
+from windbg_ext.dump.kinds import CRASH_DUMP_KINDS, DumpKind
 from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.structs.architectures import BY_NAME, X64
 
 if TYPE_CHECKING:
     import os
 
     from windbg_ext.commands.progress import Progress
+    from windbg_ext.structs.architectures import Architecture
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,20 @@ class PagefileFitReport:
     architecture: Architecture
     volume: Volume
     space: Space
-    configured: Kind | None
+    configured: DumpKind | None
     configured_known: bool
-    advised: Kind
+    advised: DumpKind
     kinds: tuple[KindReport, ...]
     kernel_pages: int | None
     did_not_fit: bool
     advice: tuple[Advice, ...]
     notes: tuple[str, ...]
 
-    def kind(self, kind: Kind) -> KindReport:
+    def kind(self, kind: DumpKind) -> KindReport:
         """Give the answer for a kind."""
         return next(report for report in self.kinds if report.kind is kind)
 
-    def fits(self, kind: Kind) -> bool:
+    def fits(self, kind: DumpKind) -> bool:
         """Tell whether the next dump of a kind fits, with nothing left open."""
         return self.kind(kind).verdict is Verdict.FITS
 
@@ -121,15 +123,15 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
     ram, ram_from = _ram(inputs)
     if ram is None:
         _miss_ram(inputs, notes)
-    architecture = hand.architecture or (facts and facts.architecture) or (settings and settings.architecture)
-    architecture = architecture or Architecture.X64
+    architecture = BY_NAME[hand.architecture] if hand.architecture is not None else None
+    architecture = architecture or (facts and facts.architecture) or (settings and settings.architecture) or X64
     volume = _volume(inputs, notes)
     crash = settings.crash if settings else CrashSettings()
     if hand.kind is not None:
         crash = replace(crash, kind=hand.kind, kind_known=True)
     space = _space(inputs, crash, volume, ram, notes)
     measured = {item.kind: item for item in (facts.measured if facts else ())}
-    kernel = measured.get(Kind.KERNEL)
+    kernel = measured.get(DumpKind.KERNEL)
     kinds = tuple(
         judge(
             kind,
@@ -137,18 +139,18 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
             ram,
             measured.get(kind),
             space,
-            at_least=kernel.bytes if kernel is not None and kind is Kind.ACTIVE else None,
+            at_least=kernel.bytes if kernel is not None and kind is DumpKind.ACTIVE else None,
         )
-        for kind in Kind
+        for kind in CRASH_DUMP_KINDS
     )
-    advised = crash.kind or Kind.AUTOMATIC
+    advised = crash.kind or DumpKind.AUTOMATIC
     if not crash.kind_known:
         notes.append(
             "which kind of dump is set is not known: the advice is for automatic, what Windows is set to at first"
         )
     situation = Situation(
         kind=advised,
-        room_for=kinds[list(Kind).index(advised)],
+        room_for=kinds[CRASH_DUMP_KINDS.index(advised)],
         architecture=architecture,
         ram=ram,
         space=space,

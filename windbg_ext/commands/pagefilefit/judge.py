@@ -6,13 +6,14 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit.rules import Kind, Role, rules_for
+from windbg_ext.commands.pagefilefit.rules import Role, rules_for
 from windbg_ext.commands.pagefilefit.space import Place
+from windbg_ext.dump.kinds import DumpKind
 
 if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit.measure import Measured
-    from windbg_ext.commands.pagefilefit.rules import Architecture
     from windbg_ext.commands.pagefilefit.space import Space
+    from windbg_ext.structs.architectures import Architecture
 
 
 class Verdict(enum.Enum):
@@ -44,7 +45,7 @@ class KindReport:
     is room for.
     """
 
-    kind: Kind
+    kind: DumpKind
     needs: int | None
     floor: int | None
     measured: int | None
@@ -57,7 +58,7 @@ class KindReport:
 
 
 def judge(
-    kind: Kind,
+    kind: DumpKind,
     architecture: Architecture,
     ram: int | None,
     measured: Measured | None,
@@ -80,7 +81,7 @@ def judge(
     if measured is not None:
         sources.append(Source("measured", measured.how, measured.bytes, "the dump"))
     enough = size
-    if enough is None or kind in (Kind.SMALL, Kind.COMPLETE):
+    if enough is None or kind in (DumpKind.SMALL, DumpKind.COMPLETE):
         enough = None if needs is None else max(needs, size or 0)
     too_little = max((least for least in (bound, size, at_least) if least is not None), default=None)
     verdict, why = _verdict(enough, too_little, space)

@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit.rules import GB, Architecture, Kind
+from windbg_ext.commands.pagefilefit.rules import GB
 from windbg_ext.dump.header import physical_pages
+from windbg_ext.dump.kinds import CRASH_DUMP_KINDS, DumpKind, kind_by_type
 from windbg_ext.dump.pages import PAGE_SIZE
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.structs.bodies import BITMAP_HEADER64
-from windbg_ext.structs.header import (
-    Attributes,
-    DumpType,
-    Machine,
-)
+from windbg_ext.structs.bodies import BitmapHeader64
+from windbg_ext.structs.header import Attributes
 
 if TYPE_CHECKING:
     from windbg_ext.commands.progress import Progress
     from windbg_ext.dump import Dump
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.structs.architectures import Architecture
 
 MOST_RAM = 1 << 48
 """256 TiB: Windows Server 2025 takes 240 TB."""
@@ -29,20 +27,12 @@ MOST_SECONDARY_DATA = 4 * GB
 
 OWN_SIZE = "the size of this dump"
 
-ARCHITECTURES = {
-    Machine.I386: Architecture.X86,
-    Machine.AMD64: Architecture.X64,
-    Machine.ARM64: Architecture.ARM64,
-}
-COMPLETE_TYPES = (DumpType.FULL, DumpType.BITMAP_FULL, DumpType.RANGES_FULL)
-KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC, DumpType.RANGES_KERNEL)
-
 
 @dataclass(frozen=True)
 class Measured:
     """What a dump of a kind takes on this machine. bytes: of the file; how: where that is known from."""
 
-    kind: Kind
+    kind: DumpKind
     bytes: int
     how: str
 
@@ -56,7 +46,7 @@ class DumpFacts:
 
     ram: int | None
     architecture: Architecture
-    kind: Kind | None
+    kind: DumpKind | None
     measured: tuple[Measured, ...]
     kernel_pages: int | None
     did_not_fit: bool
@@ -80,15 +70,15 @@ def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFac
         notes.append(f"bitmap: {dump.unread_bitmap}")
     measured = [] if kind is None else _own_size(dump, kind, ram, notes)
     kernel_pages = None
-    if kind in (Kind.ACTIVE, Kind.COMPLETE):
+    if kind in (DumpKind.ACTIVE, DumpKind.COMPLETE):
         kernel_pages = _count_kernel_pages(dump, progress, notes)
         if kernel_pages is not None:
             size = _size_of_kernel_dump(dump, kernel_pages)
             how = f"{kernel_pages:,} pages of RAM that the kernel half of this dump's page tables maps"
-            measured += [Measured(kind, size, how) for kind in (Kind.KERNEL, Kind.AUTOMATIC)]
+            measured += [Measured(kind, size, how) for kind in (DumpKind.KERNEL, DumpKind.AUTOMATIC)]
     return DumpFacts(
         ram=ram,
-        architecture=ARCHITECTURES[header.machine],
+        architecture=header.architecture,
         kind=kind,
         measured=tuple(measured),
         kernel_pages=kernel_pages,
@@ -97,16 +87,10 @@ def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFac
     )
 
 
-def kind_of(header: DumpHeader) -> Kind | None:
-    """Give the kind of a dump, KERNEL for an automatic one too: the file is the same. None: only a header."""
-    filtered = (header.attributes or 0) & Attributes.FILTER_DUMP_FILE
-    if header.dump_type is DumpType.TRIAGE:
-        return Kind.SMALL
-    if header.dump_type in KERNEL_TYPES:
-        return Kind.KERNEL
-    if header.dump_type is DumpType.RANGES_KERNEL_AND_USER or (header.dump_type is DumpType.BITMAP_FULL and filtered):
-        return Kind.ACTIVE
-    return Kind.COMPLETE if header.dump_type in COMPLETE_TYPES else None
+def kind_of(header: DumpHeader) -> DumpKind | None:
+    """Return the kind of a dump, KERNEL for an automatic one too: the file is the same. None: only a header."""
+    kind = kind_by_type(header.dump_type, header.attributes)
+    return kind if kind in CRASH_DUMP_KINDS else None
 
 
 def _ram(header: DumpHeader, notes: list[str]) -> int | None:
@@ -114,7 +98,7 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
     if header.physical_memory is None:
         return None
     in_runs = sum(run.page_count for run in header.physical_memory)
-    pages = physical_pages(header.record) or 0
+    pages = physical_pages(header.raw) or 0
     for number, field in ((pages, "NumberOfPages"), (in_runs, "Run")):
         if not 0 < number * PAGE_SIZE <= MOST_RAM:
             why = f"0x{number:x} pages of RAM make no sense"
@@ -124,13 +108,13 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
     return max(pages, in_runs) * PAGE_SIZE
 
 
-def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list[Measured]:
+def _own_size(dump: Dump, kind: DumpKind, ram: int | None, notes: list[str]) -> list[Measured]:
     """Give what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
     size, how = dump.expected_bytes + _secondary_size(dump), OWN_SIZE
     if dump.secondary is not None and dump.secondary.problem is not None:
         notes.append(f"secondary data: {dump.secondary.problem}, so its size is not known")
     attributes = dump.header.attributes or 0
-    if kind is Kind.SMALL:  # a debugger's has more in it than Windows writes when it crashes
+    if kind is DumpKind.SMALL:  # a debugger's has more in it than Windows writes when it crashes
         return [Measured(kind, size, how)] if attributes & Attributes.KERNEL_GENERATED_TRIAGE_DUMP else []
     required = dump.header.required_dump_space or 0
     if required > size and ram is not None and required <= ram + MOST_SECONDARY_DATA:
@@ -140,7 +124,10 @@ def _own_size(dump: Dump, kind: Kind, ram: int | None, notes: list[str]) -> list
     if attributes & Attributes.INSUFFICIENT_DUMPFILE_SIZE and how == OWN_SIZE:
         notes.append("this dump did not fit, so its size is no measure of what it takes")
         return []
-    return [Measured(kind, size, how) for kind in ((Kind.KERNEL, Kind.AUTOMATIC) if kind is Kind.KERNEL else (kind,))]
+    return [
+        Measured(kind, size, how)
+        for kind in ((DumpKind.KERNEL, DumpKind.AUTOMATIC) if kind is DumpKind.KERNEL else (kind,))
+    ]
 
 
 def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int | None:
@@ -166,7 +153,7 @@ def _size_of_kernel_dump(dump: Dump, pages: int) -> int:
     """Give the bytes of a bitmap dump of so many pages, with the secondary data of this one."""
     runs = dump.header.physical_memory or ()
     bits = max((run.base_page + run.page_count for run in runs), default=0)
-    headers = dump.header.size + BITMAP_HEADER64.size + -(-bits // 8)
+    headers = dump.header.size + BitmapHeader64.SIZE + -(-bits // 8)
     return headers + -headers % PAGE_SIZE + pages * PAGE_SIZE + _secondary_size(dump)
 
 

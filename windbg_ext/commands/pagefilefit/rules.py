@@ -11,28 +11,15 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from windbg_ext.dump.kinds import DumpKind
+from windbg_ext.structs.architectures import ARM64, X64, X86
+
 if TYPE_CHECKING:
     from typing import Callable
 
+    from windbg_ext.structs.architectures import Architecture
+
 KB, MB, GB = 1 << 10, 1 << 20, 1 << 30
-
-
-class Kind(enum.Enum):
-    """The kinds of crash dump that Windows can be set to write, in the order in which reports list them."""
-
-    SMALL = "small"
-    KERNEL = "kernel"
-    AUTOMATIC = "automatic"
-    ACTIVE = "active"
-    COMPLETE = "complete"
-
-
-class Architecture(enum.Enum):
-    """Of Windows. The pages tell 32-bit and 64-bit Windows apart, of which ARM64 is one."""
-
-    X86 = "x86"
-    X64 = "x64"
-    ARM64 = "ARM64"
 
 
 class Role(enum.Enum):
@@ -56,13 +43,13 @@ class Rule:
     needs_ram: False where the figure is the same for any RAM; as_of: when the statement was taken from the page.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[DumpKind, ...]
     role: Role
     says: str
     formula: Callable[[int], int | None]
     page: str
     as_of: str
-    architectures: tuple[Architecture, ...] = tuple(Architecture)
+    architectures: tuple[Architecture, ...] = (X86, X64, ARM64)
     needs_ram: bool = True
 
     def figure(self, ram: int | None) -> int | None:
@@ -73,9 +60,10 @@ class Rule:
 
 
 LEARN = "2026-11"
-BITS_32, BITS_64 = (Architecture.X86,), (Architecture.X64, Architecture.ARM64)
-SMALL, ACTIVE, COMPLETE = (Kind.SMALL,), (Kind.ACTIVE,), (Kind.COMPLETE,)
-KERNEL_OR_AUTOMATIC = (Kind.KERNEL, Kind.AUTOMATIC)
+BITS_32, BITS_64 = (X86,), (X64, ARM64)
+"""The pages tell 32-bit and 64-bit Windows apart, of which ARM64 is one."""
+SMALL, ACTIVE, COMPLETE = (DumpKind.SMALL,), (DumpKind.ACTIVE,), (DumpKind.COMPLETE,)
+KERNEL_OR_AUTOMATIC = (DumpKind.KERNEL, DumpKind.AUTOMATIC)
 
 MEMORY_DUMP_FILE_OPTIONS = "memory-dump-file-options (KB254649)"
 READ_SMALL_DUMP = "read-small-memory-dump-file (KB315263)"
@@ -221,6 +209,6 @@ FREE_SPACE_TO_KEEP_A_DUMP = 25 * GB
 WEEKS_AFTER_A_CRASH = 4
 
 
-def rules_for(kind: Kind, architecture: Architecture) -> tuple[Rule, ...]:
+def rules_for(kind: DumpKind, architecture: Architecture) -> tuple[Rule, ...]:
     """Give the rows for a kind on an architecture, in the order of the table."""
     return tuple(rule for rule in RULES if kind in rule.kinds and architecture in rule.architectures)

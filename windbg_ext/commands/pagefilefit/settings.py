@@ -9,16 +9,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from windbg_ext.commands.pagefilefit.rules import MB, Architecture, Kind
+from windbg_ext.commands.pagefilefit.rules import MB
+from windbg_ext.dump.kinds import DumpKind
+from windbg_ext.structs.architectures import ARM64, X64, X86
+
+if TYPE_CHECKING:
+    from windbg_ext.structs.architectures import Architecture
 
 CONTROL = r"HKLM\SYSTEM\CurrentControlSet\Control"
 CRASH_CONTROL = "CrashControl"
 MEMORY_MANAGEMENT = r"Session Manager\Memory Management"
 ENVIRONMENT = r"Session Manager\Environment"
 
-KINDS = {1: Kind.COMPLETE, 2: Kind.KERNEL, 3: Kind.SMALL, 7: Kind.AUTOMATIC}
+KINDS = {1: DumpKind.COMPLETE, 2: DumpKind.KERNEL, 3: DumpKind.SMALL, 7: DumpKind.AUTOMATIC}
 """CrashDumpEnabled; 0 is none, and complete with FilterPages = 1 is active."""
 DEFAULT_DUMP_FILE = r"%SystemRoot%\MEMORY.DMP"
 DEFAULT_MINIDUMP_FOLDER = r"%SystemRoot%\Minidump"
@@ -75,7 +80,7 @@ class CrashSettings:
     many small dumps are kept.
     """
 
-    kind: Kind | None = None
+    kind: DumpKind | None = None
     kind_known: bool = False
     dump_file: str = DEFAULT_DUMP_FILE
     minidump_folder: str = DEFAULT_MINIDUMP_FOLDER
@@ -175,8 +180,8 @@ class _Key:
 def _read_crash_settings(key: _Key, notes: list[str]) -> CrashSettings:
     enabled = key.number("CrashDumpEnabled")
     kind = KINDS.get(enabled) if enabled is not None else None
-    if kind is Kind.COMPLETE and key.number("FilterPages") == 1:
-        kind = Kind.ACTIVE
+    if kind is DumpKind.COMPLETE and key.number("FilterPages") == 1:
+        kind = DumpKind.ACTIVE
     if enabled not in (None, 0) and kind is None:
         notes.append(f"CrashDumpEnabled is {enabled}, which no documentation describes")
     size = key.number("DumpFileSize")
@@ -228,4 +233,4 @@ def _architecture(name: str | None) -> Architecture | None:
     """Read PROCESSOR_ARCHITECTURE, which says AMD64 for x64."""
     if name is None:
         return None
-    return {"x86": Architecture.X86, "arm64": Architecture.ARM64}.get(name.lower(), Architecture.X64)
+    return {"x86": X86, "arm64": ARM64}.get(name.lower(), X64)

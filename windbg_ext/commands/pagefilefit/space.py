@@ -13,12 +13,13 @@ from windbg_ext.commands.pagefilefit.rules import (
     SYSTEM_MANAGED_MAXIMUM,
     SYSTEM_MANAGED_MINIMUM,
     SYSTEM_MANAGED_OF_VOLUME,
-    Architecture,
 )
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE
+from windbg_ext.structs.architectures import X86
 
 if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit.settings import PagingFile
+    from windbg_ext.structs.architectures import Architecture
 
 
 class Place(enum.Enum):
@@ -121,4 +122,4 @@ def _system_managed(file: PagingFile, volume: Volume, ram: int | None) -> Room:
 def without_pae(space: Space, architecture: Architecture) -> bool:
     """Tell whether the paging file can have its maximum on 32-bit Windows only with PAE."""
     large = space.place is Place.PAGING_FILE and (space.maximum or 0) > LARGEST_WITHOUT_PAE
-    return architecture is Architecture.X86 and large
+    return architecture is X86 and large

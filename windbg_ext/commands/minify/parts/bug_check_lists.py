@@ -9,8 +9,8 @@ from windbg_ext.commands.minify.parts.threads import thread_memory
 from windbg_ext.commands.minify.parts.windows import WINDOW
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.paging import PAGE_SIZE
-from windbg_ext.memory.virtual import read_pointer
-from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE, KERNEL_LAYOUTS, TRIAGE_9F_SIGNATURE
+from windbg_ext.memory.virtual import read_pointer, read_structure
+from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE, TRIAGE_9F_SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +32,20 @@ def bug_check_lists(crash: Crash) -> Iterator[Wanted]:
     code, (reason, _, triage, _) = bug_check.code & 0x0FFF_FFFF, bug_check.parameters
     if (code, reason) != (DRIVER_POWER_STATE_FAILURE, 3):
         return
-    layout = KERNEL_LAYOUTS[memory.pointer_size].triage_9f_power
     try:
-        head = layout.parse(memory.read(triage, layout.size))
+        head = read_structure(memory, triage, memory.layouts.triage_9f_power)
     except MemoryReadError:
         return
-    if head.number("Signature") != TRIAGE_9F_SIGNATURE:
+    if head.signature != TRIAGE_9F_SIGNATURE:
         return
     yield Wanted(triage, WINDOW, holds_pointers=True)
-    for name in ("IrpList", "ThreadList"):
-        for entry in _list_entries(memory, head.number(name)):
+    for list_head in (head.irp_list, head.thread_list):
+        for entry in _list_entries(memory, list_head):
             yield Wanted(entry, WINDOW, holds_pointers=True)
-    block, queue = crash.debugger_data, head.number("DelayedWorkQueue")
+    block, queue = crash.debugger_data, head.delayed_work_queue
     yield Wanted(queue, PAGE_SIZE, holds_pointers=True)
-    for entry in _list_entries(memory, queue + block["OffsetKPriQueueThreadListHead"]):
-        yield from thread_memory(crash, entry - block["OffsetKThreadQueueListEntry"], whole_stack=True)
+    for entry in _list_entries(memory, queue + block.offset_kpri_queue_thread_list_head):
+        yield from thread_memory(crash, entry - block.offset_kthread_queue_list_entry, whole_stack=True)
 
 
 def _list_entries(memory: VirtualMemory, head: int) -> Iterator[int]:

@@ -27,18 +27,18 @@ def registered_blocks(crash: Crash) -> Iterator[Wanted]:
 
     Measured on dumps of 64-bit Windows 10 and 11: the second pointer is the end, not the length.
     """
-    memory, block, size = crash.memory, crash.debugger_data, crash.architecture.pointer_size
-    if not block["IopNumTriageDumpDataBlocks"] or not block["IopTriageDumpDataBlocks"]:
+    memory, block, size = crash.memory, crash.debugger_data, crash.architecture.layouts.pointer_size
+    if not block.iop_num_triage_dump_data_blocks or not block.iop_triage_dump_data_blocks:
         return
     try:
-        count = min(read_u32(memory, block["IopNumTriageDumpDataBlocks"]), MAX_REGISTERED_BLOCKS)
-        table = memory.read(block["IopTriageDumpDataBlocks"], 2 * size * count)
+        count = min(read_u32(memory, block.iop_num_triage_dump_data_blocks), MAX_REGISTERED_BLOCKS)
+        table = memory.read(block.iop_triage_dump_data_blocks, 2 * size * count)
     except MemoryReadError:
         return
-    yield Wanted(block["IopNumTriageDumpDataBlocks"], 4)
-    yield Wanted(block["IopTriageDumpDataBlocks"], len(table))
+    yield Wanted(block.iop_num_triage_dump_data_blocks, 4)
+    yield Wanted(block.iop_triage_dump_data_blocks, len(table))
     total = 0
-    for start, end in struct.iter_unpack(f"<2{crash.architecture.pointer_code}", table):
+    for start, end in struct.iter_unpack(f"<2{crash.architecture.layouts.pointer_code}", table):
         total += max(end - start, 0)
         if total > MAX_REGISTERED_BYTES:  # nobody registers that much: the list is damaged from here on
             return
@@ -49,10 +49,10 @@ def registered_blocks(crash: Crash) -> Iterator[Wanted]:
 def kernel_variables(crash: Crash) -> Iterator[Wanted]:
     """Yield the variables that the debugger data block points at, the kernel's image header, the shared data page."""
     block, architecture = crash.debugger_data, crash.architecture
-    yield Wanted(block["NtBuildLab"], BUILD_LAB)
-    yield Wanted(block["MmVerifierData"], VERIFIER_DATA)
+    yield Wanted(block.nt_build_lab, BUILD_LAB)
+    yield Wanted(block.mm_verifier_data, VERIFIER_DATA)
     yield Wanted(architecture.shared_user_data, PAGE_SIZE)
-    yield Wanted(block["KernBase"], PAGE_SIZE)
-    for name in block.record.all_numbers():
-        if block[name] >= architecture.lowest_kernel:
-            yield Wanted(block[name], VARIABLE)
+    yield Wanted(block.kern_base, PAGE_SIZE)
+    for _, value in block.integers():
+        if value >= architecture.lowest_kernel:
+            yield Wanted(value, VARIABLE)

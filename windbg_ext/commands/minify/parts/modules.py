@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump.small import Driver, driver_size, unloaded_size
-from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.kernel.modules import Module, UnloadedDriver
-    from windbg_ext.structs.layout import Record
-    from windbg_ext.structs.triage import SmallDumpLayouts
+    from windbg_ext.structs.layouts import DumpUnloadedDriver, Layouts
 
 
 def collect_drivers(crash: Crash, collector: Collector) -> None:
@@ -43,14 +41,14 @@ def collect_unloaded_drivers(crash: Crash, collector: Collector) -> None:
     if drivers is None:
         collector.lose("the list is not in the source or cannot be read")
         return
-    layouts = _layouts(crash)
+    layouts = crash.target.header.layouts
     if collector.take(unloaded_size(len(drivers), layouts)):
         entries = tuple(_unloaded(driver, layouts) for driver in drivers)
         collector.dump = replace(collector.dump, unloaded_drivers=entries)
 
 
 def _collect_modules(crash: Crash, collector: Collector, modules: Iterable[Module]) -> None:
-    layouts = _layouts(crash)
+    layouts = crash.target.header.layouts
     taken = []
     for module in modules:
         driver = _driver(module, layouts)
@@ -60,29 +58,25 @@ def _collect_modules(crash: Crash, collector: Collector, modules: Iterable[Modul
     collector.dump = replace(collector.dump, drivers=(*collector.dump.drivers, *taken))
 
 
-def _layouts(crash: Crash) -> SmallDumpLayouts:
-    return SMALL_DUMP_LAYOUTS[crash.target.header.record.layout.name]
-
-
-def _driver(module: Module, layouts: SmallDumpLayouts) -> Driver:
+def _driver(module: Module, layouts: Layouts) -> Driver:
     """Return the entry of a loaded module, under its full path as the debugger engine writes it."""
-    entry = layouts.driver.blank(
-        DllBase=module.base,
-        EntryPoint=module.entry_point,
-        SizeOfImage=module.size,
-        CheckSum=module.check_sum,
-        TimeDateStamp=module.time_date_stamp or 0,
+    entry = layouts.dump_driver.blank(
+        dll_base=module.base,
+        entry_point=module.entry_point,
+        size_of_image=module.size,
+        check_sum=module.check_sum,
+        time_date_stamp=module.time_date_stamp or 0,
     )
     return Driver(module.full_name or module.name, entry)
 
 
-def _unloaded(driver: UnloadedDriver, layouts: SmallDumpLayouts) -> Record:
+def _unloaded(driver: UnloadedDriver, layouts: Layouts) -> DumpUnloadedDriver:
     """Return the entry of an unloaded driver."""
     name = driver.name.encode("utf-16-le", "surrogatepass")[:24]
-    return layouts.unloaded_driver.blank(
-        NameLength=len(name),
-        NameMaximumLength=len(name),
-        DriverName=name.ljust(24, b"\0"),
-        StartAddress=driver.start,
-        EndAddress=driver.end,
+    return layouts.dump_unloaded_driver.blank(
+        name_length=len(name),
+        name_maximum_length=len(name),
+        driver_name=name.ljust(24, b"\0"),
+        start_address=driver.start,
+        end_address=driver.end,
     )

@@ -37,7 +37,7 @@ def processors(crash: Crash) -> Iterator[Wanted]:
     """
     block = crash.debugger_data
     for processor in _crashed_first(crash.kernel):
-        yield Wanted(processor.prcb, block["SizePrcb"], f"KPRCB of processor {processor.number}")
+        yield Wanted(processor.prcb, block.size_prcb, f"KPRCB of processor {processor.number}")
         if processor.context_address is not None:
             length = context_length(crash.memory, processor.context_address, crash.architecture.context)
             yield Wanted(processor.context_address, length, f"context of processor {processor.number}")
@@ -45,8 +45,8 @@ def processors(crash: Crash) -> Iterator[Wanted]:
             yield call_stack(crash)
         if processor.context is not None:
             yield _stack(crash, processor, processor.context.stack_pointer)
-    size = crash.architecture.pointer_size * len(crash.kernel.processors)
-    yield Wanted(block["KiProcessorBlock"], size, "KiProcessorBlock")
+    size = crash.architecture.layouts.pointer_size * len(crash.kernel.processors)
+    yield Wanted(block.ki_processor_block, size, "KiProcessorBlock")
 
 
 def contexts(kernel: Kernel) -> list[Context]:
@@ -76,7 +76,7 @@ def process_memory(crash: Crash, process: int) -> VirtualMemory | None:
     """
     target = crash.target
     try:
-        root = read_pointer(crash.memory, process + crash.debugger_data["OffsetEprocessDirectoryTableBase"])
+        root = read_pointer(crash.memory, process + crash.debugger_data.offset_eprocess_directory_table_base)
     except MemoryReadError:
         return None
     mask = 0 if target.paging is None else target.paging.root_mask

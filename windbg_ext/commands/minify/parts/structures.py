@@ -10,38 +10,36 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.paging import PAGE_SHIFT
-from windbg_ext.structs.triage import SMALL_DUMP_LAYOUTS
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.layout import Layout
 
 
 def collect_headers(crash: Crash, collector: Collector) -> None:
     """Take the room of the header, in which context and exception lie, and of the TRIAGE_DUMP that follows it."""
-    layouts = SMALL_DUMP_LAYOUTS[crash.target.header.record.layout.name]
-    collector.enter(layouts.header.size + layouts.triage.size)
+    layouts = crash.target.header.layouts
+    collector.enter(layouts.header.SIZE + layouts.triage.SIZE)
 
 
 def collect_kprcb(crash: Crash, collector: Collector) -> None:
     """Collect the control block of the crashed processor."""
-    data = _structure(crash, collector, crash.processor.prcb, crash.debugger_data["SizePrcb"])
+    data = _structure(crash, collector, crash.processor.prcb, crash.debugger_data.size_prcb)
     collector.dump = replace(collector.dump, prcb=data)
 
 
 def collect_ethread(crash: Crash, collector: Collector) -> None:
     """Collect the thread that ran there."""
     address = crash.thread.address if crash.thread else 0
-    data = _structure(crash, collector, address, crash.debugger_data["SizeEThread"])
+    data = _structure(crash, collector, address, crash.debugger_data.size_ethread)
     collector.dump = replace(collector.dump, thread=data)
 
 
 def collect_eprocess(crash: Crash, collector: Collector) -> None:
     """Collect the process of that thread."""
-    data = _structure(crash, collector, crash.process, crash.debugger_data["SizeEProcess"])
+    data = _structure(crash, collector, crash.process, crash.debugger_data.size_eprocess)
     collector.dump = replace(collector.dump, process=data)
 
 
@@ -52,8 +50,7 @@ def collect_debugger_data(crash: Crash, collector: Collector) -> None:
 
 def collect_mm_information(crash: Crash, collector: Collector) -> None:
     """Collect the figures of the memory manager."""
-    layout = SMALL_DUMP_LAYOUTS[crash.target.header.record.layout.name].mm
-    data = _mm_information(crash.memory, crash.debugger_data, layout)
+    data = _mm_information(crash.memory, crash.debugger_data)
     collector.dump = replace(collector.dump, mm=_whole(collector, data))
 
 
@@ -74,31 +71,32 @@ def _whole(collector: Collector, data: bytes) -> bytes:
     return data if collector.take(len(data)) else b""
 
 
-def _mm_information(memory: VirtualMemory, block: DebuggerData, layout: Layout) -> bytes:
+def _mm_information(memory: VirtualMemory, block: DebuggerData) -> bytes:
     """Return the MM part, from the variables that the debugger data block points at, as the debugger engine fills it.
 
     Measured: a different value behind each pointer, and where it came out. Windows 10 and 11 leave most of these
     pointers 0; what cannot be read stays 0.
     """
 
-    def u32(field: str) -> int:
-        return _variable(memory, block[field], 4)
+    def u32(address: int) -> int:
+        return _variable(memory, address, 4)
 
-    def pages(field: str) -> int:
-        return _variable(memory, block[field], memory.pointer_size)
+    def pages(address: int) -> int:
+        return _variable(memory, address, memory.layouts.pointer_size)
 
-    return layout.blank(
-        Version=1,
-        Size=layout.size,
-        MmSpecialPoolTag=u32("MmSpecialPoolTag"),
-        MmTriageActionTaken=u32("MmTriageActionTaken"),
-        KernelVerifier=u32("KernelVerifier"),
-        MaximumNonPagedPoolPages=u32("MmMaximumNonPagedPoolInBytes") >> PAGE_SHIFT,
-        AllocatedNonPagedPoolPages=pages("MmAllocatedNonPagedPool"),
-        PagedPoolMaximumPages=u32("MmSizeOfPagedPoolInBytes") >> PAGE_SHIFT,
-        CommittedPages=pages("MmTotalCommittedPages"),
-        CommittedPagesPeak=pages("MmPeakCommitment"),
-        CommitLimitMaximum=pages("MmTotalCommitLimitMaximum"),
+    structure = memory.layouts.mm
+    return structure.blank(
+        version=1,
+        size=structure.SIZE,
+        mm_special_pool_tag=u32(block.mm_special_pool_tag),
+        mm_triage_action_taken=u32(block.mm_triage_action_taken),
+        kernel_verifier=u32(block.kernel_verifier),
+        maximum_non_paged_pool_pages=u32(block.mm_maximum_non_paged_pool_in_bytes) >> PAGE_SHIFT,
+        allocated_non_paged_pool_pages=pages(block.mm_allocated_non_paged_pool),
+        paged_pool_maximum_pages=u32(block.mm_size_of_paged_pool_in_bytes) >> PAGE_SHIFT,
+        committed_pages=pages(block.mm_total_committed_pages),
+        committed_pages_peak=pages(block.mm_peak_commitment),
+        commit_limit_maximum=pages(block.mm_total_commit_limit_maximum),
     ).build()
 
 

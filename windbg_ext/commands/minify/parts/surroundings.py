@@ -35,9 +35,9 @@ def crash_surroundings(crash: Crash) -> Iterator[Wanted]:
     yield Wanted(stack_pointer & -PAGE_SIZE, stack_pointer % PAGE_SIZE)
     block, thread = crash.debugger_data, crash.thread
     if thread is not None:
-        for field, base in (("OffsetKThreadTeb", thread.address), ("OffsetEprocessPeb", thread.process)):
+        for at in (thread.address + block.offset_kthread_teb, thread.process + block.offset_eprocess_peb):
             try:
-                address = read_pointer(crash.memory, base + block[field])
+                address = read_pointer(crash.memory, at)
             except MemoryReadError:
                 continue
             if crash.architecture.is_pointer(address):

@@ -37,7 +37,7 @@ def thread_memory(crash: Crash, address: int, *, whole_stack: bool) -> Iterator[
     """
     memory, block = crash.memory, crash.debugger_data
     try:
-        if address % (2 * memory.pointer_size) or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
+        if address % (2 * memory.layouts.pointer_size) or memory.read(address, 1)[0] != DISPATCHER_HEADER_THREAD:
             return
     except MemoryReadError:
         return
@@ -45,5 +45,5 @@ def thread_memory(crash: Crash, address: int, *, whole_stack: bool) -> Iterator[
     if thread is None or not thread.owns(thread.kernel_stack):
         return
     start = thread.stack_limit if whole_stack and thread.stack_limit is not None else thread.kernel_stack
-    yield Wanted(address, block["SizeEThread"])
+    yield Wanted(address, block.size_ethread)
     yield Wanted(start, thread.stack_base - start)

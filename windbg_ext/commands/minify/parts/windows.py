@@ -10,7 +10,6 @@ from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.processors import contexts
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.virtual import Piece
-from windbg_ext.structs.kernel import KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +73,7 @@ def _roots(crash: Crash, collector: Collector) -> list[Piece]:
 
 def _packed(values: Sequence[int], architecture: Architecture) -> bytes:
     """Return values as they stand in memory, one behind the other."""
-    return struct.pack(f"<{len(values)}{architecture.pointer_code}", *values)
+    return struct.pack(f"<{len(values)}{architecture.layouts.pointer_code}", *values)
 
 
 def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
@@ -83,9 +82,9 @@ def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
     seen: pointers that had their window already.
     """
     memory, architecture = crash.memory, crash.architecture
-    size = architecture.pointer_size
+    size = architecture.layouts.pointer_size
     aligned = piece.data[-piece.address % size :]
-    for (value,) in struct.iter_unpack(f"<{architecture.pointer_code}", aligned[: len(aligned) & -size]):
+    for (value,) in struct.iter_unpack(f"<{architecture.layouts.pointer_code}", aligned[: len(aligned) & -size]):
         if value not in seen and architecture.is_pointer(value):
             seen.add(value)
             length = io_object_size(memory, value) if value >= architecture.lowest_kernel else 0
@@ -94,9 +93,9 @@ def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
 
 def io_object_size(memory: VirtualMemory, address: int) -> int:
     """Return the size of the device object, driver object or IRP at an address, 0 if there is none (wdm.h)."""
-    if address % memory.pointer_size:
+    if address % memory.layouts.pointer_size:
         return 0
-    layouts = KERNEL_LAYOUTS[memory.pointer_size]
+    layouts = memory.layouts
     try:
         kind, size = struct.unpack("<HH", memory.read(address, 4))
     except MemoryReadError:
