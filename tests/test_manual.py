@@ -74,7 +74,6 @@ def test_the_page_of_a_command_names_every_key_of_its_json(
 
 
 @pytest.mark.usefixtures("checkout")
-@pytest.mark.skipif(not hasattr(windbg_ext, "open_dump"), reason="this version has no windbg_ext.open_dump")
 @pytest.mark.parametrize("code", LIBRARY, ids=lambda code: code.splitlines()[0])
 def test_a_script_of_the_library_page_prints_what_the_page_shows(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What a script prints is the code block behind it, if there is one."""

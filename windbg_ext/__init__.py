@@ -1,9 +1,10 @@
 """Windows kernel crash dumps: what they are, small ones out of large ones, and whether the next crash will leave one.
 
-from windbg_ext import HandFigures, dumpkind, minify, pagefilefit
-print(dumpkind("MEMORY.DMP").kind)
-report = minify("MEMORY.DMP", "small.dmp")
-print(report.bytes, report.left_out)
+from windbg_ext import HandFigures, dumpkind, minify, open_dump, pagefilefit
+with open_dump("MEMORY.DMP") as dump:
+    print(dump.kind, dump.header.bug_check, len(dump.processors), dump.modules[0].name)
+print(dumpkind("MEMORY.DMP").suspects)
+print(minify("MEMORY.DMP", "small.dmp").left_out)
 print(pagefilefit("MEMORY.DMP", by_hand=HandFigures(system_managed=True)).kinds)
 """
 
@@ -12,7 +13,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from windbg_ext.errors import DestinationError, DumpError, UsageError
+from windbg_ext.errors import (
+    DestinationError,
+    DumpError,
+    MemoryReadError,
+    NotInDumpError,
+    NotMappedError,
+    UsageError,
+)
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.pagefilefit import (
-        DumpKind,
         HandFigures,
         KindReport,
         PagefileFitReport,
@@ -29,10 +36,15 @@ if TYPE_CHECKING:
         pagefilefit,
     )
     from windbg_ext.commands.workers import LocalWorkers
+    from windbg_ext.dump.dump import Problem
+    from windbg_ext.dump.kinds import DumpKind
+    from windbg_ext.kernel.crash_dump import CrashDump, open_dump
+    from windbg_ext.sources import Source, open_source
 
 __all__ = [
     "BatchReport",
     "BugCheckFound",
+    "CrashDump",
     "DestinationError",
     "DumpError",
     "DumpKind",
@@ -43,12 +55,17 @@ __all__ = [
     "KindReport",
     "LeftOut",
     "LocalWorkers",
+    "MemoryReadError",
     "MinifyOptions",
     "MinifyReport",
+    "NotInDumpError",
+    "NotMappedError",
     "Outcome",
     "PagefileFitReport",
     "PagingFile",
     "Part",
+    "Problem",
+    "Source",
     "Suspect",
     "UsageError",
     "Verdict",
@@ -58,26 +75,35 @@ __all__ = [
     "find_dumps",
     "minify",
     "minify_many",
+    "open_dump",
+    "open_source",
     "pagefilefit",
 ]
 
 _HOMES = {
-    **dict.fromkeys(
-        ("BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"), "dumpkind"
-    ),
-    **dict.fromkeys(("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"), "minify"),
-    **dict.fromkeys(("BatchReport", "FileReport", "Outcome", "minify_many"), "minify.batch"),
-    **dict.fromkeys(
-        ("DumpKind", "HandFigures", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
-        "pagefilefit",
-    ),
-    "LocalWorkers": "workers",
+    name: home
+    for home, names in {
+        "commands.dumpkind": (
+            *("BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"),
+        ),
+        "commands.minify": ("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"),
+        "commands.minify.batch": ("BatchReport", "FileReport", "Outcome", "minify_many"),
+        "commands.pagefilefit": (
+            *("HandFigures", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
+        ),
+        "commands.workers": ("LocalWorkers",),
+        "dump.dump": ("Problem",),
+        "dump.kinds": ("DumpKind",),
+        "kernel.crash_dump": ("CrashDump", "open_dump"),
+        "sources": ("Source", "open_source"),
+    }.items()
+    for name in names
 }
-"""The module among the commands that each name belongs to."""
+"""The module that each name belongs to."""
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for only then (PEP 562): `windbg-ext --help` and the other commands do not wait for it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"windbg_ext.commands.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"windbg_ext.{_HOMES[name]}"), name)

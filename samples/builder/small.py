@@ -10,7 +10,8 @@ from samples.builder.headers import Writer, build_header, with_fields
 from samples.builder.images import ENTRY_POINT
 from samples.builder.physical import PAGE_SIZE
 from samples.builder.writers import secondary_data
-from windbg_ext.dump.small import DataBlock, Driver, SmallDump, write_small_dump
+from windbg_ext.dump.small import Driver
+from windbg_ext.dump.small_file import DataBlock, SmallDump, write_small_dump
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from support.dumps_at_hand import AMD64, ARM64, SMALL, content, given_dumps
 from support.small_dump_file import SmallDumpFile
 
 from windbg_ext.dump.secondary import read_secondary_data
-from windbg_ext.dump.small import load_small_dump, read_small_dump, write_small_dump
+from windbg_ext.dump.small import read_small_dump
+from windbg_ext.dump.small_file import load_small_dump, write_small_dump
 
 if TYPE_CHECKING:
     from pathlib import Path

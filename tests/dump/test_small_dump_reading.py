@@ -23,7 +23,8 @@ from support.small_bytes import (
     small_dump,
 )
 
-from windbg_ext.dump.small import Extent, SmallDump, SmallDumpParts, load_small_dump, read_small_dump
+from windbg_ext.dump.small import Extent, SmallDumpParts, read_small_dump
+from windbg_ext.dump.small_file import SmallDump, load_small_dump
 from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:

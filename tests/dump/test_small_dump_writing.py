@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from support.dump_bytes import AMD64, I386, file_of, patched, read_header
 from support.small_bytes import CONTEXT, EXCEPTION
 
-from windbg_ext.dump.small import (
+from windbg_ext.dump.small import Driver, read_small_dump, unloaded_size
+from windbg_ext.dump.small_file import (
     DataBlock,
-    Driver,
     SmallDump,
     driver_size,
     load_small_dump,
-    read_small_dump,
-    unloaded_size,
     write_headers,
     write_parts,
     write_small_dump,

@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump, Part, Problem
     from windbg_ext.dump.opener import open_dump
-    from windbg_ext.dump.small import (
-        DataBlock,
-        Driver,
-        SmallDump,
-        SmallDumpParts,
-        load_small_dump,
-        write_small_dump,
-    )
+    from windbg_ext.dump.small import Driver, SmallDumpParts
+    from windbg_ext.dump.small_file import DataBlock, SmallDump, load_small_dump, write_small_dump
 
 __all__ = [
     "DataBlock",
@@ -35,10 +29,15 @@ __all__ = [
     "write_small_dump",
 ]
 
-_HOMES = {"Dump": "dump", "Part": "dump", "Problem": "dump", "open_dump": "opener"}
+_HOMES = {
+    **dict.fromkeys(("Dump", "Part", "Problem"), "dump"),
+    "open_dump": "opener",
+    **dict.fromkeys(("Driver", "SmallDumpParts"), "small"),
+    **dict.fromkeys(("DataBlock", "SmallDump", "load_small_dump", "write_small_dump"), "small_file"),
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'small')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

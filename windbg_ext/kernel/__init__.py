@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import BugCheck
+    from windbg_ext.kernel.kernel import Kernel, read_kernel
     from windbg_ext.kernel.session import LastException, SessionFacts, SessionTarget
-    from windbg_ext.kernel.target import DumpTarget, Kernel, Target, read_kernel
+    from windbg_ext.kernel.target import DumpTarget, Target
     from windbg_ext.structs.architectures import ARCHITECTURES
     from windbg_ext.structs.header import Machine
 
@@ -31,10 +32,12 @@ __all__ = [
 _HOMES = {
     "ARCHITECTURES": "windbg_ext.structs.architectures",
     "BugCheck": "windbg_ext.dump.header",
+    "Kernel": "windbg_ext.kernel.kernel",
     "LastException": "windbg_ext.kernel.session",
     "Machine": "windbg_ext.structs.header",
     "SessionFacts": "windbg_ext.kernel.session",
     "SessionTarget": "windbg_ext.kernel.session",
+    "read_kernel": "windbg_ext.kernel.kernel",
 }
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, MemoryReadError
-from windbg_ext.memory.virtual import read_pointer, read_structure
+from windbg_ext.memory.virtual import read_pointer, read_run, read_structure
 from windbg_ext.structs.debugger_data import (
     LARGEST_SIZE,
     OF_WINDOWS_XP,
@@ -77,11 +77,7 @@ def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_h
         return _decoded(memory, address, module_list_head, head)
     size = int.from_bytes(head[TAG_OFFSET + 4 :], "little")
     _check_size(size)
-    data = b""
-    for piece in memory.present(address, size):  # an engine that knows less of it saves less
-        if piece.address != address + len(data):
-            break
-        data += piece.data
+    data = read_run(memory, address, size)  # an engine that knows less of it saves less
     return DebuggerData(address, data, memory.layouts)
 
 
@@ -96,12 +92,7 @@ def _check_size(size: int) -> None:
 
 def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, head: bytes) -> DebuggerData:
     """Decode the block that a running kernel keeps encoded; DumpError if that is not what is there."""
-    data = b""
-    for piece in memory.present(address, LARGEST_SIZE):
-        if piece.address != address + len(data):
-            break
-        data += piece.data
-    block = next(_decodings(data), None)
+    block = next(_decodings(read_run(memory, address, LARGEST_SIZE)), None)
     if block is None:
         tag = ascii(head[TAG_OFFSET : TAG_OFFSET + 4].decode("latin-1"))
         raise DumpError(FIELD, f"0x{address:x} holds no debugger data block (its tag is {tag}, not 'KDBG')", DAMAGED)

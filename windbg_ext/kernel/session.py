@@ -95,6 +95,10 @@ class SessionTarget:
         return PagedMemory(self._physical, directory_table_base, self.paging)
 
     @property
+    def listed(self) -> None:
+        """Nothing: the structures of the kernel have to be walked."""
+
+    @property
     def secondary_size(self) -> int:
         """Bytes of the chain of secondary data; only a file has one."""
         return 0 if self._file is None else self._file.secondary_size

@@ -1,28 +1,16 @@
 """A crashed machine, from wherever it is read: the one thing that every command asks.
 
-`DumpTarget` reads it from a dump file. All that is known of its kernel is read once, by `read_kernel`.
+`DumpTarget` reads it from a dump file. What its kernel knew is read by `windbg_ext.kernel.kernel.read_kernel`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Callable, Protocol
 
-from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import DumpError, MemoryReadError, ReadFailure
-from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.crash_memory import crash_memory
-from windbg_ext.kernel.debugger_data import DebuggerData, read_debugger_data
-from windbg_ext.kernel.modules import (
-    ModuleList,
-    UnloadedDriver,
-    read_modules,
-    read_unloaded_drivers,
-    read_user_modules,
-)
-from windbg_ext.kernel.processors import Processor, crashing_processor, read_processors
-from windbg_ext.memory.blocks import BlockMemory
-from windbg_ext.memory.kernel_pages import KernelPages, count_kernel_pages
+from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
@@ -34,9 +22,9 @@ if TYPE_CHECKING:
 
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
-    from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.kernel.small_dump import Listing
+    from windbg_ext.memory.kernel_pages import KernelPages
     from windbg_ext.memory.virtual import VirtualMemory
-    from windbg_ext.structs.architectures import Architecture
     from windbg_ext.structs.paging import Paging
 
 CHUNK = 1 << 20
@@ -59,6 +47,10 @@ class Target(Protocol):
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
         """Give virtual memory as a process sees it."""
+
+    @property
+    def listed(self) -> Listing | None:
+        """What a small dump lists by itself; None for a machine whose kernel structures have to be walked."""
 
     @property
     def secondary_size(self) -> int:
@@ -92,6 +84,15 @@ class DumpTarget:
         if self._physical is None or self.paging is None:
             return self.memory
         return PagedMemory(self._physical, directory_table_base, self.paging)
+
+    @cached_property
+    def listed(self) -> Listing | None:
+        """What a small dump lists by itself; None for any other dump."""
+        if self.dump.small is None:
+            return None
+        from windbg_ext.kernel.small_dump import read_listing  # not for large dumps to wait for
+
+        return read_listing(self.dump, self.dump.small)
 
     @property
     def secondary_size(self) -> int:
@@ -141,6 +142,8 @@ class DumpTarget:
         if self._physical is None or self.paging is None or header.physical_memory is None:
             return None
         ram = [(run.base_page, run.page_count) for run in header.physical_memory]
+        from windbg_ext.memory.kernel_pages import count_kernel_pages  # only pagefilefit counts
+
         root, start = header.directory_table_base, self._kernel_start(self.paging)
         return count_kernel_pages(self._physical, root, self.paging, start, ram, progress)
 
@@ -159,7 +162,9 @@ class DumpTarget:
     def _crash_memory(self) -> VirtualMemory:
         dump, header = self.dump, self.header
         if dump.small is not None:
-            return _block_memory(dump, dump.small)
+            from windbg_ext.kernel.small_dump import block_memory  # as above
+
+            return block_memory(dump, dump.small)
         if self._physical is None:
             if header.dump_type is DumpType.SUMMARY:
                 why = "2, an old kernel summary dump: where its pages lie in 64-bit dumps is documented nowhere"
@@ -168,55 +173,3 @@ class DumpTarget:
         memory = crash_memory(self._physical, header)
         self.paging = memory.paging
         return memory
-
-
-def _block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
-    extents = [
-        *parts.data_blocks,
-        BlockExtent(parts.triage.top_of_stack, parts.call_stack.offset, parts.call_stack.size),
-    ]
-    if dump.header.kd_debugger_data_block is not None:
-        block = parts.debugger_data
-        extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
-    return BlockMemory(dump.source, extents, dump.header.layouts)
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """What the kernel knew of itself when it stopped.
-
-    architecture: of its processors; context: the registers in the header; crashed: the processor that they belong to,
-    None if that cannot be told; user_modules: images of the process that ran there, as far as its user memory is in the
-    dump; unloaded_drivers: None if the dump does not hold the list.
-    """
-
-    architecture: Architecture
-    debugger_data: DebuggerData
-    processors: tuple[Processor, ...]
-    context: Context
-    crashed: Processor | None
-    modules: ModuleList
-    user_modules: ModuleList
-    unloaded_drivers: tuple[UnloadedDriver, ...] | None
-
-
-def read_kernel(target: Target) -> Kernel:
-    """Read the kernel structures of a target. DumpError where one without which nothing works is missing."""
-    memory, header = target.memory, target.header
-    architecture = header.architecture
-    block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
-    processors = read_processors(memory, block, header.number_processors, architecture)
-    context = parse_context(header.raw.context_record, architecture)
-    head = header.ps_loaded_module_list or block.ps_loaded_module_list
-    crashed = crashing_processor(processors, context)
-    thread = crashed.thread if crashed else None
-    return Kernel(
-        architecture=architecture,
-        debugger_data=block,
-        processors=processors,
-        context=context,
-        crashed=crashed,
-        modules=read_modules(memory, head),
-        user_modules=read_user_modules(memory, block, thread.process) if thread else ModuleList(()),
-        unloaded_drivers=read_unloaded_drivers(memory, block),
-    )

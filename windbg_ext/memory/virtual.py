@@ -39,6 +39,18 @@ def read_structure(memory: VirtualMemory, address: int, structure: type[S]) -> S
     return structure.parse(memory.read(address, structure.SIZE))
 
 
+def read_run(memory: VirtualMemory, address: int, length: int) -> bytes:
+    """Read from an address on, up to `length` bytes or the first one that cannot be read."""
+    pieces: list[bytes] = []
+    at = address
+    for piece in memory.present(address, length):
+        if piece.address != at:
+            break
+        pieces.append(piece.data)
+        at += len(piece.data)
+    return b"".join(pieces)
+
+
 def read_pointer(memory: VirtualMemory, address: int) -> int:
     """Read a pointer."""
     return int.from_bytes(memory.read(address, memory.layouts.pointer_size), "little")

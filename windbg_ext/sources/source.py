@@ -109,11 +109,26 @@ def read_field(source: Source, field: str, offset: int, length: int) -> bytes:
     try:
         data = source.read(offset, length)
     except OSError as error:
-        why = f"cannot be read at 0x{offset:x} ({error.strerror})"
-        raise DumpError(field, why, "copy the dump again") from None
+        raise _unreadable(field, offset, error) from None
     if len(data) < length:
         raise _cut(source, field, offset, offset + length, offset + len(data))
     return data
+
+
+def read_fields(source: Source, field: str, ranges: Sequence[Range]) -> list[bytes]:
+    """Read exactly these ranges, each called `field`, in one go. Raise DumpError where one is not all there."""
+    try:
+        found = source.read_many(ranges)
+    except OSError as error:
+        raise _unreadable(field, ranges[0].offset, error) from None
+    for (offset, length), data in zip(ranges, found):
+        if len(data) < length:
+            raise _cut(source, field, offset, offset + length, offset + len(data))
+    return found
+
+
+def _unreadable(field: str, offset: int, error: OSError) -> DumpError:
+    return DumpError(field, f"cannot be read at 0x{offset:x} ({error.strerror})", "copy the dump again")
 
 
 def _cut(source: Source, field: str, start: int, end: int, there: int) -> DumpError:

@@ -15,6 +15,7 @@ from windbg_ext.dump.kinds import DumpKind, kind_of
 from windbg_ext.dump.opener import open_dump
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.errors import DumpError
+from windbg_ext.kernel.target import DumpTarget
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
 from windbg_ext.structs.architectures import ARCHITECTURES
@@ -182,7 +183,7 @@ class _Answers:
                 "unpack it to see them"
             )
             return None
-        crash = read_crash(dump)
+        crash = read_crash(DumpTarget(dump))
         if crash.problem is not None:
             told = self.problems if not whole.missing else self.notes
             told.append(f"modules and stack cannot be read: {crash.problem}")

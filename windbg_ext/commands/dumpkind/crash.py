@@ -10,23 +10,21 @@ from windbg_ext.commands.dumpkind.microsoft import is_microsoft
 from windbg_ext.commands.dumpkind.report import LoadedModule, Suspect
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
-from windbg_ext.kernel.crash_memory import crash_memory
-from windbg_ext.kernel.debugger_data import read_debugger_data
-from windbg_ext.kernel.modules import read_modules
+from windbg_ext.kernel.kernel import read_kernel
 from windbg_ext.kernel.processes import image_file_name
-from windbg_ext.kernel.processors import crashing_processor, read_processors
-from windbg_ext.memory.physical import PhysicalMemory
-from windbg_ext.sources import read_field
+from windbg_ext.memory.virtual import read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from windbg_ext.dump import Dump
+    from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.kernel.small_dump import Listing
+    from windbg_ext.kernel.target import DumpTarget
     from windbg_ext.structs.architectures import Architecture
 
-LARGEST_STACK = 0x6000
+MAX_STACK = 0x6000
 """Bytes of stack that are searched: the whole of a usual kernel stack on x64."""
-MOST_SUSPECTS = 8
+MAX_SUSPECTS = 8
 STATUS_BREAKPOINT = 0x80000003
 KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 """On every stack of a crash, so the last ones to suspect."""
@@ -51,75 +49,57 @@ class Crash(NamedTuple):
     unread: tuple[str, ...] = ()
 
 
-def read_crash(dump: Dump) -> Crash:
+def read_crash(target: DumpTarget) -> Crash:
     """Read what a dump tells of its crash, as far as that is in the file."""
-    header = dump.header
-    architecture = header.architecture
-    instruction = parse_context(header.raw.context_record, architecture).instruction_pointer
+    header = target.header
+    instruction = parse_context(header.raw.context_record, header.architecture).instruction_pointer
     record = header.layouts.exception.parse(header.raw.exception)
     # without an exception, the record is that of a breakpoint inside the bug check itself
     exception = record.exception_address if record.exception_code != STATUS_BREAKPOINT else None
-    physical = None if dump.pages is None else PhysicalMemory(dump.source, dump.pages)
     try:
-        modules, stack, process, names = _of_small_dump(dump) if physical is None else _of_large_dump(dump, physical)
+        found = _walk(target) if target.listed is None else _from_listing(header, target.listed)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
-        return Crash(ModuleMap(()), instruction, exception, problem=why, unread=_unread(physical))
-    code = _code_on(stack, modules, architecture)
-    return Crash(modules, instruction, exception, code, process, names, unread=_unread(physical))
+        return Crash(ModuleMap(()), instruction, exception, problem=why, unread=_unread(target))
+    code = _code_on(found.stack, found.modules, header.architecture)
+    return Crash(found.modules, instruction, exception, code, found.process, found.driver_names, unread=_unread(target))
 
 
-def _unread(physical: PhysicalMemory | None) -> tuple[str, ...]:
-    return () if physical is None else tuple(physical.failures())
+def _unread(target: DumpTarget) -> tuple[str, ...]:
+    try:
+        return tuple(why for part, why in target.read_failures() if part == "pages")
+    except DumpError:  # nothing can be read any more, and the reason was told
+        return ()
 
 
-def _of_small_dump(dump: Dump) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
-    """Give modules, stack, process name and drivers' names of a small dump, which has a part for each."""
-    from windbg_ext.dump.small import read_drivers  # not for large dumps to wait for
-
-    parts, source = dump.small, dump.source
-    assert parts is not None
-    drivers = read_drivers(source, parts) if parts.driver_list.size else ()
-    modules = (
-        LoadedModule(base_name(driver.name), driver.entry.dll_base, driver.entry.size_of_image) for driver in drivers
-    )
-    stack = read_field(source, "CallStack", parts.call_stack.offset, min(parts.call_stack.size, LARGEST_STACK))
-    process = None
-    if parts.process.size:
-        data = read_field(source, "Process", parts.process.offset, parts.process.size)
-        process = image_file_name(data, dump.header.machine, dump.header.minor_version)
-    return ModuleMap(modules), stack, process, tuple(driver.name for driver in drivers)
+class _Found(NamedTuple):
+    modules: ModuleMap
+    stack: bytes
+    process: str | None
+    driver_names: tuple[str, ...] = ()
 
 
-def _of_large_dump(dump: Dump, physical: PhysicalMemory) -> tuple[ModuleMap, bytes, str | None, tuple[str, ...]]:
-    """Give modules, stack and process name by way of page tables and the debugger data block."""
-    header, architecture = dump.header, dump.header.architecture
-    memory = crash_memory(physical, header)
-    block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
-    listed = read_modules(memory, header.ps_loaded_module_list or block.ps_loaded_module_list, images=False).modules
-    context = parse_context(header.raw.context_record, architecture)
-    processors = read_processors(memory, block, header.number_processors, architecture)
-    crashed = crashing_processor(processors, context)
-    thread = crashed.thread if crashed else None
-    end = context.stack_pointer + LARGEST_STACK
-    if thread is not None and thread.owns(context.stack_pointer):
+def _from_listing(header: DumpHeader, listed: Listing) -> _Found:
+    """Take modules, stack and process of a small dump, which has a part for each."""
+    modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed.modules)
+    process = image_file_name(listed.process, header.machine, header.minor_version)
+    return _Found(modules, listed.call_stack[:MAX_STACK], process, listed.driver_names)
+
+
+def _walk(target: DumpTarget) -> _Found:
+    """Find modules, stack and process by way of page tables and the debugger data block."""
+    memory, header = target.memory, target.header
+    kernel = read_kernel(target, crash_only=True)
+    thread, stack_pointer = kernel.crashed.thread if kernel.crashed else None, kernel.context.stack_pointer
+    end = stack_pointer + MAX_STACK
+    if thread is not None and thread.owns(stack_pointer):
         end = min(end, thread.stack_base)
-    stack = b""
-    for piece in memory.present(context.stack_pointer, end - context.stack_pointer):
-        if piece.address != context.stack_pointer + len(stack):
-            break
-        stack += piece.data
     process = None
     if thread is not None:
-        eprocess = b"".join(piece.data for piece in memory.present(thread.process, block.size_eprocess))
+        eprocess = b"".join(piece.data for piece in memory.present(thread.process, kernel.debugger_data.size_eprocess))
         process = image_file_name(eprocess, header.machine, header.minor_version)
-    modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed)
-    return modules, stack, process, ()
-
-
-def base_name(path: str) -> str:
-    """Give the file's name of a path, which in small dumps of the kernel is a name already."""
-    return path.rpartition("\\")[2]
+    modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in kernel.modules.modules)
+    return _Found(modules, read_run(memory, stack_pointer, end - stack_pointer), process)
 
 
 def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tuple[int, ...]:
@@ -152,7 +132,7 @@ def suspects_of(crash: Crash, parameters: tuple[int, ...]) -> tuple[Suspect, ...
         if module is not None:
             found.setdefault(module.name, (address, []))[1].append(where)
     suspects = (Suspect(name, address, _told(places), is_microsoft(name)) for name, (address, places) in found.items())
-    return tuple(sorted(suspects, key=_distance)[:MOST_SUSPECTS])
+    return tuple(sorted(suspects, key=_distance)[:MAX_SUSPECTS])
 
 
 def _distance(suspect: Suspect) -> int:

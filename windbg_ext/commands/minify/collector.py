@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from windbg_ext.dump.small import DataBlock
+from windbg_ext.dump.small_file import DataBlock
 from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
 from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import Piece
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.commands.minify.account import Account
     from windbg_ext.commands.progress import Progress
-    from windbg_ext.dump.small import SmallDump
+    from windbg_ext.dump.small_file import SmallDump
     from windbg_ext.memory import VirtualMemory
 
 

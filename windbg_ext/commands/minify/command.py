@@ -19,7 +19,7 @@ from windbg_ext.commands.minify.secondary import (
 )
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
-from windbg_ext.dump.small import write_headers, write_parts
+from windbg_ext.dump.small_file import write_headers, write_parts
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
 from windbg_ext.sources import open_source

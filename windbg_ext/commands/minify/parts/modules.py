@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.small import Driver, driver_size, unloaded_size
+from windbg_ext.dump.small import Driver, unloaded_size
+from windbg_ext.dump.small_file import driver_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -28,7 +28,7 @@ from windbg_ext.commands.minify.parts.structures import (
 from windbg_ext.commands.minify.parts.surroundings import code, crash_surroundings, pages_of_parameters
 from windbg_ext.commands.minify.parts.threads import BUG_CHECK_LISTS, collect_other_threads
 from windbg_ext.commands.minify.parts.windows import collect_windows
-from windbg_ext.dump.small import SmallDump
+from windbg_ext.dump.small_file import SmallDump
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

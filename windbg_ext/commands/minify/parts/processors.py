@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.kernel.context import Context
+    from windbg_ext.kernel.kernel import Kernel
     from windbg_ext.kernel.processors import Processor
-    from windbg_ext.kernel.target import Kernel
     from windbg_ext.memory.virtual import VirtualMemory
 
 STACK_OF_PROCESSOR = 0x2000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.errors import MemoryReadError
+from windbg_ext.memory.virtual import read_run
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify.collector import Collector
@@ -34,11 +35,7 @@ def call_stack(crash: Crash) -> Wanted:
 def collect_call_stack(crash: Crash, collector: Collector) -> None:
     """Collect the stack of the crash from its lowest address up, as far as it is there and fits."""
     wanted = call_stack(crash)
-    data = b""
-    for piece in crash.memory.present(wanted.address, wanted.length):
-        if piece.address != wanted.address + len(data):
-            break
-        data += piece.data
+    data = read_run(crash.memory, wanted.address, wanted.length)
     owned = crash.thread is not None and crash.thread.owns(wanted.address)
     if not data or (owned and len(data) < wanted.length):
         try:
