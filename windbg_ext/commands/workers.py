@@ -26,13 +26,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import wait as wait_for_one
-from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from windbg_ext.commands.worker_process import SIGNALS, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
-    from types import FrameType, TracebackType
+    from types import TracebackType
 
     from typing_extensions import ParamSpec
 
@@ -45,7 +47,6 @@ MAX_TASK_SECONDS = 6 * 60 * 60
 (measured with program files, which are denser than most memory), so this is enough for 1 TiB."""
 SECONDS_TO_STOP = 30
 """How long a worker may take to unwind before it is killed."""
-SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
 
 class WorkerLostError(Exception):
@@ -330,7 +331,7 @@ class _Worker:
 def _start(guard: threading.Condition) -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process = context.Process(target=serve, args=(theirs,), daemon=True)
     try:
         process.start()
     except OSError:
@@ -367,47 +368,3 @@ def _how(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"was ended by signal {-exit_code}"
     return f"ended with exit status {exit_code}"
-
-
-def _serve(connection: Connection) -> None:
-    """Be a worker: say that it is ready, then answer task after task until nobody asks any more."""
-    with suppress(KeyboardInterrupt):
-        with suppress(EOFError, OSError):
-            _take_signals()
-            connection.send_bytes(b"ready")
-            while True:
-                connection.send_bytes(_answer(connection.recv_bytes()))
-        for number in SIGNALS:  # the end of the process is not to be disturbed
-            signal.signal(number, signal.SIG_IGN)
-
-
-def _answer(task: bytes) -> bytes:
-    """Call the function of a task. Return its result or what it raised, pickled."""
-    try:
-        fn, args, kwargs = pickle.loads(task)
-        return pickle.dumps((True, fn(*args, **kwargs)))
-    except Exception as error:
-        try:
-            return pickle.dumps((False, error))
-        except Exception:  # an exception that holds what cannot be pickled
-            return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
-
-
-def _take_signals() -> None:
-    """Unwind once when the worker is to end, and not again, so that what is cleaned up on the way is.
-
-    A terminal sends Ctrl+C to all its processes; the one that started the workers then ends them by SIGTERM. Windows
-    has no such signal.
-    """
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    if os.name == "nt":
-        signal.signal(signal.SIGINT, stop)
-        return
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
