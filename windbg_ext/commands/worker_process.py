@@ -1,4 +1,7 @@
-"""What runs in a worker process of `workers`: task after task from a pipe. It imports little, since each worker does."""
+"""What runs in a worker process of `workers`: task after task from a pipe.
+
+It imports little, since every worker does so: concurrent.futures alone brings logging.
+"""
 
 from __future__ import annotations
 
