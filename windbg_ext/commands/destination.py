@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from windbg_ext.errors import DestinationError, UsageError
-from windbg_ext.sources.formats import DUMP_ENDINGS
+from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
 from windbg_ext.sources.local import system_path
 from windbg_ext.sources.source import identity_of

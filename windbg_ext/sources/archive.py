@@ -10,19 +10,19 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 from itertools import chain, groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.formats import DUMP_ENDINGS
 from windbg_ext.sources.source import read_at, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import IO, Callable
 
-    from windbg_ext.sources.formats import Content, Format
     from windbg_ext.sources.source import Identity, Progress, Range, Source
 
+DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
+"""Of the names of dumps, which are looked for in archives and folders."""
 MAX_LISTED = 8
 """Names of files in an archive in an error."""
 MAX_IN_MEMORY = 64 << 20
@@ -41,6 +41,13 @@ ZERO_PAGE = bytes(0x1000)
 
 class DamagedError(Exception):
     """Packed data is damaged; the text says how."""
+
+
+class Content(NamedTuple):
+    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
+
+    size: int | None
+    pieces: Iterator[bytes]
 
 
 def choose_member(kind: str, names: Sequence[str]) -> int:
@@ -90,11 +97,11 @@ class ArchiveMember:
     read, and where the packed file is damaged.
     """
 
-    def __init__(self, packed: Source, packed_as: Format) -> None:
-        self.kind = packed_as.name
+    def __init__(self, packed: Source, kind: str, open_content: Callable[[Source], Content]) -> None:
+        self.kind = kind
         self.name, self.base_name = packed.name, packed.base_name
         self._packed = packed
-        self._format = packed_as
+        self._open_content = open_content
         self._lock = allocate_lock()
         self._unpacked = bytearray()
         self._ended = False
@@ -182,7 +189,7 @@ class ArchiveMember:
     def _open(self) -> Content:
         if self._content is None:
             try:
-                self._content = self._format.open(self._packed)
+                self._content = self._open_content(self._packed)
             except OSError as error:
                 raise _unreadable(error) from None
         return self._content

@@ -12,8 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.archive import DamagedError, PackedBytes, choose_member
-from windbg_ext.sources.formats import Content
+from windbg_ext.sources.archive import Content, DamagedError, PackedBytes, choose_member
 from windbg_ext.sources.lzx import SLOTS, LzxUnpacker
 
 if TYPE_CHECKING:

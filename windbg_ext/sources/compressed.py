@@ -13,8 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.archive import MAX_PIECE, PACKED_PIECE, DamagedError, PackedBytes
-from windbg_ext.sources.formats import Content
+from windbg_ext.sources.archive import MAX_PIECE, PACKED_PIECE, Content, DamagedError, PackedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.formats import DUMP_ENDINGS
+from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
 from windbg_ext.sources.local import DEVICE_PREFIXES, system_path, tidy
 

@@ -9,16 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from windbg_ext.sources.archive import Content
     from windbg_ext.sources.source import Source
-
-
-class Content(NamedTuple):
-    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
-
-    size: int | None
-    pieces: Iterator[bytes]
 
 
 class Format(NamedTuple):
@@ -72,8 +64,6 @@ MAX_SIGNATURE = 8
 """Bytes of the longest signature, rounded up."""
 ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
 """Of the names of packed files."""
-DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
-"""Of the names of dumps, which are looked for in folders and archives."""
 
 
 def format_of(source: Source) -> Format | None:

@@ -29,7 +29,7 @@ def open_source(what: SourceLike) -> Source:
     if isinstance(source, ArchiveMember):  # a packed file inside a packed file is told as one, and not unpacked
         return source
     packed = format_of(source)
-    return source if packed is None else ArchiveMember(source, packed)
+    return source if packed is None else ArchiveMember(source, packed.name, packed.open)
 
 
 def _open_plain(what: SourceLike) -> Source:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.archive import MAX_WASTE, PACKED_PIECE, DamagedError, choose_member
-from windbg_ext.sources.formats import Content
+from windbg_ext.sources.archive import MAX_WASTE, PACKED_PIECE, Content, DamagedError, choose_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.commands.dumpkind.microsoft import is_microsoft
-from windbg_ext.commands.dumpkind.report import LoadedModule, Suspect
+from windbg_ext.commands.dumpkind.modules import LoadedModule, ModuleMap
+from windbg_ext.commands.dumpkind.report import Suspect
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.kernel import read_kernel
@@ -15,7 +15,7 @@ from windbg_ext.kernel.processes import image_file_name
 from windbg_ext.memory.virtual import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.kernel.small_dump import Listing
@@ -108,20 +108,6 @@ def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tu
     words = struct.iter_unpack(f"<{layouts.pointer_code}", stack[: len(stack) & -layouts.pointer_size])
     lowest = architecture.lowest_kernel
     return tuple(value for (value,) in words if value >= lowest and modules.at(value) is not None)
-
-
-class ModuleMap:
-    """Modules by the addresses that they take."""
-
-    def __init__(self, modules: Iterable[LoadedModule]) -> None:
-        self.modules = tuple(sorted(modules, key=lambda module: module.base))
-        self._bases = [module.base for module in self.modules]
-
-    def at(self, address: int) -> LoadedModule | None:
-        """Find the module in which an address lies."""
-        index = bisect_right(self._bases, address) - 1
-        found = self.modules[index] if index >= 0 else None
-        return found if found is not None and address < found.base + found.size else None
 
 
 def suspects_of(crash: Crash, parameters: tuple[int, ...]) -> tuple[Suspect, ...]:

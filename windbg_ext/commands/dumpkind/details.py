@@ -10,7 +10,7 @@ from windbg_ext.structs.header import FILL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.commands.dumpkind.report import LoadedModule
+    from windbg_ext.commands.dumpkind.modules import LoadedModule
     from windbg_ext.dump.header import PhysicalMemoryRun
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.dump.secondary import SecondaryData

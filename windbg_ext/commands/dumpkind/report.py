@@ -60,14 +60,6 @@ class Suspect(NamedTuple):
     microsoft: bool
 
 
-class LoadedModule(NamedTuple):
-    """A module: the name that the dump has for it, its base address and its size in bytes."""
-
-    name: str
-    base: int
-    size: int
-
-
 class DumpReport(NamedTuple):
     """What one file is. None: the file does not tell.
 
