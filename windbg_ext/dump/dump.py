@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.dump.pages import BitmapPages
 from windbg_ext.errors import DumpError
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -6,14 +6,14 @@ Layout and sources: `windbg_ext.structs.header`.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from windbg_ext.dump.other_files import UNKNOWN, identify
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
 from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.header import FILL, SIGNATURE, DumpType, Machine
 from windbg_ext.structs.layouts import LAYOUTS32, LAYOUTS64, layouts_of
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.sources import Source
@@ -89,6 +89,8 @@ def header_layouts(source: Source) -> Layouts:
     for layouts in (LAYOUTS64, LAYOUTS32):
         if start == SIGNATURE + layouts.valid_dump:
             return layouts
+    from windbg_ext.dump.other_files import UNKNOWN, identify  # a dump should not wait for it
+
     try:
         other = identify(source)
     except (OSError, DumpError):

@@ -6,10 +6,11 @@ Sources: mindumpdef.h (DumpType, Attributes), kdmp-parser (types 8 to 0xA), Micr
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.structs.bug_checks import LIVE_ONLY, M_BIT
 from windbg_ext.structs.header import Attributes, DumpType
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import KnownFields

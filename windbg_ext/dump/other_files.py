@@ -6,7 +6,9 @@ Sources of the signatures: minidumpapiset.h (MDMP), mindumpdef.h (Raw_Dmp!, Enc_
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.sources import Source

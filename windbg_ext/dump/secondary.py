@@ -5,10 +5,11 @@ Layout and source: `windbg_ext.structs.secondary`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import ReadFailure
 from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -6,7 +6,7 @@ Layout and sources: `windbg_ext.structs.triage`. Each part is found by its offse
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
@@ -16,6 +16,7 @@ from windbg_ext.structs.triage import (
     DumpDriverEntry64,
     TriageDump64,
 )
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader

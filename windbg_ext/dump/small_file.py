@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from os import SEEK_END
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from windbg_ext.dump.small import Driver, Extent, read_drivers
 from windbg_ext.sources import Range, read_field, read_fields
@@ -21,6 +21,7 @@ from windbg_ext.structs.triage import (
     TriageDataBlock,
     TriageDump64,
 )
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader

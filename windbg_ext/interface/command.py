@@ -6,7 +6,9 @@ annotations are no strings, each of which a named tuple would compile.
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Literal, Optional, Union
+
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.interface.console import Console

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.kernel.modules import ModuleList, read_modules, read_unloaded_drivers, read_user_modules
 from windbg_ext.kernel.processors import crashing_processor, read_processors
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.context import Context

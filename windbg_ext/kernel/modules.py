@@ -5,7 +5,7 @@ Layouts and sources: `windbg_ext.structs.kernel`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.virtual import read_pointer, read_structure, read_text, read_u32
@@ -16,6 +16,7 @@ from windbg_ext.structs.kernel import (
     ImageDosHeader,
     ImageNtHeaders,
 )
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData

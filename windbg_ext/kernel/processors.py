@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import Context, parse_context
 from windbg_ext.kernel.threads import Thread, read_thread
 from windbg_ext.memory.virtual import read_pointer, read_structure, read_u32
 from windbg_ext.structs.context_ex import CONTEXT_FLAG_XSTATE, ContextEx
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.dump.small import BlockExtent, Extent, read_drivers
 from windbg_ext.kernel.modules import Module
 from windbg_ext.memory.blocks import BlockMemory
 from windbg_ext.sources import read_field
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump

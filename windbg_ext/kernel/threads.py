@@ -6,11 +6,12 @@ block ends before that, there the top is KTHREAD.InitialStack and the limit is n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,9 @@ The nodes hold text as it is, numbers and meaning. A writer (`text`, `dml`) deci
 strings: typing would compile each of them.
 """
 
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
+
+from windbg_ext.values import NamedTuple
 
 
 class Address(NamedTuple):

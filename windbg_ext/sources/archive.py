@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.source import read_at, read_each
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import struct
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.archive import Content, DamagedError, PackedBytes, choose_member
 from windbg_ext.sources.lzx import SLOTS, LzxUnpacker
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,9 @@ takes for a dump, and most dumps are not packed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable
+
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.sources.archive import Content

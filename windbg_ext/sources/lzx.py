@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from array import array
 from itertools import accumulate
-from typing import NamedTuple
 
 from windbg_ext.sources.archive import DamagedError
+from windbg_ext.values import NamedTuple
 
 FRAME = 0x8000
 SLOTS = {15: 30, 16: 32, 17: 34, 18: 36, 19: 38, 20: 42, 21: 50}

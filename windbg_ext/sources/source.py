@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Callable, Protocol
 
 from windbg_ext.errors import DumpError
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     import os

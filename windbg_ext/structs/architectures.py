@@ -5,11 +5,12 @@ Sources: those of the layouts; KUSER_SHARED_DATA's address and where kernel addr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, Union
 
 from windbg_ext.structs import amd64, arm64, paging, x86
 from windbg_ext.structs.header import Machine
 from windbg_ext.structs.layouts import LAYOUTS32, LAYOUTS64
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.structs.layouts import Layouts

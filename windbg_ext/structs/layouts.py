@@ -5,7 +5,7 @@ Sources: those of the structures; the sizes of I/O objects and the offsets in PE
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, Union
 
 from windbg_ext.structs.header import (
     VALID_DUMP_32,
@@ -37,6 +37,7 @@ from windbg_ext.structs.triage import (
     TriageDump32,
     TriageDump64,
 )
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     RawHeader = Union[DumpHeader32, DumpHeader64]

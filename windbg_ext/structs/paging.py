@@ -8,9 +8,10 @@ of build 22000, and on the engine, which walks them the same way).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.structs.layouts import LAYOUTS32, LAYOUTS64
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.structs.layouts import Layouts

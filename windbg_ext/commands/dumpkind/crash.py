@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.microsoft import is_microsoft
 from windbg_ext.commands.dumpkind.modules import LoadedModule, ModuleMap
@@ -13,6 +13,7 @@ from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.kernel import read_kernel
 from windbg_ext.kernel.processes import image_file_name
 from windbg_ext.memory.virtual import read_run
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

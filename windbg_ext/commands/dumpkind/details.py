@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.dump.header import number_of
 from windbg_ext.structs.header import FILL
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

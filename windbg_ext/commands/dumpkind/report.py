@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.dump.kinds import DumpKind
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.details import Details

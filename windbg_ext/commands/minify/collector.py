@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.dump.small_file import DataBlock
 from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
 from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.structs.triage import TriageDataBlock
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

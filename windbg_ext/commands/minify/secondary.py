@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from windbg_ext.commands.minify.account import LeftOut
 from windbg_ext.errors import DumpError
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

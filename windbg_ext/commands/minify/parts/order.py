@@ -7,7 +7,7 @@ no stack of a processor.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Collector
 from windbg_ext.commands.minify.header import small_header
@@ -29,6 +29,7 @@ from windbg_ext.commands.minify.parts.surroundings import code, crash_surroundin
 from windbg_ext.commands.minify.parts.threads import BUG_CHECK_LISTS, collect_other_threads
 from windbg_ext.commands.minify.parts.windows import collect_windows
 from windbg_ext.dump.small_file import SmallDump
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
