@@ -38,7 +38,7 @@ class TypingRun(typing.NamedTuple):
 
 def test_they_behave_like_those_of_typing() -> None:
     ours, theirs = Run(5, note="x"), TypingRun(5, note="x")
-    assert ours == theirs == (5, 1, "x")
+    assert tuple(ours) == tuple(theirs) == (5, 1, "x")
     assert (ours.first, ours.count, ours.note, ours.end) == (theirs.first, theirs.count, theirs.note, theirs.end)
     assert ours._replace(count=3).end == theirs._replace(count=3).end == 8
     assert ours._asdict() == theirs._asdict()
