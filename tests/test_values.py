@@ -14,33 +14,33 @@ class Run(NamedTuple):
     """Pages."""
 
     first: int
-    count: int = 1
+    length: int = 1
     note: str | None = None
 
     @property
     def end(self) -> int:
         """Behind the last one."""
-        return self.first + self.count
+        return self.first + self.length
 
 
 class TypingRun(typing.NamedTuple):
     """Pages."""
 
     first: int
-    count: int = 1
+    length: int = 1
     note: str | None = None
 
     @property
     def end(self) -> int:
         """Behind the last one."""
-        return self.first + self.count
+        return self.first + self.length
 
 
 def test_they_behave_like_those_of_typing() -> None:
     ours, theirs = Run(5, note="x"), TypingRun(5, note="x")
     assert tuple(ours) == tuple(theirs) == (5, 1, "x")
-    assert (ours.first, ours.count, ours.note, ours.end) == (theirs.first, theirs.count, theirs.note, theirs.end)
-    assert ours._replace(count=3).end == theirs._replace(count=3).end == 8
+    assert (ours.first, ours.length, ours.note, ours.end) == (theirs.first, theirs.length, theirs.note, theirs.end)
+    assert ours._replace(length=3).end == theirs._replace(length=3).end == 8
     assert ours._asdict() == theirs._asdict()
     assert repr(ours) == repr(theirs).replace("TypingRun", "Run")
     for attribute in ("_fields", "_field_defaults", "__doc__", "__module__"):
