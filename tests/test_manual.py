@@ -6,17 +6,24 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.page_examples import Example, check, json_keys, names_in, pages_below, scripts, terminals
 
 import windbg_ext
 from windbg_ext.cli import main
+from windbg_ext.cli.windbg_setup import WINDBG_SETUP
+from windbg_ext.interface.registry import COMMANDS as REGISTERED
+from windbg_ext.sources.formats import FORMATS
+
+if TYPE_CHECKING:
+    from windbg_ext.sources.formats import Format
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = pages_below(REPOSITORY / "docs")
 EXAMPLES = [example for page, text in PAGES.items() for example in terminals(page, text)]
-COMMANDS = ("minify", "dumpkind", "pagefilefit", "windbg-setup")
+COMMANDS = tuple(command.name for command in (*REGISTERED, WINDBG_SETUP))
 LIBRARY = scripts(PAGES["docs/library.md"])
 
 
@@ -49,6 +56,16 @@ def test_the_page_of_a_command_names_every_option(command: str, capsys: pytest.C
     main([command, "--help"])
     options = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", capsys.readouterr().out)) - {"-h", "--help"}
     assert options <= names_in(PAGES[f"docs/commands/{command}.md"])
+
+
+@pytest.mark.parametrize("packed", FORMATS, ids=lambda packed: packed.name)
+def test_pages_and_help_name_every_packed_file_that_is_read(packed: Format, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["dumpkind", "--help"])
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for text in (capsys.readouterr().out, readme, PAGES["docs/first-steps.md"]):
+        assert all(ending in text for ending in packed.endings)
+    for page in ("docs/limits.md", "docs/commands/dumpkind.md", "docs/architecture.md"):
+        assert packed.name in PAGES[page]
 
 
 @pytest.mark.usefixtures("checkout")

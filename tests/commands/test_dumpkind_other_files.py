@@ -131,6 +131,14 @@ def test_a_packed_file_without_a_dump_says_what_is_inside(kind: str) -> None:
     assert "user-mode minidump" in report.problems[0]
 
 
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_packed_file_inside_another_one_is_told_and_not_unpacked(kind: str) -> None:
+    report = look(gzip.compress(PACKERS[kind](build(SMALL))))
+    assert (report.kind, report.packed) == ("none", "gzip")
+    assert f" {kind.split(',')[0]} file" in report.problems[0]
+    assert report.advice == "unpack it and name the dump that comes out"
+
+
 def test_damage_in_a_gzip_file_is_a_problem_wherever_it_is() -> None:
     data = gzip.compress(build(KERNEL))
     for at in range(20, len(data), 997):

@@ -45,7 +45,7 @@ def put(path: Path, sample: Path = SAMPLE) -> Path:
 
 def outcomes(report: BatchReport, folder: Path) -> dict[str, str]:
     """What became of each source, by its path below the folder, in the order of the report."""
-    return {file.source.relative_to(folder).as_posix(): file.outcome.value for file in report.files}
+    return {Path(file.source).relative_to(folder).as_posix(): file.outcome.value for file in report.files}
 
 
 def problem(report: BatchReport) -> str:
@@ -134,7 +134,7 @@ def test_two_sources_of_one_destination_are_told_and_the_first_one_has_it(tmp_pa
     for overwrite in (False, True):
         report = minify_many(tmp_path, options=MinifyOptions(overwrite=overwrite))
         failed = next(file for file in report.files if file.outcome is Outcome.FAILED)
-        assert failed.source == tmp_path / "a.hdmp"
+        assert failed.source == str(tmp_path / "a.hdmp")
         assert f"{tmp_path / 'a-small.dmp'} would be the small dump of {tmp_path / 'a.dmp'}, too" in failed.problem
         three_processors_of_kernel_dmp = 3
         assert SmallDumpFile(tmp_path / "a-small.dmp").u32(0x34) == three_processors_of_kernel_dmp
@@ -243,8 +243,8 @@ def test_something_essential_left_out_is_told_with_its_name(tmp_path: Path) -> N
 
 
 def test_a_fault_of_ours_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(source: Path, *_: object, **__: object) -> None:
-        raise ZeroDivisionError(source.name)
+    def fail(source: str, *_: object, **__: object) -> None:
+        raise ZeroDivisionError(Path(source).name)
 
     monkeypatch.setattr("windbg_ext.commands.minify.batch.minify", fail)
     report = minify_many([put(tmp_path / "a.dmp"), put(tmp_path / "b.dmp")])
@@ -353,7 +353,7 @@ class Scripted(Executor):
         fn, args, kwargs = pickle.loads(pickle.dumps((fn, args, kwargs)))  # as an executor with workers elsewhere
         future: Future[Any] = Future()
         self.futures.append(future)
-        error = self.raised.get(args[0].source.stem)
+        error = self.raised.get(Path(args[0].source).stem)
         if isinstance(error, CancelledError):
             future.cancel()
         elif error is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from windbg_ext.render.dml import write_dml
 from windbg_ext.render.document import Address, Answer, Bars, Facts, MemoryMap, ModuleName, Table
 from windbg_ext.render.dumpkind import dumpkind_document, dumpkind_table_document
 from windbg_ext.render.pagefilefit import pagefilefit_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAULTY = "0xfffff80512991010"
 """Where the code of faulty.sys is in the samples of x64, as their README example shows it."""
@@ -92,7 +95,7 @@ def test_the_table_of_many_dumps_has_links_too(tmp_path: Path) -> None:
     [(Outcome.WRITTEN, True), (Outcome.SKIPPED, True), (Outcome.INCOMPLETE, False), (Outcome.FAILED, False)],
 )
 def test_the_outcome_of_a_file_is_a_verdict(outcome: Outcome, good: bool) -> None:
-    document = batch_document(BatchReport((FileReport(Path("a.dmp"), None, outcome, "why"),)))
+    document = batch_document(BatchReport((FileReport("a.dmp", None, outcome, "why"),)))
     table = document.sections[0].blocks[0]
     assert isinstance(table, Table)
     assert table.rows[0][1] == (Answer(outcome.value, good=good),)

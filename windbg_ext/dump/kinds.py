@@ -40,36 +40,55 @@ CRASH_DUMP_KINDS = (DumpKind.SMALL, DumpKind.KERNEL, DumpKind.AUTOMATIC, DumpKin
 """In the order in which reports list them. A file is never told to be automatic: it is that of a kernel dump."""
 
 
+class Body(enum.Enum):
+    """How what follows the header is laid out."""
+
+    RUNS = enum.auto()
+    BITMAP = enum.auto()
+    SUMMARY = enum.auto()
+    """A bitmap behind a header of its own; that of 64-bit Windows is documented nowhere."""
+    RANGES = enum.auto()
+    PARTS = enum.auto()
+    """Of a small dump."""
+    NOTHING = enum.auto()
+
+
 class KindRow(NamedTuple):
     """What a DumpType stands for.
 
-    means: in words; filtered: the kind where Attributes has FilterDumpFile, None if that bit decides nothing.
+    body: what follows the header; means: in words; filtered: the kind where Attributes has FilterDumpFile, None if that
+    bit decides nothing.
     """
 
     dump_type: DumpType
     kind: DumpKind
+    body: Body
     means: str
     filtered: DumpKind | None = None
 
 
 TABLE = (
-    KindRow(DumpType.FULL, DumpKind.COMPLETE, "complete: the pages of all runs of RAM"),
-    KindRow(DumpType.SUMMARY, DumpKind.KERNEL, "kernel summary, as Windows up to 7 writes it"),
-    KindRow(DumpType.HEADER, DumpKind.HEADER_ONLY, "a header and nothing behind it"),
-    KindRow(DumpType.TRIAGE, DumpKind.SMALL, "small memory dump"),
+    KindRow(DumpType.FULL, DumpKind.COMPLETE, Body.RUNS, "complete: the pages of all runs of RAM"),
+    KindRow(DumpType.SUMMARY, DumpKind.KERNEL, Body.SUMMARY, "kernel summary, as Windows up to 7 writes it"),
+    KindRow(DumpType.HEADER, DumpKind.HEADER_ONLY, Body.NOTHING, "a header and nothing behind it"),
+    KindRow(DumpType.TRIAGE, DumpKind.SMALL, Body.PARTS, "small memory dump"),
     KindRow(
         DumpType.BITMAP_FULL,
         DumpKind.COMPLETE,
+        Body.BITMAP,
         "bitmap of RAM: complete, or active if it was filtered",
         filtered=DumpKind.ACTIVE,
     ),
-    KindRow(DumpType.BITMAP_KERNEL, DumpKind.KERNEL, "bitmap of kernel memory: kernel or automatic"),
-    KindRow(DumpType.AUTOMATIC, DumpKind.KERNEL, "automatic, which is a setting: dump files carry 6"),
-    KindRow(DumpType.RANGES_KERNEL, DumpKind.KERNEL, "ranges of kernel memory, as .dump /k writes them"),
+    KindRow(DumpType.BITMAP_KERNEL, DumpKind.KERNEL, Body.BITMAP, "bitmap of kernel memory: kernel or automatic"),
+    KindRow(DumpType.AUTOMATIC, DumpKind.KERNEL, Body.BITMAP, "automatic, which is a setting: dump files carry 6"),
+    KindRow(DumpType.RANGES_KERNEL, DumpKind.KERNEL, Body.RANGES, "ranges of kernel memory, as .dump /k writes them"),
     KindRow(
-        DumpType.RANGES_KERNEL_AND_USER, DumpKind.ACTIVE, "ranges of kernel and user memory, as .dump /ka writes them"
+        DumpType.RANGES_KERNEL_AND_USER,
+        DumpKind.ACTIVE,
+        Body.RANGES,
+        "ranges of kernel and user memory, as .dump /ka writes them",
     ),
-    KindRow(DumpType.RANGES_FULL, DumpKind.COMPLETE, "ranges of all RAM, as .dump /f writes them"),
+    KindRow(DumpType.RANGES_FULL, DumpKind.COMPLETE, Body.RANGES, "ranges of all RAM, as .dump /f writes them"),
 )
 """A row for each DumpType. On top of it, a dump of any of these types is LIVE where `is_live` says so.
 
@@ -80,6 +99,12 @@ filtered dump is type 1 with unset Attributes, the pages that were left out fill
 """
 
 ROWS: dict[int | None, KindRow] = {row.dump_type: row for row in TABLE}
+
+
+def body_of(dump_type: int | None) -> Body:
+    """Return how the body of a dump is laid out; nothing is known of a type that is in no row."""
+    row = ROWS.get(dump_type)
+    return Body.NOTHING if row is None else row.body
 
 
 def kind_by_type(dump_type: int | None, attributes: int | None) -> DumpKind:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from windbg_ext.sources.formats import format_of, with_article
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ class OtherFile(NamedTuple):
     advice: str
 
 
-# Those that can be unpacked (packed.py) come here only where they are inside another one.
 _UNPACK = "unpack it and name the dump that comes out"
 _HIBERNATION = OtherFile(
     "a hibernation file",
@@ -52,13 +52,8 @@ SIGNATURES: dict[bytes, OtherFile] = {
     b"\xd2\xbe\xd2\xbe": _VMWARE,
     b"\xd1\xba\xd1\xba": _VMWARE,
     b"\xd0\xbe\xd2\xbe": _VMWARE,
-    b"\x1f\x8b": OtherFile("a gzip file", _UNPACK),
-    b"\xfd7zXZ\0": OtherFile("an xz file", _UNPACK),
     b"Rar!": OtherFile("a RAR file", _UNPACK),
-    b"\x28\xb5\x2f\xfd": OtherFile("a zstd file", _UNPACK),
-    b"PK\x03\x04": OtherFile("a zip file", _UNPACK),
     b"7z\xbc\xaf\x27\x1c": OtherFile("a 7z file", _UNPACK),
-    b"MSCF": OtherFile("a CAB file", _UNPACK),
     b"PAGEPAGE": OtherFile(
         "a kernel dump whose header was never finished", "the machine stopped while it wrote: let it crash again"
     ),
@@ -87,6 +82,9 @@ def identify(source: Source) -> OtherFile:
     for signature, other in SIGNATURES.items():
         if start.startswith(signature):
             return other
+    packed = format_of(source)
+    if packed is not None:  # inside another packed file: only that one is unpacked
+        return OtherFile(with_article(packed.name), _UNPACK)
     if is_zeros(source):
         return ZEROS
     if source.size % PAGE_SIZE == 0 and REAL_MODE_VECTOR in start[:0x400]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
+from windbg_ext.dump.kinds import Body, body_of
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
 from windbg_ext.structs.bodies import (
@@ -68,13 +69,14 @@ class PageSource(Protocol):
 
 def read_page_source(source: Source, header: DumpHeader) -> PageSource | None:
     """Find the pages of a dump; None for the types that hold none. Counts and offsets that lie are a DumpError."""
-    if header.dump_type is DumpType.FULL:
+    body = body_of(header.dump_type)
+    if body is Body.RUNS:
         return _read_runs(header)
-    if header.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
+    if body is Body.BITMAP:
         return _read_bitmap(source, header.size)
-    if header.dump_type in (DumpType.RANGES_KERNEL, DumpType.RANGES_KERNEL_AND_USER, DumpType.RANGES_FULL):
+    if body is Body.RANGES:
         return _read_ranges(source, header.size, header.dump_type)
-    if header.dump_type is DumpType.SUMMARY and header.layouts is LAYOUTS32:
+    if body is Body.SUMMARY and header.layouts is LAYOUTS32:
         return _read_summary(source, header.size)
     return None
 

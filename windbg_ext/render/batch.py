@@ -28,7 +28,7 @@ def batch_document(report: BatchReport) -> Document:
 def _row(file: FileReport) -> tuple[Inline, ...]:
     written = "" if file.report is None else size(file.report.bytes)
     outcome = Answer(file.outcome.value, good=file.outcome in (Outcome.WRITTEN, Outcome.SKIPPED))
-    return (str(file.source),), (outcome,), (written,), (file.problem,)
+    return (file.source,), (outcome,), (written,), (file.problem,)
 
 
 def _sums(report: BatchReport) -> dict[str, int]:
@@ -39,7 +39,7 @@ def batch_json(report: BatchReport) -> str:
     """Return the reports of all files and the sums as JSON."""
     files = [
         {
-            "source": str(file.source),
+            "source": file.source,
             "destination": None if file.destination is None else str(file.destination),
             "outcome": file.outcome.value,
             "problem": file.problem or None,

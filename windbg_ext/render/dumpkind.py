@@ -19,6 +19,7 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.text import text_of
+from windbg_ext.sources.formats import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +52,7 @@ def dumpkind_document(report: DumpReport) -> Document:
 
 
 def _sections(report: DumpReport) -> Iterator[Section]:
-    packed = f" inside {'an' if report.packed == 'xz' else 'a'} {report.packed} file" if report.packed else ""
+    packed = f" inside {with_article(report.packed)}" if report.packed else ""
     notes = Notes(
         (
             *(("problem", problem) for problem in report.problems),

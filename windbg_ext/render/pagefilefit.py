@@ -133,7 +133,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
     """Return the report as JSON."""
     return json.dumps(
         {
-            "dump": None if report.dump is None else str(report.dump),
+            "dump": report.dump,
             "settings": report.settings,
             "ram_bytes": report.ram,
             "ram_from": report.ram_from,

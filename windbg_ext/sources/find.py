@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
-from windbg_ext.sources.local import DEVICE_PREFIXES, system_path, tidy
+from windbg_ext.sources.local import DEVICE_PREFIXES, is_address, system_path, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,10 +85,12 @@ def _files(path: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
 
 
 def _is_folder(path: str) -> bool:
-    return os.path.isdir(system_path(path))
+    return not is_address(path) and os.path.isdir(system_path(path))
 
 
 def _is_pattern(path: str) -> bool:
+    if is_address(path):  # "?" and brackets are part of it
+        return False
     named = path[4:] if path.startswith(DEVICE_PREFIXES) else path  # \\?\ is no wildcard
     return any(character in named for character in WILDCARDS) and not os.path.lexists(system_path(path))
 

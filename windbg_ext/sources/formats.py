@@ -68,6 +68,11 @@ ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
 """Of the names of packed files."""
 
 
+def with_article(name: str) -> str:
+    """Return what a file of a format is called: a gzip file, an xz file."""
+    return f"{'an' if name[0] in 'AEIOaeioux' else 'a'} {name} file"
+
+
 def format_of(source: Source) -> Format | None:
     """Tell the format of a packed file; None for any other, and for one that cannot be read: whoever reads on tells."""
     try:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_PLAIN_PATH = 200
 """Characters. Windows ends at 260, and a temporary file beside a destination has up to 22 more in its name."""
 DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
+SCHEME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.")
+"""Characters before the `://` of an address (RFC 3986, 3.1)."""
 
 
 def system_path(path: str | os.PathLike[str], longest: int = MAX_PLAIN_PATH) -> str:
@@ -39,9 +41,15 @@ def system_path(path: str | os.PathLike[str], longest: int = MAX_PLAIN_PATH) -> 
     return f"\\\\?\\UNC{full[1:]}" if full.startswith("\\\\") else f"\\\\?\\{full}"
 
 
+def is_address(name: str) -> bool:
+    """Tell whether a name is an address, such as scheme://host/MEMORY.DMP, and no path of this machine."""
+    scheme, separator, _ = name.partition("://")
+    return bool(separator) and len(scheme) > 1 and not set(scheme) - SCHEME  # one letter is a drive
+
+
 def tidy(path: str) -> str:
     """Return a path without doubled separators and without `.`; `..` stays, since a link may stand before it."""
-    return path if os.pardir in path else os.path.normpath(path)
+    return path if os.pardir in path or is_address(path) else os.path.normpath(path)
 
 
 class LocalFile:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.report import Evidence
 from windbg_ext.dump.header import KnownFields, physical_pages
-from windbg_ext.dump.kinds import ROWS, DumpKind, engine_sets_live_bit, kind_of
+from windbg_ext.dump.kinds import ROWS, Body, DumpKind, body_of, engine_sets_live_bit, kind_of
 from windbg_ext.structs.bug_checks import LIVE_ONLY, LIVE_OR_CRASH, M_BIT, bug_check_name
-from windbg_ext.structs.header import FILL, Attributes, DumpType
+from windbg_ext.structs.header import FILL, Attributes
 from windbg_ext.structs.triage import TRIAGE_OPTIONS_ALL, MiniDumpFields
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ def evidence_of(raw: RawHeader, pages: int | None) -> Iterator[Evidence]:
     elif code is not None and code & ~M_BIT in LIVE_OR_CRASH:
         yield Evidence("BugCheckCode", f"0x{code:X}", f"{bug_check_name(code)}: occurs in crashes and in live dumps")
     yield from _pages_evidence(raw, known, pages)
-    if kind_of(known) is DumpKind.KERNEL and dump_type in (
-        DumpType.BITMAP_KERNEL,
-        DumpType.SUMMARY,
-        DumpType.AUTOMATIC,
-    ):
+    if kind_of(known) is DumpKind.KERNEL and body_of(dump_type) in (Body.BITMAP, Body.SUMMARY):  # ranges: no setting
         yield Evidence(
             "kernel or automatic",
             "same file",

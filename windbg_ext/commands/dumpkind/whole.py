@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.dumpkind.kind import has
 from windbg_ext.commands.dumpkind.report import Whole
 from windbg_ext.dump.header import KnownFields
+from windbg_ext.dump.kinds import Body, body_of
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.dump.secondary import MAX_SECONDARY
 from windbg_ext.structs.bodies import BITMAP_SIGNATURES, BitmapHeader64
@@ -69,10 +70,10 @@ def _end_of_body(dump: Dump) -> tuple[int | None, str]:
     if pages is not None:
         if isinstance(pages, BitmapPages):
             return pages.end, "the bitmap"
-        return pages.end, "the runs of RAM" if known.dump_type == DumpType.FULL else "the ranges"
+        return pages.end, "the runs of RAM" if body_of(known.dump_type) is Body.RUNS else "the ranges"
     if known.dump_type == DumpType.HEADER:
         return dump.fields.SIZE, "its header"
-    if known.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
+    if body_of(known.dump_type) is Body.BITMAP:
         return _end_by_bitmap_header(dump.source, dump.fields.SIZE)
     return None, ""
 

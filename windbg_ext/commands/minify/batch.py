@@ -21,8 +21,9 @@ from windbg_ext.commands.minify.command import minify
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
 from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
-from windbg_ext.errors import DestinationError, DumpError
+from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.sources.find import find_dumps, folder_of
+from windbg_ext.sources.local import is_address
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ class Outcome(enum.Enum):
 class FileReport:
     """What became of one source. problem: why it is not `written`, else ""; report: what went in, if it was written.
 
-    destination: None for a folder that could not be looked into.
+    source: its name; destination: None for a folder that could not be looked into.
     """
 
-    source: Path
+    source: str
     destination: Path | None
     outcome: Outcome
     problem: str = ""
@@ -85,9 +86,9 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class Task:
-    """A dump to read and the file to write."""
+    """A dump to read, by its name, and the file to write."""
 
-    source: Path
+    source: str
     destination: Path
 
 
@@ -134,7 +135,7 @@ def minify_many(
     return BatchReport(
         (
             *(reports[number] for number in range(len(planned))),
-            *(FileReport(Path(error.path), None, Outcome.FAILED, _problem(error)) for error in unreadable),
+            *(FileReport(str(Path(error.path)), None, Outcome.FAILED, _problem(error)) for error in unreadable),
         )
     )
 
@@ -144,16 +145,20 @@ def _find(
     destination: str | os.PathLike[str] | None,
     on_unreadable: Callable[[DumpError], None],
 ) -> Iterator[Task]:
-    """Give each source and the file to write for it."""
+    """Give each source and the file to write for it. UsageError for an address without a destination."""
     if isinstance(sources, (str, os.PathLike)):
         given = os.fspath(sources)
         top = folder_of(given) or os.curdir
-        found = ((Path(file), PurePath(os.path.relpath(file, top))) for file in find_dumps([given], on_unreadable))
+        found = ((file, PurePath(os.path.relpath(file, top))) for file in find_dumps([given], on_unreadable))
     else:
-        found = ((Path(file), kept_path(PurePath(file))) for file in sources)
-    for source, kept in found:
-        folder = source.parent if destination is None else Path(destination, kept.parent)
-        yield Task(source, folder / small_name(source.name))
+        named = (os.fspath(file) for file in sources)
+        found = ((file, kept_path(PurePath(file.replace("://", "/") if is_address(file) else file))) for file in named)
+    for file, kept in found:
+        if destination is None and is_address(file):
+            raise UsageError(f"{file} lies in no folder: name the folder to write to")
+        source = file if is_address(file) else str(Path(file))
+        folder = Path(source).parent if destination is None else Path(destination, kept.parent)
+        yield Task(source, folder / small_name(kept.name))
 
 
 def kept_path(path: PurePath) -> PurePath:
@@ -170,7 +175,7 @@ def kept_path(path: PurePath) -> PurePath:
 def _plan(found: Iterable[Task]) -> Iterator[Task | FileReport]:
     """Leave out what was found twice, and refuse a destination that another source has already."""
     seen: set[str] = set()
-    owners: dict[str, Path] = {}
+    owners: dict[str, str] = {}
     for task in found:
         source, destination = _key(task.source), _key(task.destination)
         if source in seen:
@@ -184,7 +189,9 @@ def _plan(found: Iterable[Task]) -> Iterator[Task | FileReport]:
         yield task
 
 
-def _key(path: Path) -> str:
+def _key(path: str | Path) -> str:
+    if isinstance(path, str) and is_address(path):
+        return path
     return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - as above
 
 
@@ -301,7 +308,7 @@ def _needs_none(task: Task, *, overwrite: bool) -> str:
     return "is done already"
 
 
-def _header(path: Path) -> DumpHeader:
+def _header(path: str | Path) -> DumpHeader:
     with open_dump(path, header_only=True) as dump:
         return dump.header
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.pagefilefit.advice import Advice, Situation, advise
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import os
 
     from windbg_ext.commands.progress import Progress
+    from windbg_ext.sources import SourceLike
     from windbg_ext.structs.architectures import Architecture
 
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 class PagefileFitReport:
     """The answer. ram: bytes, with where that is known from; configured: the kind that is set, None: none, or unknown.
 
-    advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump.
+    dump: its name; advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active
+    dump.
     """
 
-    dump: Path | None
+    dump: str | None
     settings: str | None
     ram: int | None
     ram_from: str
@@ -60,7 +61,7 @@ class PagefileFitReport:
 
 
 def pagefilefit(
-    source: str | os.PathLike[str] | None = None,
+    source: SourceLike | None = None,
     *,
     system_hive: str | os.PathLike[str] | None = None,
     this_machine: bool = False,
@@ -84,12 +85,11 @@ def pagefilefit(
     machine = open_this_machine() if this_machine else None
     settings = _settings(system_hive, machine)
     facts = _dump_facts(source, hand, progress or no_progress)
-    return _answer(_Inputs(source, hand, machine, settings, facts))
+    return _answer(_Inputs(hand, machine, settings, facts))
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    source: str | os.PathLike[str] | None
     hand: HandFigures
     machine: ThisMachine | None
     settings: Settings | None
@@ -109,7 +109,7 @@ def _settings(system_hive: str | os.PathLike[str] | None, machine: ThisMachine |
     return replace(settings, notes=(*settings.notes, note))
 
 
-def _dump_facts(source: str | os.PathLike[str] | None, hand: HandFigures, progress: Progress) -> DumpFacts | None:
+def _dump_facts(source: SourceLike | None, hand: HandFigures, progress: Progress) -> DumpFacts | None:
     if source is None:
         return None
     with open_dump(source, progress=progress) as dump:
@@ -160,7 +160,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         now=None if machine is None else machine.now,
     )
     return PagefileFitReport(
-        dump=None if inputs.source is None else Path(inputs.source),
+        dump=None if facts is None else facts.dump,
         settings=None if settings is None else settings.source,
         ram=ram,
         ram_from=ram_from,
@@ -197,7 +197,7 @@ def _miss_ram(inputs: _Inputs, notes: list[str]) -> None:
         return
     why = "this dump does not tell how much RAM the machine had (a debugger that writes a small dump leaves it out)"
     if inputs.settings is None:
-        raise DumpError("PhysicalMemoryBlock", why, "give --ram, such as --ram 64G", str(inputs.source))
+        raise DumpError("PhysicalMemoryBlock", why, "give --ram, such as --ram 64G", inputs.facts.dump)
     notes.append(f"{why}: give --ram")
 
 

@@ -41,9 +41,11 @@ class Measured:
 class DumpFacts:
     """What a dump tells of its machine. ram: bytes, None where the header does not tell; kind: None for odd dumps.
 
-    did_not_fit: Windows noted that there was too little room (InsufficientDumpfileSize); notes: what is odd.
+    dump: its name; did_not_fit: Windows noted that there was too little room (InsufficientDumpfileSize); notes: what is
+    odd.
     """
 
+    dump: str
     ram: int | None
     architecture: Architecture
     kind: DumpKind | None
@@ -77,6 +79,7 @@ def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFac
             how = f"{kernel_pages:,} pages of RAM that the kernel half of this dump's page tables maps"
             measured += [Measured(kind, size, how) for kind in (DumpKind.KERNEL, DumpKind.AUTOMATIC)]
     return DumpFacts(
+        dump=dump.source.name,
         ram=ram,
         architecture=header.architecture,
         kind=kind,
