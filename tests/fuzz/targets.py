@@ -52,7 +52,7 @@ from windbg_ext.memory import PagedMemory
 from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
 from windbg_ext.sources.local import LocalFile
-from windbg_ext.structs.debugger_data import LARGEST_SIZE
+from windbg_ext.structs.debugger_data import MAX_SIZE
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ class Target:
         return dict(sorted(keyed.items()))
 
     def file(self, data: bytes) -> bytes:
-        """Give the file that an input of the fuzzer stands for."""
+        """Return the file that an input of the fuzzer stands for."""
         keys = list(self.bases)
         index = bisect_left(keys, int.from_bytes(data[:2], "big")) % len(keys)
         base = self.bases[keys[index]]
         return changed(base, decoded(data[3:], base))
 
     def corpus(self) -> list[bytes]:
-        """Give inputs to begin with: every file unchanged, and what runs before have found worth to keep."""
+        """Return inputs to begin with: every file unchanged, and what runs before have found worth to keep."""
         unchanged = [key.to_bytes(2, "big") + b"\0" for key in self.bases]
         kept = CORPUS / f"{self.name}.txt"
         lines = kept.read_text().splitlines() if kept.exists() else ()
@@ -127,7 +127,7 @@ def _folder() -> Iterator[Path]:
 
 
 def key_of(name: str) -> int:
-    """Give the number of two bytes that chooses a file by its name."""
+    """Return the number of two bytes that chooses a file by its name."""
     return zlib.crc32(name.encode()) & 0xFFFF
 
 
@@ -137,7 +137,7 @@ def key_of(name: str) -> int:
 def _samples(
     *places: str, of: Callable[[Sample], bool] = lambda sample: True, cut: bool = False
 ) -> dict[str, Original]:
-    """Give samples, to be changed in some structures only. cut: without their pages."""
+    """Return samples, to be changed in some structures only. cut: without their pages."""
     chosen = {}
     for name, sample in BY_NAME.items():
         if of(sample):
@@ -149,7 +149,7 @@ def _samples(
 
 
 def _first_page(sample: Sample, data: bytes) -> int:
-    """Give the offset of the first page of a large dump."""
+    """Return the offset of the first page of a large dump."""
     end = sample.machine.architecture.layouts.header.SIZE
     form, offset = FIRST_PAGE.get(sample.format.dump_type, ("", 0))
     return int(struct.unpack_from(form, data, end + offset)[0]) if form else end
@@ -207,7 +207,7 @@ def _packed() -> dict[str, Original]:
 
 
 def _packed_dumps() -> dict[str, Original]:
-    """Give whole dumps in packed files, to be unpacked by a command."""
+    """Return whole dumps in packed files, to be unpacked by a command."""
     data = original("ranges-kernel").data
     return {f"dump in {kind}": _anywhere(PACKERS[kind](data)) for kind in ("xz", "zstd", "zip", "CAB, MSZIP")}
 
@@ -219,7 +219,7 @@ def _anywhere(data: bytes) -> Original:
 
 
 def _hives() -> dict[str, Original]:
-    """Give a SYSTEM hive, nothing where there is no program to write one."""
+    """Return a SYSTEM hive, nothing where there is no program to write one."""
     if HIVEXSH is None:
         return {}
     crash: dict[str, Value] = {
@@ -346,7 +346,7 @@ def check_debugger_data(path: Path, _option: int) -> None:
             with suppress(DumpError):
                 block = read_debugger_data(memory, address, header.ps_loaded_module_list)
                 assert block.data[0x10:0x14] == b"KDBG"
-                assert len(block.data) <= LARGEST_SIZE
+                assert len(block.data) <= MAX_SIZE
 
 
 def check_kernel(path: Path, _option: int) -> None:
@@ -396,7 +396,7 @@ def _translated(memory: PagedMemory, address: int) -> int | None:
 
 
 def _addresses(header: DumpHeader, option: int) -> list[int]:
-    """Give addresses of the kernel, and some that nobody has."""
+    """Return addresses of the kernel, and some that nobody has."""
     named = (header.kd_debugger_data_block, header.ps_loaded_module_list, header.ps_active_process_head)
     odd = (0, 0xFFF, option << 39, option << 24, (1 << 47) - 8, 1 << 47, 1 << 63, (1 << 64) - PAGE)
     shared = (0xFFFFF780_00000000, 0xFFDF0000)
