@@ -103,7 +103,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the module of a name on first use (PEP 562), so that `windbg-ext --help` and other commands start faster."""
+    """Import the module of a name on first use (PEP 562), so that `windbg-ext --help` starts faster."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"windbg_ext.{_HOMES[name]}"), name)

@@ -55,7 +55,7 @@ class BangParser(argparse.ArgumentParser):
         plain = [name.lstrip("-") for name in option.names]
         spellings = dict.fromkeys((*(f"/{name}" for name in plain), *(f"-{name}" for name in plain), *option.names))
         action = self.add_argument(*spellings, dest=option.dest, **keywords(option))
-        action.option_strings = [spelling for spelling in spellings if spelling.startswith("/")]  # those that the help shows
+        action.option_strings = [spelling for spelling in spellings if spelling.startswith("/")]  # what the help shows
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as a UsageError."""
@@ -70,7 +70,7 @@ class BangParser(argparse.ArgumentParser):
         a command that reads only files if there is none.
         """
         known = self._option_string_actions
-        arguments = [word.replace("/", "\\") if word.startswith("//") else word for word in arguments]  # a path on a share
+        arguments = [word.replace("/", "\\") if word.startswith("//") else word for word in arguments]  # on a share
         spelled = [word.lower() if word[:1] == "/" and word.lower() in known else word for word in arguments]
         for word in spelled:
             if re.fullmatch(r"/\w+", word) and word not in known:

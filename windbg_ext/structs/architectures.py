@@ -27,9 +27,9 @@ class Architecture(NamedTuple):
 
     name: as reports show it; pagings: how addresses may be translated, likeliest first; general_registers: names of
     fields of its CONTEXT, stack_pointer and instruction_pointer among them; plain_context: ContextFlags of a CONTEXT
-    without floating point; shared_user_data: address of KUSER_SHARED_DATA in kernel mode; lowest_kernel: no kernel address is
-    lower; highest_user: no user address is higher; pte_base: where page tables are mapped if the debugger data block
-    does not tell.
+    without floating point; shared_user_data: address of KUSER_SHARED_DATA in kernel mode; lowest_kernel: no kernel
+    address is lower; highest_user: no user address is higher; pte_base: where page tables are mapped if the debugger
+    data block does not tell.
     """
 
     name: str

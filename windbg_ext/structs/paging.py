@@ -30,9 +30,10 @@ class Level(NamedTuple):
 class Paging(NamedTuple):
     """How addresses are translated.
 
-    layouts: those of the Windows that uses it; entry: struct's letter for an entry; levels: the root's first; root_mask:
-    the bits of the directory table base that are an address; frame_mask: those of an entry; address_bits: above them,
-    an address repeats its highest bit; large_bit, large: an entry maps a large page if its bits large_bit equal large.
+    layouts: those of the Windows that uses it; entry: struct's letter for an entry; levels: the root's first;
+    root_mask: the bits of the directory table base that are an address; frame_mask: those of an entry; address_bits:
+    above them, an address repeats its highest bit; large_bit, large: an entry maps a large page if its bits large_bit
+    equal large.
     """
 
     name: str

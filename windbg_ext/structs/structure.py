@@ -1,7 +1,8 @@
 """Structures declared as their documentation describes them: a class with one line for each field.
 
 construct builds the bytes. The standard library's struct reads them, compiled from the same fields: importing construct
-takes 35 ms, longer than dumpkind takes for a whole dump, and it reads 15 to 40 times as slowly. A test compares the two.
+takes 35 ms, longer than dumpkind takes for a whole dump, and it reads 15 to 40 times as slowly. A test compares the
+two.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ TRIAGE_OPTIONS_ALL = 0xFFFFFFFF
 
 
 class MmTriage64(Structure, name="MM_TRIAGE64", size=0x50):
-    """The part at MmOffset. Sizes are in pages; fields are named after the variables that the engine fills them from."""
+    """The part at MmOffset. Sizes are in pages; fields have the names of the variables that the engine reads."""
 
     version = u32(0x00, "Version")
     size = u32(0x04, "Size")
@@ -169,8 +169,8 @@ class DumpDriverEntry32(Structure, name="DUMP_DRIVER_ENTRY32", size=0x4C):
 class DumpUnloadedDrivers64(Structure, name="DUMP_UNLOADED_DRIVERS64", size=0x38):
     """An unloaded driver in a small dump's list.
 
-    A u64 before the list holds the count in its low half. The newest driver comes first. DriverName: up to 12 UTF-16 units, no NUL
-    when full.
+    A u64 before the list holds the count in its low half. The newest driver comes first. DriverName: up to 12 UTF-16
+    units, no NUL when full.
     """
 
     name_length = u16(0x00, "NameLength")
