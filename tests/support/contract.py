@@ -35,7 +35,7 @@ def check_outcome(outcome: Outcome, *, always_report: bool = False) -> None:
 
 
 def check_minify(outcome: Outcome, folder: Path) -> None:
-    """Assert the same for `minify` from MEMORY.DMP to small.dmp in a folder, and that it left a small dump or nothing."""
+    """Assert the same for `minify` from MEMORY.DMP to small.dmp in a folder, and that it left a small dump or none."""
     check_outcome(outcome)
     files = set(contents(folder))
     if outcome.status == 3:
