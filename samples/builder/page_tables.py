@@ -44,10 +44,10 @@ class EntryFlags(NamedTuple):
 class PageTables(NamedTuple):
     """The page tables of an architecture.
 
-    address_bits: how many bits of an address are translated; entry: struct's letter for an entry; levels: how many
-    levels of tables there are; root_pages: pages of the tables of the highest level, one but for PAE, where a page
-    directory pointer table of four entries names them; large_bit, large: an entry above the lowest level whose
-    large_bit is that maps a page by itself; huge_pages: the third level can; told: the field of the debugger data
+    address_bits: number of translated bits of an address; entry: struct's letter for an entry; levels: number of levels
+    of tables; root_pages: pages of the highest level's tables, one except with PAE, where a page directory pointer
+    table of four entries points at them; large_bit, large: an entry above the lowest level maps a large page if its
+    bits large_bit equal large; huge_pages: the third level can map large pages; told: the field of the debugger data
     block, PaeEnabled and from bit 2 on PagingLevels.
     """
 
