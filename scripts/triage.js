@@ -1,6 +1,6 @@
 "use strict";
-// .scriptrun of this file looks at the open dump as a person would: which kind it is, whether the paging file was large
-// enough, a small dump beside it. The answers are shown and kept in a report file beside the dump.
+// .scriptrun of this file examines the open dump: which kind it is, and whether the paging file was large enough. It also
+// makes a small dump beside it. The answers are shown, and saved in a report file beside the dump.
 
 const RUN = @RUN_JS@;
 const COMMANDS = @TRIAGE_JS@;

@@ -10,7 +10,7 @@ function initializeScript() {
     return [version].concat(COMMANDS.map(name => new host.functionAlias(bang(name), name)));
 }
 
-// The function that a command is: it goes the way of the aliases, through a script file with arguments.
+// Return the function of a command. Like the aliases, it runs a script file with arguments.
 function bang(name) {
     return (...words) => {
         const line = `$$>a<"${RUN}" ` + [name, ...words.map(quoted)].join(" ");

@@ -1,4 +1,4 @@
-"""Which tests run: without paths and without -m, all that need no engine and are not slow."""
+"""Selects the tests: without paths and without -m, all that need no engine and are not slow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import settings
 
 BY_DEFAULT = "not engine and not slow"
 
-settings.register_profile("tests", deadline=None)  # a busy machine is no failure
+settings.register_profile("tests", deadline=None)  # a busy machine must not fail a test
 settings.load_profile("tests")
 
 

@@ -1,4 +1,4 @@
-"""The manual says what the program does: its examples, every option of every command, every key of the JSON."""
+"""The manual matches the program: its examples, every option of every command, every key of the JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIBRARY = scripts(PAGES["docs/library.md"])
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with samples/ in it, as after a clone, and the other files that the pages name."""
+    """Return a folder with samples/ in it, as after a clone, and the other files that the pages name."""
     shutil.copytree(REPOSITORY / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.py*", "*.md"))
     complete = (tmp_path / "samples" / "complete.dmp").read_bytes()
     (tmp_path / "MEMORY.DMP").write_bytes(complete)
@@ -86,14 +86,14 @@ def test_the_page_of_a_command_names_every_key_of_its_json(
     main([command, *arguments])
     document = json.loads(capsys.readouterr().out)
     for dump in document.get("dumps", ()):
-        dump["details"]["header"] = {}  # the header's own fields, as the formats pages describe them
+        dump["details"]["header"] = {}  # the fields of the header, which the pages on formats describe
     assert json_keys(document) <= names_in(PAGES[f"docs/commands/{command}.md"])
 
 
 @pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("code", LIBRARY, ids=lambda code: code.splitlines()[0])
 def test_a_script_of_the_library_page_prints_what_the_page_shows(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a script prints is the code block behind it, if there is one."""
+    """The output of a script is the code block behind it, if there is one."""
     exec(code, {"__name__": "__main__"})
     block = re.escape(f"```python\n{code}```\n\n```text\n")
     shown = re.search(block + "(.*?)```", PAGES["docs/library.md"], re.DOTALL)

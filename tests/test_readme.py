@@ -18,13 +18,13 @@ SET_UP = (
     "python -m pip install . && windbg-ext minify samples/complete.dmp small.dmp",
     "python -m pip install -e '.[test]' && python -m pytest -n auto --dist worksteal",
 )
-"""What .ci/run looks for at the beginning of a line, and runs word for word."""
+"""The commands that .ci/run finds at the start of a line and runs word for word."""
 MAX_LINES = 150
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with samples/ in it, as after a clone."""
+    """Return a folder with samples/ in it, as after a clone."""
     shutil.copytree(REPOSITORY / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.py*", "*.md"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,4 +1,4 @@
-"""Windows kernel crash dumps: what they are, small ones out of large ones, and whether the next crash will leave one.
+"""Read Windows kernel crash dumps, make small dumps of large ones, tell whether the next crash will leave a dump.
 
 from windbg_ext import HandFigures, dumpkind, minify, open_dump, pagefilefit
 with open_dump("MEMORY.DMP") as dump:
@@ -103,7 +103,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for only then (PEP 562): `windbg-ext --help` and the other commands do not wait for it."""
+    """Import the module of a name on first use (PEP 562), so that `windbg-ext --help` starts faster."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"windbg_ext.{_HOMES[name]}"), name)

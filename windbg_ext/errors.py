@@ -1,6 +1,6 @@
-"""Every error that this package raises on purpose.
+"""The errors that this package raises on purpose.
 
-Bad input is one line: which file, which field, why, and what to do about it.
+The text of an error is one line: which file, which field, what is wrong, and what to do about it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class DumpError(Exception):
         self.path = path
 
     def __str__(self) -> str:
-        """Give the whole error as one line."""
+        """Return the whole error as one line."""
         line = f"{self.field}: {self.why}"
         if self.path:
             line = f"{self.path}: {line}"
@@ -37,7 +37,7 @@ class UsageError(Exception):
 
 
 class MemoryReadError(Exception):
-    """A virtual address cannot be read; see the two kinds below."""
+    """A virtual address cannot be read; the two subclasses tell why."""
 
     def __init__(self, address: int) -> None:
         super().__init__(address)
@@ -48,19 +48,19 @@ class NotMappedError(MemoryReadError):
     """The page tables do not map this address to physical memory: no dump of any kind would hold it."""
 
     def __str__(self) -> str:
-        """Name the address."""
+        """Return one line that names the address."""
         return f"0x{self.address:x} is not mapped"
 
 
 class ReadFailure(str):
-    """Why something that is in the dump cannot be had: the system cannot read the file there."""
+    """The reason why data in the dump cannot be read: the operating system cannot read the file there."""
 
 
 class NotInDumpError(MemoryReadError):
     """The address is mapped, but its page (or a page table on the way to it) is not in this dump, or cannot be read.
 
-    pfn: the page frame that is missing, None where there are no page tables (small dumps); why: the end of a sentence
-    about it, a ReadFailure where the dump does hold it.
+    pfn: number of the missing page frame, None if there are no page tables (small dumps); why: the end of the message,
+    a ReadFailure if the dump does hold the page.
     """
 
     def __init__(self, address: int, pfn: int | None = None, why: str = "not in this dump") -> None:
@@ -69,6 +69,6 @@ class NotInDumpError(MemoryReadError):
         self.why = why
 
     def __str__(self) -> str:
-        """Name the address and the page frame that is missing."""
+        """Return one line that names the address and the missing page frame."""
         where = "" if self.pfn is None else f" is mapped to page frame 0x{self.pfn:x}, which"
         return f"0x{self.address:x}{where} is {self.why}"

@@ -1,4 +1,4 @@
-"""Builds dumps of made-up machines, byte for byte: a description becomes memory, memory becomes a file.
+"""Build dumps of made-up machines, byte for byte: a description becomes memory, and memory becomes a file.
 
 machine (what the kernel holds) -> kernel (structures, in an address space, in physical memory) -> writers (formats).
 """

@@ -1,6 +1,6 @@
 """Virtual memory: page tables laid out in physical memory, with the self-map that Windows uses.
 
-How they look on each architecture: `page_tables`.
+`page_tables` describes them for each architecture.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from samples.builder.physical import PhysicalMemory
 
 POINTER_TABLE_OFFSET = 0x60
-"""Where in its page PAE's page directory pointer table begins: any multiple of 32 will do."""
+"""Where in its page PAE's page directory pointer table begins: any multiple of 32 is valid."""
 
 
 class AddressSpace:
-    """One root of page tables. The kernel half (upper half) is the same in every address space that is forked off.
+    """One root of page tables. Address spaces that are forked off share the upper half, the kernel's.
 
     self_map: the entry of the highest level that points at the first page of that level itself.
     """
@@ -34,7 +34,7 @@ class AddressSpace:
         self._make_root()
 
     def fork(self) -> AddressSpace:
-        """Make the address space of another process: nothing below, the same kernel above."""
+        """Make the address space of another process: an empty lower half, and the same kernel half."""
         space = AddressSpace.__new__(AddressSpace)
         space.memory, space.tables, space.self_map = self.memory, self.tables, self.self_map
         space.user_frames = set()
@@ -49,7 +49,7 @@ class AddressSpace:
 
     @property
     def root(self) -> int:
-        """The page frame of the table that the processor's register names."""
+        """Page frame of the table that CR3 or TTBR points at."""
         return self.directory_table_base // PAGE_SIZE
 
     @property
@@ -58,7 +58,7 @@ class AddressSpace:
         return self.tables.canonical(self.self_map << self.tables.shift(self.tables.levels))
 
     def pte_address(self, address: int) -> int:
-        """Give the virtual address of the entry that maps an address with a small page."""
+        """Return the virtual address of the entry that maps an address with a small page."""
         page = (address & (1 << self.tables.address_bits) - 1) >> 12
         return self.pte_base + page * self.tables.entry_size
 
@@ -75,13 +75,13 @@ class AddressSpace:
             self.user_frames.add(pfn)
 
     def ensure(self, address: int, size: int) -> None:
-        """Map every page of a stretch of memory that is not mapped yet, to frames of RAM."""
+        """Map every page of a range that is not mapped yet to a frame of RAM."""
         for page in range(address & -PAGE_SIZE, address + size, PAGE_SIZE):
             if self.frame(page) is None:
                 self.map(page, self.memory.allocate())
 
     def write(self, address: int, data: bytes) -> None:
-        """Write to memory that is mapped (a transition page counts); a ValueError where it is not."""
+        """Write to mapped memory; pages in transition count as mapped. Raise ValueError if it is not mapped."""
         done = 0
         while done < len(data):
             at = address + done
@@ -94,7 +94,7 @@ class AddressSpace:
             done += len(piece)
 
     def read(self, address: int, size: int) -> bytes:
-        """Read memory that is mapped; a ValueError where it is not."""
+        """Read mapped memory. Raise ValueError if it is not mapped."""
         data = b""
         while len(data) < size:
             at = address + len(data)
@@ -106,7 +106,7 @@ class AddressSpace:
         return data
 
     def frame(self, address: int) -> int | None:
-        """Give the page frame behind an address, None if it is not mapped."""
+        """Return the page frame behind an address, or None if it is not mapped."""
         tables = self.tables
         table = self._roots[tables.slot(address, tables.levels) // tables.entries]
         for level in range(tables.levels, 0, -1):
@@ -122,7 +122,7 @@ class AddressSpace:
         raise AssertionError("the loop ends at level 1")
 
     def entry(self, address: int, level: int) -> tuple[int, int]:
-        """Give where the entry for an address lies at a level: the page frame of the table, the offset in it."""
+        """Return where the entry for an address lies at a level: page frame of the table, and offset in it."""
         index = self.tables.slot(address, level)
         if level == self.tables.levels:
             page, index = divmod(index, self.tables.entries)
@@ -130,7 +130,7 @@ class AddressSpace:
         return self._table(address, level), index * self.tables.entry_size
 
     def _make_root(self) -> None:
-        """Allocate the tables of the highest level, which map themselves, and what PAE has above them."""
+        """Allocate the tables of the highest level, which map themselves, and PAE's table above them."""
         tables = self.tables
         self._roots = [self.memory.allocate() for _ in range(tables.root_pages)]
         for index, pfn in enumerate(self._roots):
@@ -143,7 +143,7 @@ class AddressSpace:
             self.directory_table_base = pfn * PAGE_SIZE + POINTER_TABLE_OFFSET
 
     def _table(self, address: int, lowest: int) -> int:
-        """Give the page frame of the table of a level that an address is mapped by; makes the missing ones."""
+        """Return the page frame of the table that maps an address at a level. Make missing tables."""
         tables = self.tables
         flags = tables.flags.user_table if tables.is_user(address) else tables.flags.kernel_table
         table = self._roots[tables.slot(address, tables.levels) // tables.entries]
@@ -156,7 +156,7 @@ class AddressSpace:
         return table
 
     def _set_entry(self, address: int, level: int, entry: int) -> None:
-        """Set the entry for an address at a level; one of the highest level that maps the kernel in all roots."""
+        """Set the entry for an address at a level. A kernel entry of the highest level is set in all roots."""
         index = self.tables.slot(address, level)
         if level < self.tables.levels:
             self._set(self._table(address, level), index, entry)

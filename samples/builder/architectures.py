@@ -1,7 +1,7 @@
-"""What differs between the architectures that a machine may have, but for page tables and control regions.
+"""Differences between the architectures, except for page tables and control regions.
 
-Sources: ntddk.h, winternl.h and winnt.h of the public Windows SDK; addresses that Windows moves about, like the page
-frame database, are plausible ones.
+Sources: ntddk.h, winternl.h and winnt.h of the public Windows SDK; addresses that Windows randomizes, like that of
+the page frame database, are plausible values.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Architecture(NamedTuple):
 
     @property
     def pointer_size(self) -> int:
-        """Bytes of an address."""
+        """Size of an address in bytes."""
         return self.layouts.pointer_size
 
     @property

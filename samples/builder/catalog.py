@@ -1,4 +1,4 @@
-"""The samples: which machine, written as which kind of dump."""
+"""The samples: a machine each, and the kind of dump that it is written as."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def large(self) -> bool:
-        """Whether it holds pages of memory, from which a small dump can be made."""
+        """Whether it holds pages of memory, so that a small dump can be made of it."""
         return self.format.dump_type not in (DumpType.TRIAGE, DumpType.HEADER)
 
     @property
@@ -66,7 +66,7 @@ def build(sample: Sample, tweak: Tweak | None = None, header: Mapping[str, Value
 
 
 def write(sample: Sample, path: Path, tweak: Tweak | None = None, header: Mapping[str, Value] | None = None) -> None:
-    """Make the dump as a file, which is sparse where RAM is empty; see `build`."""
+    """Write the dump to a file that is sparse where RAM is empty; see `build`."""
     with path.open("wb") as out:
         _write(sample, out, tweak, header)
 
@@ -79,7 +79,7 @@ def _write(sample: Sample, out: BinaryIO, tweak: Tweak | None, header: Mapping[s
 
 
 MIB = 0x100
-"""Page frames in a MiB."""
+"""Number of page frames in a MiB."""
 
 GIB_RAM = runs_of((0x1, 0x9E), (0x100, 1023 * MIB - 0x800), (0x3F8FB, 0x105))
 ODD_RAM = runs_of((0x1, 0x9E), (0x100, 700 * MIB), (0x30001, 300 * MIB + 2))

@@ -53,7 +53,7 @@ def context_buffer(
 
 
 def _floating_save(mx_csr: int) -> bytes:
-    """Build the FXSAVE image of a processor that has done no floating point: control words, and MXCSR once more."""
+    """Build the FXSAVE image of a processor that never used floating point: control words and MXCSR."""
     mx_csr_mask = 0xFFFF
     return struct.pack("<H22xII", CONTROL_WORD, mx_csr, mx_csr_mask).ljust(FLOATING_SAVE_SIZE, b"\0")
 

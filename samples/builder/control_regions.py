@@ -1,4 +1,4 @@
-"""What each processor keeps of itself: KPCR and KPRCB, on x86 and x64 descriptor tables, and its context buffer.
+"""The structures of each processor: KPCR, KPRCB, context buffer, and on x86 and x64 its descriptor tables.
 
 Fields: the debugger data block's offsets, the others as public symbols (`dt`) have them; descriptors of the GDT and
 IDT: Intel SDM volume 3, chapter 3; system registers of ARM64: a real dump of build 22000.
@@ -67,7 +67,7 @@ def write_processor(crashed: CrashedMachine, number: int, processor: Processor, 
 
 
 def _write_x64(crashed: CrashedMachine, processor: Processor, idt: int) -> dict[str, int]:
-    """Write the GDT and the TSS behind the KPCR, and what the KPCR says of them; gives the special registers."""
+    """Write the GDT and the TSS behind the KPCR, and their addresses into it. Return the special registers."""
     machine, version = crashed.machine, crashed.machine.version
     pcr, prcb = processor.pcr, processor.pcr + version.number("OffsetPcrContainedPrcb")
     thread = machine.thread(processor.current_thread)
@@ -105,7 +105,7 @@ def _descriptor(base: int, limit: int, access: int) -> int:
 
 
 def _write_x86(crashed: CrashedMachine, processor: Processor, idt: int) -> dict[str, int]:
-    """Do the same on x86, where fs is the segment that a processor finds its KPCR by."""
+    """Do the same on x86, where the segment fs leads to the KPCR."""
     machine, version = crashed.machine, crashed.machine.version
     pcr, prcb = processor.pcr, processor.pcr + version.number("OffsetPcrContainedPrcb")
     thread = machine.thread(processor.current_thread)
@@ -139,7 +139,7 @@ def _write_x86(crashed: CrashedMachine, processor: Processor, idt: int) -> dict[
 
 
 def _write_arm64(crashed: CrashedMachine, processor: Processor, _idt: int) -> dict[str, int]:
-    """Write the KPCR's address in itself; gives the system registers."""
+    """Write the KPCR's own address into it and return the system registers."""
     version = crashed.machine.version
     crashed.write_pointers(processor.pcr + version.number("OffsetPcrSelfPcr"), processor.pcr)
     root = crashed.directory_table_base(crashed.space_of(processor.current_thread))

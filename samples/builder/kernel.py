@@ -1,4 +1,4 @@
-"""Turns the description of a machine into its memory: page tables, kernel structures, stacks, images, user pages.
+"""Turn the description of a machine into its memory: page tables, kernel structures, stacks, images, user pages.
 
 Layouts: `windbg_ext.structs` and `versions`; EPROCESS, KTHREAD, PEB and KuserSharedData fields beyond them as public
 symbols (`dt`) have them.
@@ -29,14 +29,14 @@ DEVICE_FRAME = 0xFEE00
 DISPATCHER_HEADER_PROCESS = 3
 KLDR_SIZE = 0xA0
 PEB_LDR, PEB_MODULES, PEB_MODULE_STEP, PEB_MODULE_NAMES = 0x800, 0x880, 0x180, 0xC0
-"""Where the loader data and its entries lie in the page of the PEB, and the names in an entry's share of it."""
+"""Offsets in the page of the PEB: loader data, its entries; and the names within the room of an entry."""
 
 
 class CrashedMachine:
-    """A machine's memory at the moment of the crash, and where things are in it.
+    """A machine's memory at the moment of the crash, and the addresses of the structures in it.
 
     variables: addresses of kernel variables, by the names that KdDebuggerData64 has for their pointers; the other
-    addresses are 0 (or missing) until `crash` has written the thing; loaded_modules: address of each entry of the
+    addresses are 0 (or missing) until `crash` has written the structure; loaded_modules: address of each entry of the
     module list by the module's name; left_out: page frames that only a complete dump holds.
     """
 
@@ -64,24 +64,24 @@ class CrashedMachine:
 
     @property
     def system(self) -> AddressSpace:
-        """The address space of the System process; its upper half is everybody's."""
+        """The address space of the System process. All processes share its upper half."""
         return self.spaces[SYSTEM]
 
     @property
     def user_frames(self) -> set[int]:
-        """Page frames that are mapped into the user half of some process."""
+        """Page frames that are mapped into the user half of any process."""
         return set().union(*(space.user_frames for space in self.spaces.values()))
 
     def space_of(self, thread: int) -> AddressSpace:
-        """Give the address space that a thread runs in."""
+        """Return the address space that a thread runs in."""
         return self.spaces[self.machine.thread(thread).process]
 
     def directory_table_base(self, space: AddressSpace) -> int:
-        """Give the value of CR3 or TTBR0_EL1 for an address space."""
+        """Return the value of CR3 or TTBR0_EL1 for an address space."""
         return space.directory_table_base | self.machine.process_context_id
 
     def write(self, address: int, data: bytes) -> None:
-        """Write to kernel memory, mapped or not."""
+        """Write to kernel memory. Map it if it is not mapped."""
         self.system.ensure(address, len(data))
         self.system.write(address, data)
 
@@ -95,14 +95,14 @@ class CrashedMachine:
 
 
 class Arena:
-    """Hands out kernel memory from an address up."""
+    """Allocates kernel memory from an address upwards."""
 
     def __init__(self, crashed: CrashedMachine, start: int) -> None:
         self._crashed = crashed
         self._next = start
 
     def put(self, data: bytes, align: int = 8) -> int:
-        """Store bytes; gives their address."""
+        """Store bytes and return their address."""
         address = self._next + -self._next % align
         self._crashed.write(address, data)
         self._next = address + len(data)
@@ -110,7 +110,7 @@ class Arena:
 
 
 def crash(machine: Machine) -> CrashedMachine:
-    """Lay the machine out in memory, as a kernel has it when it writes a dump."""
+    """Lay out the machine in memory, as it is when the kernel writes a dump."""
     crashed = CrashedMachine(machine)
     _map_kernel_image(crashed)
     data = Arena(crashed, machine.kernel.base + ENTRY_POINT + PAGE_SIZE)
@@ -139,7 +139,7 @@ def crash(machine: Machine) -> CrashedMachine:
 
 
 def _map_kernel_image(crashed: CrashedMachine) -> None:
-    """Map the kernel with a large page, as Windows does. Only frames that are written to are of interest."""
+    """Map the kernel with a large page, as Windows does. Only frames that are written to matter."""
     machine, kernel = crashed.machine, crashed.machine.kernel
     crashed.system.map(kernel.base, machine.large_page_frame, machine.page_tables.flags.kernel_code, PageSize.LARGE)
     crashed.write(kernel.base, image_header(kernel, crashed.architecture))
@@ -183,7 +183,7 @@ VARIABLES_BEFORE_10 = {
     "MmTotalCommitLimitMaximum": 0xBFC40,
     "MmAllocatedNonPagedPool": 0x2A00,
 }
-"""The debugger data block of Windows 10 has no pointers to these any more."""
+"""Variables that the debugger data block of Windows 10 no longer points at."""
 VERIFIER_DATA_SIZE = 0x90
 
 
@@ -218,13 +218,13 @@ def _pointers(crashed: CrashedMachine, *values: int) -> bytes:
 
 
 def _unicode_string(pool: Arena, text: str) -> tuple[int, int]:
-    """Store a string; gives the length in bytes and the address of the buffer of its UNICODE_STRING."""
+    """Store a string and return length in bytes and buffer address of its UNICODE_STRING."""
     data = text.encode("utf-16-le")
     return len(data), pool.put(data + b"\0\0")
 
 
 def _link(head: int, links: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Chain list entries behind a head: (address, Flink, Blink) of each."""
+    """Return (address, Flink, Blink) of a list head and of each entry behind it."""
     ring = [head, *links]
     return [(at, ring[(index + 1) % len(ring)], ring[index - 1]) for index, at in enumerate(ring)]
 
@@ -264,7 +264,7 @@ def _with_maximum_lengths(entry: bytes, structure: type[KldrDataTableEntry], ful
 
 
 def _write_unloaded_drivers(crashed: CrashedMachine, pool: Arena) -> None:
-    """Write the ring of unloaded drivers: MmLastUnloadedDriver is the index that the next one would take."""
+    """Write the ring of unloaded drivers. MmLastUnloadedDriver is the index of the next one."""
     drivers = crashed.machine.unloaded_drivers
     last = crashed.machine.last_unloaded_driver
     structure = crashed.architecture.layouts.unloaded_driver

@@ -1,6 +1,6 @@
-"""A crashed machine, described: what its kernel held, as plain values. `kernel` turns it into memory.
+"""The description of a crashed machine: what its kernel held, as plain values. `kernel` turns it into memory.
 
-Every address that a debugger shows is chosen here, so a test can take what it expects from the description.
+It has every address that a debugger shows, so tests take their expected values from it.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class UnloadedDriver:
 
 @dataclass(frozen=True)
 class Process:
-    """address: of the EPROCESS; peb: address of the PEB, 0 if there is no user half; image_base: of its program.
+    """address: of the EPROCESS; peb: address of the PEB, 0 without a user half; image_base: of its program.
 
-    modules: the images that its loader has listed in the PEB, where a debugger looks for them.
+    modules: the images that its loader listed in the PEB, where a debugger looks for them.
     """
 
     name: str
@@ -79,7 +79,7 @@ class ThreadState(enum.IntEnum):
 class Thread:
     """address: of the ETHREAD; process: its process's name; kernel_stack: its saved stack pointer.
 
-    words: what lies on its stack from kernel_stack up, as values as long as a pointer.
+    words: the values on its stack from kernel_stack upwards, each as long as a pointer.
     """
 
     address: int
@@ -101,7 +101,7 @@ class Thread:
 class Processor:
     """pcr: address of its KPCR; context: address of the buffer that its KPRCB points at; registers: by CONTEXT name.
 
-    extended_state: the buffer holds AVX state too, as on most machines since Windows 10.
+    extended_state: the buffer holds AVX state, too, as on most machines since Windows 10.
     """
 
     pcr: int
@@ -113,7 +113,7 @@ class Processor:
 
 
 class Backing(enum.Enum):
-    """What stands behind the page of a placement."""
+    """What maps the page of a placement."""
 
     RAM = "a page of RAM"
     TRANSITION = "a page of RAM on the standby or modified list, its entry in transition"
@@ -123,7 +123,7 @@ class Backing(enum.Enum):
 
 @dataclass(frozen=True)
 class Placement:
-    """Bytes at a virtual address of a process; kernel addresses are the same in all. Pages are mapped as needed."""
+    """Bytes at a virtual address of a process. Kernel addresses are the same in all. Pages are mapped as needed."""
 
     address: int
     data: bytes
@@ -156,9 +156,9 @@ class Machine:
     """Everything that a dump of this machine can show.
 
     ram: runs of page frames; large_page_frame: first frame of the large page that holds the kernel image, the first of
-    `modules`; pool: where the kernel's own lists and names go; crashed: number of the processor that did; context:
+    `modules`; pool: where the kernel's own lists and names go; crashed: number of the processor that crashed; context:
     registers in the dump's header, None: those of the crashed processor; unloaded_drivers: newest first, 50 at most;
-    last_unloaded_driver: index in their ring that the next one would take; triage_blocks: (start, end) of what drivers
+    last_unloaded_driver: index of the next one in their ring; triage_blocks: (start, end) of the ranges that drivers
     registered for small dumps; window: address of a 1 GB page that shows physical memory from 0 on, 0 for none;
     variables: values of kernel variables by the KDDEBUGGER_DATA64 name that leads to them, instead of the usual ones;
     process_context_id: low bits of CR3; times: FILETIME and 100 ns.
@@ -201,9 +201,9 @@ class Machine:
         return self.version.architecture
 
     def process(self, name: str) -> Process:
-        """Give a process by its name."""
+        """Return the process with this name."""
         return next(process for process in self.processes if process.name == name)
 
     def thread(self, address: int) -> Thread:
-        """Give a thread by its address."""
+        """Return the thread with this address."""
         return next(thread for thread in self.threads if thread.address == address)

@@ -1,7 +1,7 @@
-"""How each architecture maps memory: how many levels of tables there are, and the flags of their entries.
+"""How each architecture maps memory: the levels of page tables, and the flags of their entries.
 
 Sources: Intel SDM volume 3, chapter 4; Arm ARM (DDI 0487), chapter D8; transition entries and the self-map as WinDbg's
-`!pte` shows. ARM64: attribute index and shareability as usual for memory; both halves in one page, as on Windows.
+`!pte` shows them. ARM64: attribute index and shareability as usual for memory; both halves in one page, as on Windows.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class EntryFlags(NamedTuple):
 class PageTables(NamedTuple):
     """The page tables of an architecture.
 
-    address_bits: how many bits of an address are translated; entry: struct's letter for an entry; levels: how many
-    levels of tables there are; root_pages: pages of the tables of the highest level, one but for PAE, where a page
-    directory pointer table of four entries names them; large_bit, large: an entry above the lowest level whose
-    large_bit is that maps a page by itself; huge_pages: the third level can; told: what the debugger data block says
-    of it, PaeEnabled and from bit 2 on PagingLevels.
+    address_bits: number of translated bits of an address; entry: struct's letter for an entry; levels: number of levels
+    of tables; root_pages: pages of the highest level's tables, one except with PAE, where a page directory pointer
+    table of four entries points at them; large_bit, large: an entry above the lowest level maps a large page if its
+    bits large_bit equal large; huge_pages: the third level can map large pages; told: the field of the debugger data
+    block, PaeEnabled and from bit 2 on PagingLevels.
     """
 
     name: str
@@ -65,34 +65,34 @@ class PageTables(NamedTuple):
 
     @property
     def entry_size(self) -> int:
-        """Bytes of an entry."""
+        """Size of an entry in bytes."""
         return struct.calcsize(self.entry)
 
     @property
     def entries(self) -> int:
-        """Entries of a table."""
+        """Number of entries of a table."""
         return PAGE_SIZE // self.entry_size
 
     @property
     def root_entries(self) -> int:
-        """Entries of the highest level; those of the upper half map the kernel."""
+        """Number of entries of the highest level. The upper half of them maps the kernel."""
         return self.root_pages * self.entries
 
     @property
     def frame_bits(self) -> int:
-        """The bits of an entry that are a page frame."""
+        """Mask of the page frame in an entry."""
         return 0x000F_FFFF_FFFF_F000 if self.entry_size == 8 else 0xFFFF_F000
 
     def shift(self, level: int) -> int:
-        """Give the bits of an address below its index in a table of a level; those of a page that the level maps."""
+        """Return the number of address bits below the index into a table of a level."""
         return 12 + (self.entries.bit_length() - 1) * (level - 1)
 
     def pages(self, level: int) -> int:
-        """Give how many small pages a page is that an entry of a level maps."""
+        """Return the size of a page that an entry of a level maps, in small pages."""
         return 1 << self.shift(level) - 12
 
     def slot(self, address: int, level: int) -> int:
-        """Give the index of an address in the tables of a level."""
+        """Return the index of an address in the tables of a level."""
         entries = self.root_entries if level == self.levels else self.entries
         return address >> self.shift(level) & entries - 1
 
@@ -101,12 +101,12 @@ class PageTables(NamedTuple):
         return not address >> self.address_bits - 1 & 1
 
     def canonical(self, address: int) -> int:
-        """Give an address with the bits above the translated ones equal to the highest of them."""
+        """Return an address in canonical form: the bits above the translated ones repeat the highest of them."""
         high = (1 << 8 * self.pointer_size) - (1 << self.address_bits)
         return address if self.is_user(address) else address | high
 
     def is_large(self, entry: int) -> bool:
-        """Tell whether an entry above the lowest level maps a page by itself."""
+        """Tell whether an entry above the lowest level maps a large page."""
         return entry & self.large_bit == self.large
 
 

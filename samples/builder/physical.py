@@ -1,4 +1,4 @@
-"""The RAM of a machine: runs of page frames, handed out scattered, the written ones kept as bytes."""
+"""The RAM of a machine: runs of page frames, which are allocated scattered and kept as bytes once written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Runs = tuple[PhysicalMemoryRun, ...]
 
 
 def runs_of(*runs: tuple[int, int]) -> Runs:
-    """Give runs from (first page frame, count) pairs."""
+    """Return runs of page frames from pairs of first frame and count."""
     return tuple(PhysicalMemoryRun(base, count) for base, count in runs)
 
 
 class PhysicalMemory:
-    """Page frames by number. A frame that nobody wrote is zeros and costs nothing, so RAM may have any size."""
+    """Page frames by number. A frame that was never written is zeros and takes no memory, so RAM may have any size."""
 
     def __init__(self, runs: Runs) -> None:
         self.runs = runs
@@ -30,16 +30,16 @@ class PhysicalMemory:
         self._free = self._scattered()
 
     def frames(self) -> Iterator[int]:
-        """Give every frame number, rising."""
+        """Yield every frame number in ascending order."""
         for run in self.runs:
             yield from range(run.base_page, run.base_page + run.page_count)
 
     def __contains__(self, pfn: int) -> bool:
-        """Tell whether there is RAM at a frame number."""
+        """Tell whether a frame number is RAM."""
         return any(run.base_page <= pfn < run.base_page + run.page_count for run in self.runs)
 
     def allocate(self) -> int:
-        """Take a free frame; a ValueError when RAM is full."""
+        """Allocate a free frame. Raise ValueError if RAM is full."""
         for pfn in self._free:
             if pfn not in self._reserved and pfn not in self.pages:
                 self.pages[pfn] = bytearray(PAGE_SIZE)
@@ -47,11 +47,11 @@ class PhysicalMemory:
         raise ValueError(f"the machine needs more than its {self.frame_count} pages of RAM")
 
     def reserve(self, frames: Iterable[int]) -> None:
-        """Keep frames from being allocated: they have a purpose already."""
+        """Reserve frames that already have a purpose, so that they are not allocated."""
         self._reserved.update(frames)
 
     def write(self, pfn: int, offset: int, data: bytes) -> None:
-        """Write into a page frame; a ValueError where there is no RAM."""
+        """Write into a page frame. Raise ValueError if there is no RAM."""
         if pfn not in self:
             raise ValueError(f"page frame 0x{pfn:x} is no RAM")
         page = self.pages.setdefault(pfn, bytearray(PAGE_SIZE))
@@ -62,7 +62,7 @@ class PhysicalMemory:
         return bytes(self.pages.get(pfn, bytes(PAGE_SIZE)))
 
     def _scattered(self) -> Iterator[int]:
-        """Give the frames in steps of about the golden ratio: neighbours in virtual memory are none in physical."""
+        """Yield the frames in steps of about the golden ratio: virtual neighbours are no physical neighbours."""
         step = max(1, int(self.frame_count * 0.618))
         while math.gcd(step, self.frame_count) != 1:
             step += 1

@@ -1,6 +1,6 @@
-"""Where a plausible machine has its things in virtual memory, and how its processors are told to do them.
+"""Addresses of the parts of a plausible machine on each architecture, and the instructions in its code pages.
 
-Code: Intel SDM volume 2, Arm ARM (DDI 0487) chapter C6.
+Sources of the instructions: Intel SDM volume 2, Arm ARM (DDI 0487) chapter C6.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from windbg_ext.structs.header import Machine
 class Code(NamedTuple):
     """Instructions. trap: fills the room between functions; call_size: bytes of a call.
 
-    bug_check: how KeBugCheckEx begins; idle: up to the one that waits for an interrupt; fault: a write to where the
-    first argument says.
+    bug_check: start of KeBugCheckEx; idle: up to the instruction that waits for an interrupt; fault: a write to the
+    address in the first argument.
     """
 
     trap: bytes
@@ -27,18 +27,18 @@ class Code(NamedTuple):
     back: bytes
 
     def call(self, offset: int, target: int) -> tuple[int, bytes]:
-        """Give a call at an offset in the image of another one."""
+        """Return the offset and the bytes of a call to another offset in the same image."""
         if self.call_size == 4:  # ARM64: bl, in instructions
             return offset, struct.pack("<I", 0x94000000 | (target - offset >> 2) & 0x3FFFFFF)
         return offset, b"\xe8" + struct.pack("<i", target - offset - 5)
 
 
 class Roles(NamedTuple):
-    """What registers are for, by their CONTEXT names; "": the architecture has none.
+    """The roles of registers, by their CONTEXT names; "" if the architecture has none.
 
-    arguments: of a call, as far as they are passed in registers; kept: three that a call preserves; first: the one
+    arguments: of a call, if they are passed in registers; kept: three that a call preserves; first: the one
     that a faulty write goes through; link: the return address; own: the processor's KPCR, in user mode the TEB;
-    general: those to tell processors apart by; frames: frame pointers are chained, return addresses above them.
+    general: those that differ between processors; frames: frame pointers are chained, return addresses above them.
     """
 
     instruction: str
@@ -101,46 +101,46 @@ class Places(NamedTuple):
 
     @property
     def paged_pool(self) -> int:
-        """Pages of pool that are not like others."""
+        """Pages of pool with a special mapping."""
         return self.pool + 0x80000
 
     @property
     def faulty(self) -> int:
-        """The driver that went wrong."""
+        """The faulty driver."""
         return self.drivers + 0x190000
 
     @property
     def after_fault(self) -> int:
-        """Behind the driver's call of its faulty function."""
+        """Return address of the driver's call of its faulty function."""
         return self.faulty + FAULT_CALL + self.code.call_size
 
     @property
     def after_bug_check(self) -> int:
-        """Where KeBugCheckEx would return to."""
+        """Return address of KeBugCheckEx."""
         return self.kernel + BUG_CHECK_CALL + self.code.call_size
 
     @property
     def after_dispatch(self) -> int:
-        """Behind a call of the kernel's dispatcher."""
+        """Return address of a call of the kernel's dispatcher."""
         return self.kernel + DISPATCH_CALL + self.code.call_size
 
     @property
     def after_idle_call(self) -> int:
-        """Behind the idle loop's call of the wait."""
+        """Return address of the idle loop's call of the wait."""
         return self.kernel + IDLE_CALL + self.code.call_size
 
     @property
     def idle(self) -> int:
-        """Behind the instruction that waits for an interrupt."""
+        """Address behind the instruction that waits for an interrupt."""
         return self.kernel + IDLE_WAIT + len(self.code.idle)
 
     @property
     def switched(self) -> int:
-        """Where a thread goes on that was switched out."""
+        """Where a thread that was switched out continues."""
         return self.kernel + SWITCH_CALL + self.code.call_size
 
     def kernel_code(self) -> dict[int, bytes]:
-        """Give the kernel's page of code by its offset."""
+        """Return the kernel's page of code, by its offset in the image."""
         code = self.code
         return _page_of_code(
             code.trap,
@@ -153,7 +153,7 @@ class Places(NamedTuple):
         )
 
     def faulty_code(self) -> dict[int, bytes]:
-        """Give the faulty driver's page of code by its offset."""
+        """Return the faulty driver's page of code, by its offset in the image."""
         return _page_of_code(
             self.code.trap, (FAULT, self.code.fault + self.code.back), self.code.call(FAULT_CALL, FAULT)
         )

@@ -1,6 +1,6 @@
-"""A plausible machine to start from: two or more processors, a handful of modules, a driver that went wrong.
+"""A plausible machine to start from: a few processors and modules, and a faulty driver.
 
-`dataclasses.replace` turns it into an odd one. All names, times and contents are made up.
+`dataclasses.replace` turns it into an unusual one. All names, times and contents are made up.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _user_modules(places: Places) -> tuple[Module, ...]:
 
 
 def unloaded_drivers(count: int, places: Places = X64_PLACES) -> tuple[UnloadedDriver, ...]:
-    """Give drivers that were unloaded, newest first; no name is longer than the 12 characters a small dump keeps."""
+    """Return unloaded drivers, newest first. Names have at most the 12 characters that a small dump keeps."""
     names = ("dam.sys", "WdBoot.sys", "hwpolicy.sys")
     start = places.drivers + 0x400000
     return tuple(
@@ -99,7 +99,7 @@ def _pointers(architecture: Architecture, *values: int) -> bytes:
 
 
 def _objects(architecture: Architecture, places: Places) -> tuple[Placement, ...]:
-    """Give a chain of four objects in pool, each with a pointer to the next, and the special pages."""
+    """Return four objects in pool, each with a pointer to the next, and the special pages."""
     texts = (b"first object", b"second object", b"third object", b"fourth object")
     addresses = [places.objects + offset for offset in (0x40, 0x440, 0x1080, 0x1880)]
     chain = [
@@ -126,7 +126,7 @@ def _objects(architecture: Architecture, places: Places) -> tuple[Placement, ...
 
 @dataclass(frozen=True)
 class Crash:
-    """What the crashing processor was doing: registers, what is on its stack, what the header says."""
+    """The state of the crashing processor: registers, stack, and the fields of the header."""
 
     bug_check: BugCheck
     exception: ExceptionRecord
@@ -151,7 +151,7 @@ def _stack_base(places: Places, index: int) -> int:
 
 
 def _bug_check_call(places: Places, stack: int, *arguments: int) -> tuple[dict[str, int], tuple[int, ...]]:
-    """Give the registers at the first instruction of KeBugCheckEx, and what lies on the stack then."""
+    """Return the registers at the first instruction of KeBugCheckEx, and the stack at that point."""
     roles = places.roles
     registers = dict(zip(roles.arguments, arguments))
     registers.update(zip(roles.kept, (places.objects + 0x40, places.faulty, places.threads)))
@@ -213,7 +213,7 @@ def system_thread_exception_crash(architecture: Architecture = X64) -> Crash:
 
 
 def _waiting_thread(places: Places) -> int:
-    """Give the address of the thread that only a pointer on the crashing stack leads to."""
+    """Return the address of the thread that is only referenced by a pointer on the crashing stack."""
     return places.threads + THREAD_STEP
 
 
@@ -226,7 +226,7 @@ def plausible_machine(
     crash: Crash | None = None,
     extended_state: bool = False,
 ) -> Machine:
-    """Give a machine of so many processors of which one crashed.
+    """Return a machine with this many processors, one of which crashed.
 
     With three or more, the last one runs user code. The others are idle. Thread 0 crashed, thread 1 waits, thread
     2 + n is the idle thread of processor n, and the last one is the thread that runs in user mode.

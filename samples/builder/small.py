@@ -1,4 +1,4 @@
-"""A small memory dump put together by hand from a machine's memory, part by part, in the way a debugger does it."""
+"""A small memory dump made from a machine's memory, part by part, as a debugger makes it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Small:
     dump_type: DumpType = DumpType.TRIAGE
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """See `Format`. DumpType, RequiredDumpSpace and MiniDumpFields are what was written, not what `header` says."""
+        """Write the dump, as `Format` says. `header` cannot change DumpType, RequiredDumpSpace and MiniDumpFields."""
         write_small_dump(_parts(crashed, header), secondary_data(crashed.machine), out)
 
 
@@ -80,7 +80,7 @@ def _drivers(crashed: CrashedMachine) -> Iterator[Driver]:
 
 
 def _blocks(crashed: CrashedMachine) -> Iterator[tuple[int, int]]:
-    """Give (address, size) of the data blocks."""
+    """Yield (address, size) of the data blocks."""
     machine, version = crashed.machine, crashed.machine.version
     for processor in machine.processors:
         thread = machine.thread(processor.current_thread)

@@ -1,6 +1,6 @@
 """Dumps of machines with a lot of RAM, as sparse files: the kernel's pages are real, the rest are holes.
 
-Takes seconds and a few MiB of disk on a file system with sparse files, for a file as long as RAM.
+A file as long as RAM takes seconds and a few MiB of disk, if the file system has sparse files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LARGE_PAGE_FRAME = 0x3000
 
 
 def ram_of(size: int) -> Runs:
-    """Give the runs of a machine with about so many bytes of RAM, 64 MiB at least, with the usual holes."""
+    """Return the runs of a machine with about this many bytes of RAM (at least 64 MiB), with the usual holes."""
     frames = size // PAGE_SIZE
     below = min(frames, DEVICES)
     runs = [(0x1, 0x9E), (0x100, below - 0x100)]
@@ -36,7 +36,7 @@ def ram_of(size: int) -> Runs:
 
 
 def write_sparse(path: Path, ram: int, form: Format, processors: int = 2) -> Sample:
-    """Write the dump of a plausible machine with so many bytes of RAM; gives the sample that it is."""
+    """Write the dump of a plausible machine with this many bytes of RAM and return it as a sample."""
     machine = plausible_machine(WINDOWS_10, ram_of(ram), LARGE_PAGE_FRAME, processors)
     sample = Sample(path.stem, f"{ram} bytes of RAM", machine, form)
     write(sample, path)
@@ -53,7 +53,7 @@ PATTERN = bytes(
 
 
 def patterned(crashed: CrashedMachine) -> bytearray:
-    """Choose the kernel's pages and, all over RAM, pages in a pattern of rows and gaps as in a real kernel dump."""
+    """Choose the kernel's pages and, all over RAM, a pattern of rows and gaps as in a real kernel dump."""
     everything = all_ram(crashed)
     pattern = PATTERN * (len(everything) // len(PATTERN) + 1)
     chosen = int.from_bytes(everything, "little") & int.from_bytes(pattern[: len(everything)], "little")

@@ -1,4 +1,4 @@
-"""KSPECIAL_REGISTERS, which the kernel saves in a processor's control block; no command of windbg_ext reads them.
+"""KSPECIAL_REGISTERS, which the kernel saves in the KPRCB. No command of windbg_ext reads them.
 
 Source: `dt nt!_KSPECIAL_REGISTERS`; checked on the debugger engine. ARM64: `dt nt!_KARM64_ARCH_STATE`, found in one
 real dump of build 22000 by their values (TTBR0_EL1 there is the header's DirectoryTableBase, TTBR1_EL1 is 0x800 more,
@@ -12,7 +12,7 @@ from windbg_ext.structs.structure import Structure, u16, u32, u64
 
 
 class KSpecialRegisters32(Structure, name="KSPECIAL_REGISTERS32", size=0x54):
-    """Those of x86."""
+    """The special registers of x86."""
 
     cr0 = u32(0x00, "Cr0")
     cr2 = u32(0x04, "Cr2")
@@ -31,7 +31,7 @@ CR4_PAE = 1 << 5
 
 
 class KSpecialRegisters64(Structure, name="KSPECIAL_REGISTERS", size=0x70):
-    """Those of x64."""
+    """The special registers of x64."""
 
     cr0 = u64(0x00, "Cr0")
     cr2 = u64(0x08, "Cr2")
@@ -48,7 +48,7 @@ CR4_LA57 = 1 << 12
 
 
 class KSpecialRegistersArm64(Structure, name="KSPECIAL_REGISTERS_ARM64", size=0xE8):
-    """Those of ARM64. What stands before MidrEl1 are debug registers and the exception's ELR and SPSR."""
+    """The special registers of ARM64. Before MidrEl1 are debug registers and the exception's ELR and SPSR."""
 
     midr_el1 = u64(0xA0, "MidrEl1")
     sctlr_el1 = u64(0xA8, "SctlrEl1")

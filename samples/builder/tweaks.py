@@ -1,7 +1,7 @@
 """Ways to damage a crashed machine's memory before it is written, for tests of hostile input: arguments of `build`.
 
 Damage to the header goes into `build`'s `header`; other registers, RAM or modules are `dataclasses.replace` of the
-machine; a truncated dump is a slice of what `build` gives.
+machine; a truncated dump is a slice of what `build` returns.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from samples.builder.kernel import CrashedMachine
 
 KI_WAIT_NEVER, KI_WAIT_ALWAYS = 0x00A3B1C5_D7E9F117, 0x9C6E2B53_48D0F1A6
-"""Made-up values of the two kernel variables that the encoding is keyed with."""
+"""Made-up values of the two kernel variables that are the keys of the encoding."""
 DATA_BLOCK_ENCODED = 0x4800
 """Offset in the kernel image of KdpDataBlockEncoded, whose address takes part in the encoding."""
 
 
 def loop_module_list(crashed: CrashedMachine) -> None:
-    """Let the last entry of PsLoadedModuleList point at the second one: the list never gets back to its head."""
+    """Let the last entry of PsLoadedModuleList point at the second one, so that the list never returns to its head."""
     entries = list(crashed.loaded_modules.values())
     crashed.write_pointers(entries[-1], entries[1])
 
@@ -42,7 +42,7 @@ def encode(value: int, block_encoded: int) -> int:
 
 
 def spoil_debugger_data(crashed: CrashedMachine) -> None:
-    """Fill the debugger data block with all ones but for its tag and size."""
+    """Fill the debugger data block with ones, except its tag and its size."""
     size = crashed.machine.version.debugger_data_size
     crashed.write(crashed.debugger_data, b"\xff" * 0x10)
     crashed.write(crashed.debugger_data + 0x18, b"\xff" * (size - 0x18))

@@ -1,11 +1,11 @@
-"""What differs between the kernels that a machine may run: the size and the offsets in its debugger data block.
+"""Differences between kernels: the size of the debugger data block, and the sizes and offsets in it.
 
 Sources: the debugger data blocks of real dumps (all of 19041, 26100 and 22000 on ARM64, the structure sizes of 7601 and
 9600 on x64), public symbols as `dt` prints them, the debugger engine's small dumps of 2600 (the structure sizes there).
-Modelled for want of either: in 7601 and 9600 what lies in the PRCB
-behind its first 0x600 bytes, and OffsetEThreadIrpList; 26100's build string; of 32-bit kernels what lies in the PRCB
-behind ProcessorState, the sizes of 19041's structures, and the offsets in its EPROCESS behind the KPROCESS. A debugger
-goes by the block, so the dumps are consistent.
+Values without a source are plausible: in 7601 and 9600 what lies in the PRCB behind its first 0x600 bytes, and
+OffsetEThreadIrpList; 26100's build string; of 32-bit kernels what lies in the PRCB behind ProcessorState, the sizes of
+19041's structures, and the offsets in its EPROCESS behind the KPROCESS. Debuggers use the offsets of the block, so the
+dumps are consistent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UntoldOffsets:
-    """Fields that no debugger data block tells, or not that of every version.
+    """Offsets that the debugger data block does not have, or only in some versions.
 
     unique_process_id, active_process_links, image_file_name: of EPROCESS; stack_limit, stack_base: of KTHREAD;
     idle_thread: of KPRCB.
@@ -60,7 +60,7 @@ class KernelVersion:
     debugger_data_tail: bytes = field(default=b"", repr=False)
 
     def number(self, name: str) -> int:
-        """Give a size or an offset by its KDDEBUGGER_DATA64 name."""
+        """Return the size or offset with this KDDEBUGGER_DATA64 name."""
         return self.debugger_data[name]
 
 
@@ -302,7 +302,7 @@ WINDOWS_XP = KernelVersion(
     architecture=X86,
     page_tables=page_tables.X86,
 )
-"""Its block ends before all of these numbers: debuggers know those of this build by heart."""
+"""Its block ends before all of these numbers. Debuggers have those of this build built in."""
 
 WINDOWS_7_X86 = KernelVersion(
     build=7601,

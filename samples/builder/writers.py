@@ -1,7 +1,7 @@
-"""The file formats of large dumps: a header, and the pages of a machine one way or another.
+"""The file formats of large dumps: a header, and the pages of a machine, laid out in one of several ways.
 
-Layouts: `windbg_ext.structs.header` and `bodies`. Pages of zeros are skipped, so that a file on disk stays sparse and
-RAM may have any size.
+Layouts: `windbg_ext.structs.header` and `bodies`. Pages of zeros are skipped, so that the file stays sparse and RAM
+may have any size.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Select = Callable[["CrashedMachine"], bytearray]
 """Chooses pages: a bitmap in which bit n, least significant first, is page frame n; it ends with the last RAM."""
 
 BITMAP_ADDRESS = 0x8A000020
-"""Where the kernel that wrote a `Summary` had the bitmap; nothing is there any more."""
+"""Address of the bitmap in the kernel that wrote a `Summary`."""
 
 BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
 
@@ -55,22 +55,22 @@ def all_ram(crashed: CrashedMachine) -> bytearray:
 
 
 def active_pages(crashed: CrashedMachine) -> bytearray:
-    """Choose what kernel and processes use: every page that was written but for those the dump shall leave out."""
+    """Choose the pages of kernel and processes: all that were written, except those marked as left out."""
     return _bitmap_of(crashed, set(crashed.memory.pages) - crashed.left_out)
 
 
 def kernel_pages(crashed: CrashedMachine) -> bytearray:
-    """Choose what the kernel uses: no user pages."""
+    """Choose the pages of the kernel: no user pages."""
     return _bitmap_of(crashed, set(crashed.memory.pages) - crashed.left_out - crashed.user_frames)
 
 
 def header_size(crashed: CrashedMachine) -> int:
-    """Give the bytes of the header."""
+    """Return the size of the header in bytes."""
     return crashed.architecture.layouts.header.SIZE
 
 
 def frame_limit(machine: Machine) -> int:
-    """Give the page frame behind the last RAM."""
+    """Return the number behind the last page frame of RAM."""
     return max(run.base_page + run.page_count for run in machine.ram)
 
 
@@ -86,10 +86,10 @@ class Format(Protocol):
 
     @property
     def dump_type(self) -> DumpType:
-        """DumpHeader64.DumpType."""
+        """DumpType of its header."""
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """Write the dump to an empty, seekable file. header: fields of DumpHeader64 to set to something else."""
+        """Write the dump to an empty, seekable file. header: fields of DumpHeader64 with other values."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Complete:
     attributes: int = 0
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """See `Format`."""
+        """Write the dump, as `Format` says."""
         starts = []
         end = header_size(crashed)
         for run in crashed.machine.ram:
@@ -114,7 +114,7 @@ class Complete:
 
 @dataclass(frozen=True)
 class Bitmap:
-    """The chosen pages in the order of their frame numbers, behind a bitmap that tells which they are.
+    """The chosen pages in the order of their frame numbers, behind a bitmap that tells which pages they are.
 
     A kernel puts the first page at a multiple of the page size, a debugger directly behind the bitmap.
     """
@@ -126,7 +126,7 @@ class Bitmap:
     attributes: int = 0
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """See `Format`."""
+        """Write the dump, as `Format` says."""
         bitmap = self.select(crashed)
         at = header_size(crashed)
         first_page = at + BitmapHeader64.SIZE + len(bitmap)
@@ -150,13 +150,13 @@ class Bitmap:
 
 @dataclass(frozen=True)
 class Summary:
-    """The chosen pages as 32-bit Windows up to 7 writes a kernel dump: as `Bitmap`, behind another header."""
+    """The chosen pages as 32-bit Windows up to 7 writes a kernel dump: like `Bitmap`, behind another header."""
 
     select: Select
     dump_type: DumpType = DumpType.SUMMARY
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """See `Format`."""
+        """Write the dump, as `Format` says."""
         bits = frame_limit(crashed.machine)
         bitmap = self.select(crashed)
         bitmap += bytes(-len(bitmap) % 4)  # an RTL_BITMAP is made of dwords
@@ -188,7 +188,7 @@ class HeaderOnly:
     dump_type: DumpType = DumpType.HEADER
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """See `Format`."""
+        """Write the dump, as `Format` says."""
         record = build_header(crashed, self.dump_type, Writer.KERNEL)
         out.write(with_fields(record.replace(required_dump_space=header_size(crashed)), header).build())
 
@@ -201,7 +201,7 @@ class Ranges:
     select: Select
 
     def write(self, crashed: CrashedMachine, out: BinaryIO, header: Mapping[str, Value]) -> None:
-        """See `Format`."""
+        """Write the dump, as `Format` says."""
         bitmap = self.select(crashed)
         ranges = list(_ranges(bitmap))
         present = _count(bitmap)
@@ -223,7 +223,7 @@ class Ranges:
 
 
 def _ranges(bitmap: bytearray) -> Iterator[tuple[int, int]]:
-    """Give (first page frame, count) of each row of set bits."""
+    """Yield (first page frame, count) of each row of set bits."""
     start = None
     for pfn in range(len(bitmap) * 8 + 1):
         is_set = pfn < len(bitmap) * 8 and bitmap[pfn // 8] >> pfn % 8 & 1
@@ -239,7 +239,7 @@ def _count(bitmap: bytes | bytearray) -> int:
 
 
 def _ranked(bitmap: bytearray, crashed: CrashedMachine) -> Iterator[tuple[int, int]]:
-    """Give the chosen frames that were written, each with the number of chosen frames before it."""
+    """Yield the chosen frames that were written, each with the number of chosen frames before it."""
     rank, counted = 0, 0
     for pfn in sorted(crashed.memory.pages):
         byte, bit = divmod(pfn, 8)
@@ -250,7 +250,7 @@ def _ranked(bitmap: bytearray, crashed: CrashedMachine) -> Iterator[tuple[int, i
 
 
 def _write_pages(crashed: CrashedMachine, out: BinaryIO, bitmap: bytearray, first_page: int) -> None:
-    """Write the chosen pages one behind the other. first_page: file offset."""
+    """Write the chosen pages without gaps. first_page: file offset."""
     for pfn, index in _ranked(bitmap, crashed):
         _write_page(out, first_page + index * PAGE_SIZE, crashed.memory.pages[pfn])
 
@@ -270,7 +270,7 @@ def _finish(
     end: int,
     changes: Mapping[str, Value],
 ) -> None:
-    """Write what is behind the pages, then the header, which tells the length of it all."""
+    """Write what is behind the pages, then the header, which has the length of the file."""
     if out.seek(0, 2) < end:
         out.seek(end - 1)
         out.write(b"\0")
@@ -283,7 +283,7 @@ def _finish(
 
 
 def secondary_data(machine: Machine) -> bytes:
-    """Build the chain of tagged blobs; empty if the machine has none."""
+    """Build the chain of tagged blobs. Return no bytes if the machine has none."""
     if not machine.secondary:
         return b""
     build = 0xF0000000 | machine.version.build

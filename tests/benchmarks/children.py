@@ -1,4 +1,4 @@
-"""Python in processes of their own, and what they took."""
+"""Python in processes of its own, and the time and memory that they took."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """The same process several times: median and least seconds by the clock, median processor time, largest peak."""
+    """Several runs of a process: median and least seconds by the clock, median processor time, largest peak."""
 
     seconds: float
     fastest: float
@@ -47,7 +47,7 @@ class Runs:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Runs:
-        """Sum several runs up."""
+        """Summarize several runs."""
         seconds = [run.seconds for run in runs]
         processor_seconds = median(run.processor_seconds for run in runs)
         return cls(median(seconds), min(seconds), processor_seconds, max(run.peak for run in runs))
@@ -55,7 +55,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Calls:
-    """What the same probe has timed several times within its process: medians, and the largest peak of the process."""
+    """Times that a probe took within its process: medians of several runs, and the largest peak of the process."""
 
     seconds: float
     processor_seconds: float
@@ -63,7 +63,7 @@ class Calls:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Calls:
-        """Sum several runs up."""
+        """Summarize several runs."""
         return cls(
             median(run.values["seconds"] for run in runs),
             median(run.values["processor_seconds"] for run in runs),
@@ -80,7 +80,7 @@ class Children:
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def run(self, *arguments: str) -> Run:
-        """Run Python to its end; where it fails, so do the benchmarks."""
+        """Run Python to its end. If it fails, the benchmarks fail."""
         begin = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.PIPE, cwd=self._folder, env=self._environment, text=True
@@ -88,7 +88,7 @@ class Children:
         assert process.stdout is not None
         with process.stdout:
             output = process.stdout.read()
-        # of this process alone, which getrusage cannot tell; at least the memory of this parent, which is smaller
+        # of this process alone, which getrusage does not tell; at least the memory of this parent, which is smaller
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -101,17 +101,17 @@ class Children:
         return self.run("-m", "windbg_ext", "minify", f"{dump}.dmp", f"{dump}.small", "--overwrite")
 
     def probe(self, name: str, dump: str) -> Run:
-        """Run a probe; its peak is the one that it has printed."""
+        """Run a probe. Its peak is the one that it prints."""
         run = self.run(str(HERE / "probe.py"), name, f"{dump}.dmp")
         return replace(run, peak=int(run.values["peak"]))
 
     def bare_interpreter(self) -> int:
-        """Give the peak memory, in bytes, of an interpreter that does nothing."""
+        """Return the peak memory, in bytes, of an interpreter that does nothing."""
         status = self.run("-c", "print(open('/proc/self/status').read())").output.split()
         return int(status[status.index("VmHWM:") + 1]) * 1024
 
 
 def give_up(why: str) -> NoReturn:
-    """End with exit status 2: it could not be measured."""
+    """Exit with status 2: it could not be measured."""
     print(f"benchmarks: {why}", file=sys.stderr)
     raise SystemExit(2)

@@ -3,8 +3,8 @@
     python tests/benchmarks/dumpkind.py [--runs N] [--volatility PYTHON]
 
 PYTHON: one that has volatility3; without it, that comparison is left out. WINDBG_EXT_DUMPS: a folder whose small dumps
-take the place of the sample in the 500. Every run is a process of its own, interpreter and imports included, and the
-bare interpreter runs in turn with dumpkind, so that whatever else the machine does hits both. Exit status: 0 every
+replace the sample in the 500. Every run is a process of its own, interpreter and imports included, and the
+bare interpreter runs in turn with dumpkind, so that other load on the machine affects both. Exit status: 0 every
 requirement is met, 1 one is not.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 SMALL_DUMPS = 500
-MOST_SECONDS_OVER_START, MOST_MEMORY_MB, MOST_SECONDS_OF_FOLDER = 0.050, 40, 5
+MAX_SECONDS_OVER_START, MAX_MEMORY_MB, MAX_SECONDS_OF_FOLDER = 0.050, 40, 5
 DUMPS = ("bitmap-all-64GiB.dmp", "bitmap-rows-64GiB.dmp")
 
 BUILD = """
@@ -71,7 +71,7 @@ Crashinfo(context, "plugins.Crashinfo").run().populate(lambda node, _: print(*no
 
 
 def main() -> int:
-    """Build the dumps, measure and print everything; gives the exit status."""
+    """Build the dumps, measure and print everything, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=15, help="how often each thing is timed (default: %(default)s)")
     parser.add_argument("--volatility", metavar="PYTHON", help="a Python that has volatility3")
@@ -89,7 +89,7 @@ def main() -> int:
 
 
 def link_small_dumps(folder: Path) -> str:
-    """Make a folder of 500 small dumps; gives what they are."""
+    """Make a folder of 500 small dumps and return a description of them."""
     given = os.environ.get("WINDBG_EXT_DUMPS")
     sources = list(unpacked_small_dumps(Path(given), folder)) if given else []
     what = f"{len(sources)} given small dumps" if sources else "the sample"
@@ -112,7 +112,7 @@ def unpacked_small_dumps(source: Path, folder: Path) -> Iterator[Path]:
 
 
 def measure_large(children: Children, folder: Path, runs: int, volatility: str | None) -> Iterator[bool]:
-    """Time each program on each 64 GiB dump; gives whether `dumpkind` meets its requirements."""
+    """Time each program on each 64 GiB dump and tell whether `dumpkind` meets its requirements."""
     with_kdmp_parser = has_kdmp_parser()
     for dump in DUMPS:
         bare: list[Run] = []
@@ -123,9 +123,9 @@ def measure_large(children: Children, folder: Path, runs: int, volatility: str |
         start, dumpkind = Runs.of(bare[1:]), Runs.of(ours[1:])
         over = dumpkind.fastest - start.fastest
         print(f"\n{dump}: dumpkind")
-        yield show("seconds over the interpreter's start, fastest run", over, MOST_SECONDS_OVER_START)
+        yield show("seconds over the interpreter's start, fastest run", over, MAX_SECONDS_OVER_START)
         print(f"  median {dumpkind.seconds - start.seconds:.3f}; the interpreter's start: {start.fastest:.3f}")
-        yield show("peak memory, MB", dumpkind.peak / MB, MOST_MEMORY_MB)
+        yield show("peak memory, MB", dumpkind.peak / MB, MAX_MEMORY_MB)
         if with_kdmp_parser:
             compare("kdmp-parser", [children.run("-c", KDMP_PARSER, dump) for _ in range(3)], dumpkind)
         if volatility is not None:
@@ -150,7 +150,7 @@ def run_other(*command: str) -> Run:
 
 
 def compare(name: str, others: Sequence[Run], ours: Runs) -> None:
-    """Print how much more another program takes."""
+    """Print how many times as much another program takes."""
     other = Runs.of(others)
     ratio, memory = other.fastest / ours.fastest, other.peak / ours.peak
     print(
@@ -159,17 +159,17 @@ def compare(name: str, others: Sequence[Run], ours: Runs) -> None:
 
 
 def measure_folder(children: Children, source: str) -> bool:
-    """Time `dumpkind` on the folder; gives whether that is quick enough."""
+    """Time `dumpkind` on the folder and tell whether it is quick enough."""
     runs = [children.run("-m", "windbg_ext", "dumpkind", "many") for _ in range(3)]
     assert runs[0].output.count(".dmp") == SMALL_DUMPS
     print(f"\n{SMALL_DUMPS} small dumps in a folder ({source})")
-    met = show("seconds, fastest run", Runs.of(runs).fastest, MOST_SECONDS_OF_FOLDER)
+    met = show("seconds, fastest run", Runs.of(runs).fastest, MAX_SECONDS_OF_FOLDER)
     print(f"  processor time {Runs.of(runs).processor_seconds:.2f} s, peak memory {Runs.of(runs).peak / MB:.0f} MB")
     return met
 
 
 def show(what: str, measured: float, limit: float) -> bool:
-    """Print a figure and its limit; gives whether it is within that."""
+    """Print a figure and its limit, and tell whether it is within the limit."""
     met = measured <= limit
     print(f"  {what}: {measured:.3f}, at most {limit:g}: {'PASS' if met else 'FAIL'}")
     return met

@@ -1,10 +1,10 @@
-"""Measure `minify` of a folder of 200 dumps: what --jobs 2 gives against --jobs 1.
+"""Measure `minify` of a folder of 200 dumps: --jobs 2 against --jobs 1.
 
     python tests/benchmarks/many.py [--runs N] [--folder FOLDER]
 
-Every run is the command line as a process of its own, interpreter and imports included. The runs take turns, and a
-pair of processes that only count runs among them: what two of those at once take against one after the other is what
-the machine gives at the time, whatever else it has to do. Exit status: 0 every requirement is met, 1 one is not, 2 it
+Every run is the command line as a process of its own, interpreter and imports included. The runs take turns with
+two processes that only count, at once and one after the other: their ratio is what the machine can give at the time,
+whatever else it has to do. Exit status: 0 every requirement is met, 1 one is not, 2 it
 could not be measured.
 """
 
@@ -25,9 +25,9 @@ from children import MB, Children, Run, Runs, give_up
 
 DUMPS = 200
 LEAST_SHARE = 0.85
-"""Of what two processes at once give on the machine, that two workers must give."""
-MOST_MEMORY_MB = 60
-"""Of the largest of all processes of a run."""
+"""Share of the gain of two processes at once that two workers must reach."""
+MAX_MEMORY_MB = 60
+"""For the largest of all processes of a run."""
 
 BUILD = """
 import sys
@@ -49,7 +49,7 @@ COUNT = "sum(i * i for i in range(8_000_000))"
 
 
 def main() -> int:
-    """Build the dumps, measure and print everything; gives the exit status."""
+    """Build the dumps, measure and print everything, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="how often each thing is timed (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where to write the dumps, 200 MB (default: for temporary files)")
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def measure(folder: Path, runs: int) -> bool:
-    """Time everything in turn; gives whether the requirements are met."""
+    """Time everything in turn, and tell whether the requirements are met."""
     children = Children(folder)
     children.run("-c", BUILD, str(folder / "dumps"), str(DUMPS))
     size = sum(path.stat().st_size for path in (folder / "dumps").rglob("*.dmp"))
@@ -93,9 +93,9 @@ def measure(folder: Path, runs: int) -> bool:
         )
     print(f"  --jobs 2 is {ratio:.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f});", end=" ")
     print(f"two processes that only count, against one after the other: {machine:.2f}")
-    fast, small = ratio / machine >= LEAST_SHARE, max(first.peak, second.peak) <= MOST_MEMORY_MB * MB
+    fast, small = ratio / machine >= LEAST_SHARE, max(first.peak, second.peak) <= MAX_MEMORY_MB * MB
     print(f"  share of what the machine gives: {ratio / machine:.2f}, at least {LEAST_SHARE}: {verdict(fast)}")
-    print(f"  peak memory of a process: at most {MOST_MEMORY_MB} MB: {verdict(small)}")
+    print(f"  peak memory of a process: at most {MAX_MEMORY_MB} MB: {verdict(small)}")
     return fast and small
 
 
@@ -108,7 +108,7 @@ def minify(children: Children, folder: Path, jobs: str) -> Run:
 
 
 def speed_up_of_two_processes() -> float:
-    """Tell how much faster two processes are at once than one after the other: 2 where each has a processor."""
+    """Return how much faster two processes are at once than one after the other: 2 if each has a processor."""
     seconds = []
     for together in (False, True):
         begin = time.perf_counter()
@@ -122,7 +122,7 @@ def speed_up_of_two_processes() -> float:
 
 
 def verdict(met: bool) -> str:
-    """Give the word for a requirement."""
+    """Return the word for a requirement."""
     return "PASS" if met else "FAIL"
 
 

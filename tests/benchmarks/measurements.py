@@ -1,4 +1,4 @@
-"""What is measured, on which dumps, how often and in which order."""
+"""The measurements: on which dumps, how often and in which order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Timings:
 
 
 def time_all(children: Children, runs: int) -> Timings:
-    """Run everything in turn, so that whatever else the machine does hits all alike.
+    """Run everything in turn, so that other load on the machine affects all alike.
 
     The first round, which compiles bytecode and fills the file cache, does not count.
     """
@@ -74,7 +74,7 @@ class Opening:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Opening:
-        """Sum several runs up."""
+        """Summarize several runs."""
         seconds = [run.values["open"] for run in runs]
         return cls(
             seconds=median(seconds),

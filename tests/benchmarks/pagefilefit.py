@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 GIB, MB = 1 << 30, 1_000_000
 REGION = 0xFFFF_A000_0000_0000
-"""Where no other memory of the plausible machine lies."""
+"""An address without other memory of the plausible machine."""
 FOUR_GIB_FRAME = 0x10_0000
-MOST_SECONDS, MOST_MEMORY = 10, 100 * MB
-MOST_GROWTH = 2
-"""Of the cost, where a file is 16 times as long: the pages are spread over 16 times the RAM."""
+MAX_SECONDS, MAX_MEMORY = 10, 100 * MB
+MAX_GROWTH = 2
+"""Growth of the cost if a file is 16 times as long: the pages are spread over 16 times the RAM."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Run:
 
 
 def build(path: Path, machine: Machine) -> None:
-    """Write the dump of a machine, and beside it how many pages more than without the tables must be counted."""
+    """Write the dump of a machine, and beside it how many additional pages must be counted because of the tables."""
     from samples.builder.catalog import Sample, write
     from samples.builder.plausible import plausible_machine
     from samples.builder.sparse import LARGE_PAGE_FRAME, ram_of
@@ -101,7 +101,7 @@ def build(path: Path, machine: Machine) -> None:
 
 
 def scattered_frames(crashed: CrashedMachine, machine: Machine) -> Iterator[int]:
-    """Give page frames above 4 GiB that nothing else uses, far from one another."""
+    """Yield page frames above 4 GiB that nothing else uses, far from one another."""
     count = machine.ram // 0x1000 - FOUR_GIB_FRAME
     step = int(count * 0.618)
     while math.gcd(step, count) != 1:
@@ -139,7 +139,7 @@ def run(path: Path) -> Run:
 
 
 def drain(terminal: int, shown: list[bytes]) -> None:
-    """Read what a terminal shows until nobody writes to it any more."""
+    """Read what a terminal shows, until its other end is closed."""
     try:
         while data := os.read(terminal, 4096):
             shown.append(data)
@@ -148,7 +148,7 @@ def drain(terminal: int, shown: list[bytes]) -> None:
 
 
 def measure(folder: Path) -> bool:
-    """Build the dumps, run the command on each, print what it took; tells whether the requirements are met."""
+    """Build the dumps, run the command on each, print what it took, and tell whether the requirements are met."""
     runs: dict[Machine, Run] = {}
     plain = 0
     load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
@@ -170,11 +170,11 @@ def measure(folder: Path) -> bool:
     required, largest = runs[REQUIRED], runs[LARGEST]
     growth = largest.processor_seconds / required.processor_seconds
     checks = {
-        f"4 million pages in {required.seconds:.2f} s, at most {MOST_SECONDS} s": required.seconds <= MOST_SECONDS,
-        f"with {required.peak / MB:.1f} MB, at most {MOST_MEMORY / MB:.0f} MB": required.peak <= MOST_MEMORY,
+        f"4 million pages in {required.seconds:.2f} s, at most {MAX_SECONDS} s": required.seconds <= MAX_SECONDS,
+        f"with {required.peak / MB:.1f} MB, at most {MAX_MEMORY / MB:.0f} MB": required.peak <= MAX_MEMORY,
         "with a progress bar": required.showed_progress,
-        f"processor time, 1 TiB to 64 GiB with as many tables: {growth:.2f}, at most {MOST_GROWTH}": growth
-        <= MOST_GROWTH,
+        f"processor time, 1 TiB to 64 GiB with as many tables: {growth:.2f}, at most {MAX_GROWTH}": growth
+        <= MAX_GROWTH,
     }
     for what, met in checks.items():
         print(f"{'PASS' if met else 'FAIL'}  {what}")

@@ -1,6 +1,6 @@
 """One measurement in a process of its own: `python probe.py NAME DUMP`. Prints a JSON object.
 
-Each is run in a fresh interpreter, so that neither peak memory nor what is imported comes from another one.
+Each runs in a fresh interpreter, so that neither peak memory nor imports come from another one.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ BITS_OF_BYTE = bytes(bin(byte).count("1") for byte in range(256))
 
 
 def peak_memory() -> int:
-    """Give the most bytes that this process has had in memory."""
+    """Return the peak memory of this process in bytes."""
     status = Path("/proc/self/status").read_text().split()
     return int(status[status.index("VmHWM:") + 1]) * 1024
 
 
 def bytes_read_by_process() -> int:
-    """Give the bytes that the kernel has handed to this process in read calls."""
+    """Return the bytes that the kernel has handed to this process in read calls."""
     counters = Path("/proc/self/io").read_text().split()
     return int(counters[counters.index("rchar:") + 1])
 
 
 def extent_of_bitmap(dump: str) -> tuple[int, int]:
-    """Give (file offset, bytes) of a dump's bitmap; 0 bytes if it has none."""
+    """Return (file offset, bytes) of a dump's bitmap; 0 bytes if it has none."""
     with Path(dump).open("rb") as file:
         start = file.read(BITMAP)
     if start[0x2000:0x2008] not in (b"SDMPDUMP", b"FDMPDUMP"):
@@ -44,7 +44,7 @@ def extent_of_bitmap(dump: str) -> tuple[int, int]:
 
 
 def middle_of_bitmap(dump: str) -> int:
-    """Give the number of the page frame in the middle of the bitmap."""
+    """Return the number of the page frame in the middle of the bitmap."""
     return extent_of_bitmap(dump)[1] * 4
 
 
@@ -75,7 +75,7 @@ def call_minify(dump: str) -> dict[str, float]:
 
     destination = Path(dump).with_suffix(".small")
     options = MinifyOptions(overwrite=True)
-    minify(dump, destination, options)  # so that whatever it imports is there
+    minify(dump, destination, options)  # so that its imports are done
     with mock.patch.object(windbg_ext.sources.open, "LocalFile", CountingFile):
         before = bytes_read_by_process()
         begin = time.perf_counter(), time.process_time()

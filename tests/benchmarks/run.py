@@ -1,4 +1,4 @@
-"""Measure time, memory and reads of large dumps against what is required of them: see README.md beside this file.
+"""Measure time, memory and reads of large dumps against their requirements: see README.md beside this file.
 
 Exit status: 0 every requirement is met, 1 one is not, 2 it could not be measured.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Read the arguments and run everything; gives the exit status."""
+    """Read the arguments, run everything, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="how often each thing is timed (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where to write the dumps, 100 MB (default: for temporary files)")
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def check_holes(folder: Path) -> None:
-    """Give up where a file with a hole takes its whole length of disk."""
+    """Exit if the file system has no sparse files."""
     path = folder / "hole"
     with path.open("wb") as file:
         file.seek(64 * MB)
@@ -50,7 +50,7 @@ def check_holes(folder: Path) -> None:
 
 
 def benchmark(folder: Path, runs: int, *, with_kdmp_parser: bool) -> bool:
-    """Measure and print everything; gives whether every requirement is met."""
+    """Measure and print everything, and tell whether every requirement is met."""
     children = Children(folder)
     if with_kdmp_parser:
         children.run("-c", "import kdmp_parser")
@@ -76,7 +76,7 @@ def benchmark(folder: Path, runs: int, *, with_kdmp_parser: bool) -> bool:
 
 
 def load() -> str:
-    """Give how many processes have wanted a processor in the last minute."""
+    """Return the load: processes that wanted a processor in the last minute, on average."""
     return f"{os.getloadavg()[0]:.1f}"
 
 
@@ -93,7 +93,7 @@ def show_minify(folder: Path, timings: Mapping[str, Runs], reads: Mapping[str, M
 
 
 def show_bitmaps(timings: Timings) -> None:
-    """Print what a bitmap costs: in `minify`, and when nothing else is done than reading it."""
+    """Print what a bitmap costs: in `minify`, and if it is only read."""
     rows = []
     for dump, call in timings.calls.items():
         once = timings.bitmaps[dump]
@@ -107,7 +107,7 @@ TIMES = ("s", "fastest", "CPU s", "peak")
 
 
 def times(runs: Runs) -> tuple[str, ...]:
-    """Give the cells of the columns TIMES."""
+    """Return the cells of the columns TIMES."""
     seconds = (runs.seconds, runs.fastest, runs.processor_seconds)
     return (*(f"{value:.3f}" for value in seconds), f"{runs.peak / MB:.1f}")
 
@@ -126,8 +126,8 @@ def show_opening(compared: Iterable[Comparison], bare: int) -> None:
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; numbers stand on the right."""
-    from tabulate import tabulate  # only here: a child counts the memory of its parent as its own
+    """Print a table with numbers aligned to the right."""
+    from tabulate import tabulate  # imported late: a child counts the memory of its parent as its own
 
     right = [all(row[index][:1].isdigit() for row in rows) for index in range(len(columns))]
     aligned = ["right" if is_number else "left" for is_number in right]

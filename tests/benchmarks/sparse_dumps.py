@@ -28,11 +28,11 @@ PAGES_IN_A_ROW, PAGES_BETWEEN = 12, 36
 """On average: a quarter of RAM is in the dump."""
 PATTERN_BITS = 1 << 23
 REGION = 0xFFFFA000_00000000
-"""Where no other memory of the plausible machine lies."""
+"""An address without other memory of the plausible machine."""
 
 
 def rows_of_pages(crashed: CrashedMachine) -> bytearray:
-    """Choose the kernel's pages and a random quarter of RAM in rows, as a real kernel dump looks; the same each time.
+    """Choose the kernel's pages and a random quarter of RAM in rows, as in a real kernel dump; the same each time.
 
     The pattern is 32 GiB of RAM long and repeats after that.
     """
@@ -92,7 +92,7 @@ def main() -> None:
             write_sparse(folder / f"{kind}-{name}.dmp", size, form)
     write_pointers(folder / "pointers.dmp", 16 * MIB, objects=False)
     write_pointers(folder / "objects.dmp", 7 * MIB, objects=True)
-    os.sync()  # or else the first runs that are timed wait for the disk
+    os.sync()  # otherwise the first timed runs wait for the disk
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--jso
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A dump out of which nothing essential is left."""
+    """Return a dump whose small dump lacks nothing essential."""
     return Path(shutil.copy(SAMPLES / "complete.dmp", tmp_path / "MEMORY.DMP"))
 
 

@@ -40,7 +40,7 @@ def rows(outcome: Outcome) -> list[dict[str, str]]:
 
 
 def dump(path: Path, **header: int | bytes) -> Path:
-    """Write the small sample, some of whose header fields say something else."""
+    """Write the small sample with changed header fields."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(build(SAMPLES[-1], header=header))
     return path
@@ -271,7 +271,7 @@ def test_help_explains_the_exit_statuses() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_header_of_random_bytes_ends_in_a_report(tmp_path: Path, seed: int) -> None:
-    """Everything behind the signature is random but for the type, so that each reader gets its share."""
+    """Everything behind the signature is random, except the type, so that every reader is tested."""
     from random import Random
 
     random = Random(seed)

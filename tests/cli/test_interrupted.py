@@ -1,4 +1,4 @@
-"""Ctrl+C and a request to end, while the small dump is being written: nothing is left behind."""
+"""Ctrl+C and a request to end while the small dump is written: nothing is left behind."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ OLD = b"an older file"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A dump with 4 GiB of secondary data, all holes: copying it takes its time."""
+    """Return a dump with 4 GiB of secondary data, all holes, which takes time to copy."""
     return copy_with_blob(SAMPLE, tmp_path, LARGEST_BLOB)
 
 
 def interrupt(source: Path, number: signal.Signals, *options: str) -> Outcome:
-    """Run minify and send it a signal when some of the small dump is on the disk."""
+    """Run minify and send it a signal once some of the small dump is on the disk."""
     process = start_writing(source, source.with_name("small.dmp"), *options)
     process.send_signal(number)
     return finish(process)

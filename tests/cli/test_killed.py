@@ -1,4 +1,4 @@
-"""A run that is killed, and runs to the same destination at once: the destination is whole or not there."""
+"""Killed runs, and simultaneous runs to the same destination: the destination is whole or not there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals 
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 LONG, SHORT = 64 << 20, 8 << 20
-"""Bytes of secondary data: about as long to write as all that a run does before, and just long enough to be met."""
+"""Bytes of secondary data. Writing them takes about as long as the rest of a run, so that a kill may hit it."""
 OLD = b"an older file"
 KILLS = 20
 RUNS_AT_ONCE = 6
@@ -55,7 +55,7 @@ def test_killed_at_random_moments_it_leaves_the_destination_whole_or_as_it_was(
     killed: Counter[str] = Counter()
     too_late = 0
     while (number := sum(killed.values())) < KILLS or killed["while writing"] < 3:
-        if number and number % KILLS == 0:  # it was slower than the one that was measured
+        if number and number % KILLS == 0:  # it was slower than the measured run
             assert number < 5 * KILLS
             duration *= 1.5
         destination.unlink(missing_ok=True)
@@ -64,17 +64,17 @@ def test_killed_at_random_moments_it_leaves_the_destination_whole_or_as_it_was(
         before = set(temporary_files(folder))
         began = time.monotonic()
         process = start(source, destination, *options)
-        moment = duration * (number % KILLS + moments.random()) / KILLS  # from all parts of a run alike
+        moment = duration * (number % KILLS + moments.random()) / KILLS  # spread over all parts of a run
         time.sleep(max(0, began + moment - time.monotonic()))
         process.kill()
-        if finish(process).status != -signal.SIGKILL:  # it was faster than the one that was measured
+        if finish(process).status != -signal.SIGKILL:  # it was faster than the measured run
             too_late += 1
             assert too_late <= 5 * KILLS
             duration *= 0.95
             continue
         written = destination.exists() and filecmp.cmp(destination, whole, shallow=False)
         assert written or (destination.read_bytes() == OLD if options else not destination.exists())
-        assert len(temporary_files(folder)) <= 1  # each run clears away what the one before left
+        assert len(temporary_files(folder)) <= 1  # each run removes what the run before left
         while_writing = set(temporary_files(folder)) - before
         killed["after" if written else "while writing" if while_writing else "before"] += 1
     print(f"{sum(killed.values())} kills of living runs: {dict(killed)}; {too_late} came too late")
@@ -101,7 +101,7 @@ def test_the_next_run_to_the_same_destination_clears_away_what_a_killed_one_left
 
 @pytest.fixture
 def whole(tmp_path: Path) -> bytes:
-    """What every run writes."""
+    """Return what every run writes."""
     assert finish(start(folder_with_dump(tmp_path, SHORT) / "MEMORY.DMP", tmp_path / "whole.dmp")).status == 0
     return (tmp_path / "whole.dmp").read_bytes()
 

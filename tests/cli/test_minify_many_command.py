@@ -1,4 +1,4 @@
-"""`minify` of a folder, a wildcard or a list: report, JSON, exit statuses, and runs that are ended in the middle."""
+"""`minify` of a folder, a wildcard or a list: report, JSON, exit statuses, and runs that are ended early."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from windbg_ext import minify
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 LARGEST_BLOB = 0xFFFF0000
 DUMPS = 40
-"""Of a run that is killed after the first few."""
+"""Number of files of a run that is killed after the first few."""
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals that a process can send another one")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with two dumps, a bad file between them, and a small dump."""
+    """Return a folder with two dumps, a bad file between them, and a small dump."""
     for name in ("a.dmp", "sub/c.dmp"):
         (tmp_path / "dumps" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLE, tmp_path / "dumps" / name)
@@ -172,7 +172,7 @@ def test_standard_input_that_is_closed_is_an_error() -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The small dump of the sample."""
+    """Return the small dump of the sample."""
     path = tmp_path_factory.mktemp("whole") / "small.dmp"
     minify(SAMPLE, path)
     return path.read_bytes()
@@ -187,7 +187,7 @@ def temporary_files(folder: Path) -> list[Path]:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """Start minify with a process group of its own, as a shell does."""
+    """Start minify in its own process group, as a shell does."""
     return subprocess.Popen(
         command("minify", *arguments),
         env=environment(),
@@ -217,7 +217,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, whole: b
         process.kill()
     else:
         os.killpg(process.pid, signal.SIGKILL)
-    assert process.communicate(timeout=30)[0] == ""  # the workers have gone, too, or they would hold the pipe open
+    assert process.communicate(timeout=30)[0] == ""  # the workers are gone, too, or they would hold the pipe open
     done = {path: path.stat() for path in written(tmp_path)}
     assert 3 <= len(done) < DUMPS, "it was killed too late to tell anything"
     assert all(path.read_bytes() == whole for path in done)
@@ -231,14 +231,14 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, whole: b
     assert len(written(tmp_path)) == DUMPS
     assert all(path.read_bytes() == whole for path in written(tmp_path))
     left = {path.name[1:].rsplit(".", 2)[0] for path in temporary_files(tmp_path)}
-    assert left <= {path.name for path in done}  # killed when the file had its name, and lost the temporary one not yet
+    assert left <= {path.name for path in done}  # killed before the temporary file was removed
     for path, before in done.items():
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
-    """A folder with two dumps and one whose 4 GiB of secondary data, all holes, take their time."""
+    """Return a folder with two dumps, and one with 4 GiB of secondary data, all holes, which takes time to copy."""
     copy_with_blob(SAMPLE, tmp_path, LARGEST_BLOB)
     for name in ("a.dmp", "b.dmp"):
         shutil.copy(SAMPLE, tmp_path / name)
@@ -246,7 +246,7 @@ def slow(tmp_path: Path) -> Path:
 
 
 def in_the_middle(process: subprocess.Popen[str], folder: Path) -> None:
-    """Wait until two files are done and some of the third one is on the disk."""
+    """Wait until two files are done and part of the third is on the disk."""
     wait_for(
         process,
         lambda: len(written(folder)) == 2 and any(path.stat().st_size > 1 << 20 for path in temporary_files(folder)),
@@ -274,7 +274,7 @@ def test_ctrl_c_stops_all_workers_and_leaves_whole_files_only(
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert re.fullmatch(
-        "windbg-ext: interrupted; [12] of 3 files are done, none is half-written; "  # 1: it had not heard of 2 yet
+        "windbg-ext: interrupted; [12] of 3 files are done, none is half-written; "  # 1: it had not heard of the second
         "the same command goes on from there\n",
         err,
     )
@@ -285,7 +285,7 @@ def test_ctrl_c_stops_all_workers_and_leaves_whole_files_only(
 
 
 def worker_that_has(path: Path, run: int) -> int:
-    """The process, a child of the run, that has this file open."""
+    """Return the process, a child of the run, that has this file open."""
     for process in map(int, Path(f"/proc/{run}/task/{run}/children").read_text().split()):
         if any(path == file.readlink() for file in Path(f"/proc/{process}/fd").iterdir()):
             return process

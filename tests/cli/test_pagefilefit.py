@@ -28,7 +28,7 @@ def dump(tmp_path: Path) -> Path:
 
 
 def answer(*arguments: object) -> dict[str, Any]:
-    """Run with --json; gives the document."""
+    """Run with --json and return the document."""
     outcome = run("pagefilefit", *arguments, "--json")
     assert (outcome.status, outcome.err) == (0, ""), outcome
     document: dict[str, Any] = json.loads(outcome.out)
@@ -36,7 +36,7 @@ def answer(*arguments: object) -> dict[str, Any]:
 
 
 def complete(*arguments: object) -> dict[str, Any]:
-    """Give what the answer says of a complete dump."""
+    """Return the answer about a complete dump."""
     kind: dict[str, Any] = answer(*arguments)["kinds"][4]
     assert kind["kind"] == "complete"
     return kind
@@ -184,7 +184,7 @@ def test_the_text_shows_every_figure_with_its_page() -> None:
 
 
 def test_a_bar_for_each_kind_is_drawn_to_one_scale() -> None:
-    """Of 64 GB and 257 MB, a paging file of 32 GB is not quite half of the bar."""
+    """A paging file of 32 GB is not quite half of the bar, which is 64 GB and 257 MB."""
     text = run("pagefilefit", "--ram", "64G", "--pagefile", "32G").out
     bars = {line.split()[0]: line.split("|")[1] for line in text.splitlines() if line.count("|") == 2}
     assert list(bars) == ["room", *KINDS]

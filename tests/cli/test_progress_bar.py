@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal for long work, nothing where standard error is no terminal."""
+"""Progress: a bar on a terminal for long work, nothing if standard error is no terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLOB = 64 << 20
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A dump with 64 MiB of secondary data, which is copied in many steps."""
+    """Return a dump with 64 MiB of secondary data, which is copied in many steps."""
     return copy_with_blob(SAMPLE, tmp_path, BLOB)
 
 
@@ -43,7 +43,7 @@ def run_on_terminal(*arguments: object) -> tuple[int, str, str]:
     while True:
         try:
             piece = os.read(main_end, 1 << 16)
-        except OSError:  # how Linux says that the last one who had the terminal open has gone
+        except OSError:  # Linux: the terminal's last user has closed it
             break
         if not piece:
             break

@@ -1,4 +1,4 @@
-"""Where the small dump may go: never over the source, over another file only when asked to, whole or not at all."""
+"""Where the small dump may go: never over the source, over another file only on request, whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ on_posix = pytest.mark.skipif(os.name == "nt", reason="needs fork, users and fil
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A dump in a folder of its own."""
+    """Return a dump in a folder of its own."""
     return Path(shutil.copy(SAMPLE, tmp_path / "MEMORY.DMP"))
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that other users may look into, with a dump that they may read."""
+    """Yield a folder that other users may look into, with a dump that they may read."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -43,7 +43,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def become_nobody() -> None:
-    """Give up the rights of root, for whom no folder is read-only."""
+    """Drop the rights of root, for whom no folder is read-only."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
@@ -131,7 +131,7 @@ def test_the_source_is_no_destination_under_any_spelling_of_its_path(
         source,
         "MEMORY.DMP",
         os.path.join(".", "MEMORY.DMP"),  # noqa: PTH118  # pathlib would drop the dot
-        os.path.join(source.parent, "folder", "..", "MEMORY.DMP"),  # noqa: PTH118  # and what leads back
+        os.path.join(source.parent, "folder", "..", "MEMORY.DMP"),  # noqa: PTH118  # and a path that leads back
     )
     for first in spellings:
         for second in spellings:
@@ -245,7 +245,7 @@ def test_a_name_of_a_source_that_is_too_long_is_refused(source: Path) -> None:
 
 @pytest.fixture
 def read_only_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that is mounted read-only."""
+    """Yield a file system that is mounted read-only."""
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "ro", "tmpfs") as disk:
         yield disk
 
@@ -255,7 +255,7 @@ def test_a_read_only_disk_is_refused(source: Path, read_only_disk: Path) -> None
     assert "destination: cannot be written (Read-only file system)" in line
 
 
-# --- what killed runs left behind ---
+# --- leftovers of killed runs ---
 
 
 RANDOM = "0123456789abcdef"
@@ -290,7 +290,7 @@ def test_a_link_or_a_folder_with_the_name_of_a_left_file_stays(source: Path) -> 
 def test_a_file_that_another_run_clears_away_before_it_is_locked_is_made_again(
     source: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    import fcntl  # POSIX has it, Windows not
+    import fcntl  # POSIX only
 
     module, name = (os, "open") if step == "open" else (fcntl, "flock")
     call = getattr(module, name)
@@ -312,7 +312,7 @@ def test_a_file_that_another_run_clears_away_before_it_is_locked_is_made_again(
 
 @on_posix
 def test_where_files_cannot_be_locked_nothing_is_cleared_away(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fcntl  # POSIX has it, Windows not
+    import fcntl  # POSIX only
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
@@ -345,7 +345,7 @@ def test_on_a_disk_without_hard_links_an_existing_file_is_as_safe(
     assert set(contents(source.parent)) == {"MEMORY.DMP", "small.dmp"}
 
 
-# --- what the file is when it is done ---
+# --- the finished file ---
 
 
 @on_posix

@@ -76,7 +76,7 @@ def test_a_report_says_what_the_machine_was_built_with(sample: Sample) -> None:
     )
     assert report.ram_bytes == 4096 * sum(run.page_count for run in machine.ram)
     process = machine.process(machine.thread(machine.processors[machine.crashed].current_thread).process).name
-    # where the name stands in 32-bit Windows after 10586 was never seen
+    # the offset of the name in 32-bit Windows after 10586 is not known
     known = machine.architecture.machine_type is not Machine.I386 or machine.version.build <= 10586
     assert report.process == (process if known else None)
 
@@ -122,7 +122,7 @@ def test_each_attribute_has_the_name_of_the_public_header(bit: int, name: str) -
 
 
 def test_the_fill_is_never_taken_for_attributes() -> None:
-    """It would have the bits of live, filtered and encrypted dumps."""
+    """The fill would have the bits of live, filtered and encrypted dumps."""
     report = look_at(COMPLETE, Attributes=FILL)
     assert (report.kind, report.attributes, report.problems) == ("complete", None, ())
 
@@ -321,7 +321,7 @@ def test_details_are_there_when_asked_for() -> None:
 
 
 def test_the_memory_map_counts_where_ram_is_and_what_of_it_is_left_out() -> None:
-    """Two runs of RAM in 64 parts: one page of the first is in the dump, the second is in it wholly."""
+    """Two runs of RAM in 64 parts: one page of the first is in the dump, and all of the second."""
     data = bytearray(b"PAGE" * 0x800)
     data[4:8] = b"DU64"
     struct.pack_into("<II", data, 0x30, 0x8664, 1)

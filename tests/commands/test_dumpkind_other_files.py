@@ -156,7 +156,7 @@ def test_damage_in_an_xz_file_is_a_problem_or_lies_where_nothing_was_looked_at()
 
 
 def test_a_packed_bomb_is_unpacked_up_to_a_bound_only(tmp_path: Path) -> None:
-    """A dump that says to be as long as the stream: 1 GiB of zeros behind a header."""
+    """A dump that claims to be as long as the stream: 1 GiB of zeros behind a header."""
     packer = zlib.compressobj(wbits=31)
     path = tmp_path / "bomb.dmp.gz"
     with path.open("wb") as file:

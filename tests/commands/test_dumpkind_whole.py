@@ -1,4 +1,4 @@
-"""dumpkind: bytes expected against bytes there, for every kind and wherever a file is cut."""
+"""dumpkind: expected and present bytes, for every kind and wherever a file is cut."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LARGE = [sample for sample in SAMPLES if sample.format.dump_type != 4]
 
 
 def end_of_body(data: bytes) -> int:
-    """The offset of the chain of secondary data, with which every sample ends."""
+    """Return the offset of the secondary data, with which every sample ends."""
     return data.rindex(b"DumpBlob")
 
 
 @pytest.mark.parametrize("sample", LARGE, ids=lambda sample: sample.name)
 def test_a_file_cut_at_each_of_50_random_places_gets_the_right_missing_count(sample: Sample) -> None:
-    """Behind RequiredDumpSpace, which tells the length with secondary data; what is cut before it cannot be counted."""
+    """Cuts behind RequiredDumpSpace, which has the length with secondary data. Before it, nothing can be counted."""
     data = build(sample)
     random = Random(sample.name)
     cuts = [random.randrange(HEADER, len(data)) for _ in range(40)]
@@ -44,7 +44,7 @@ def test_without_required_dump_space_the_pages_are_counted(sample: Sample) -> No
 
 
 def test_a_small_dump_of_a_debugger_is_counted_up_to_size_of_dump() -> None:
-    """Its RequiredDumpSpace may be that of the dump it was made from: secondary data behind the cut is not counted."""
+    """RequiredDumpSpace may be that of the dump it was made from, so secondary data behind the cut is not counted."""
     data = build(SMALL)
     end = end_of_body(data)
     assert struct.unpack_from("<I", data, 0x2004)[0] == end

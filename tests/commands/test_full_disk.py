@@ -1,4 +1,4 @@
-"""A disk that gets full while the small dump is written: nothing is left behind, and with room it works."""
+"""A disk that fills up while the small dump is written: nothing is left behind, and with room it works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
-"""Its small dump takes some 150 KB."""
+"""Its small dump takes about 150 KB."""
 ROOM = 64 << 10
 OLD = b"an older file"
 CLUSTER = bytes(4096)
@@ -24,7 +24,7 @@ CLUSTER = bytes(4096)
 
 @pytest.fixture(params=["tmpfs", "ext4", "vfat"])
 def full_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A disk with an older file and a file that takes all the room but some 64 KB."""
+    """Yield a disk with an older file and a file that takes all the room except about 64 KB."""
     with little_disk(request.param, tmp_path) as disk:
         (disk / "small.dmp").write_bytes(OLD)
         with (disk / "ballast").open("wb", buffering=0) as file:
@@ -61,7 +61,7 @@ def test_a_disk_that_gets_full_half_way_stays_as_it_was_and_with_room_it_works(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of a process's files")
 @pytest.mark.parametrize("room", [0, 1, 0x2000, 0x2080, 100_000])
 def test_a_file_that_may_not_grow_further_is_taken_away(tmp_path: Path, room: int) -> None:
-    import resource  # POSIX has it, Windows not
+    import resource  # POSIX only
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))

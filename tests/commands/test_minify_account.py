@@ -1,4 +1,4 @@
-"""The account of a small dump: asking for room changes nothing, and after a refusal there is none."""
+"""The account of a small dump: asking for room takes none, and after a refusal there is no room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lists that bug check 0x9F hands over, laid by hand in memory (offsets as measured on a dump of Windows 10)."""
+"""The lists of bug check 0x9F, written by hand in memory (offsets as measured on a dump of Windows 10)."""
 
 from __future__ import annotations
 

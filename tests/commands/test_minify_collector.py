@@ -121,7 +121,7 @@ def test_pointers_are_returned_once_and_aligned() -> None:
         (False, Wanted(0x11F0, 0x20, "stack"), ["stack"], True),
         (False, Wanted(0x11F0, 0x20), ["part"], True),
         (True, Wanted(0x2000, 8, "list"), ["list"], False),  # nowhere at all
-        (True, Wanted(0x13F0, 0x20, "stack"), [], True),  # it goes on where nothing is mapped
+        (True, Wanted(0x13F0, 0x20, "stack"), [], True),  # it reaches into memory that is not mapped
         (False, Wanted(0x2000, 8), [], True),
     ],
 )

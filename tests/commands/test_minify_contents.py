@@ -1,4 +1,4 @@
-"""What is in the small dump, read without the code under test, against what the builder put into the machine."""
+"""The contents of the small dump, read without the code under test, against what the builder put into the machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STACK_AND_INSTRUCTION = {Machine.I386: (0xC4, 0xB8), Machine.AMD64: (0x98, 0xF8)
 
 @dataclass(frozen=True)
 class Made:
-    """A small dump that was made of a sample, and the memory that the sample's file holds."""
+    """A small dump that was made of a sample, and the memory in the sample's file."""
 
     sample: Sample
     memory: SourceMemory
@@ -81,7 +81,7 @@ class Made:
         return registers[self.places.roles.instruction]
 
     def bare_stack_base(self, base: int) -> int:
-        """The end of a stack as far as the debugger data block tells: that of Windows 7 tells InitialStack only."""
+        """Return the end of a stack by the debugger data block. That of Windows 7 has only InitialStack."""
         return base - 0x50 if self.number_or_none("OffsetKThreadStackBase") is None else base
 
     def number_or_none(self, field: str) -> int | None:
@@ -101,7 +101,7 @@ def make(sample: Sample, folder: Path, status: int = 0) -> Made:
 
 @pytest.fixture(scope="module", params=LARGE, ids=lambda sample: str(sample.name))
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The small dump of each large sample."""
+    """Return the small dump of each large sample."""
     return make(request.param, tmp_path_factory.mktemp("made"))
 
 
@@ -285,7 +285,7 @@ def test_every_module_is_listed_with_its_full_path_and_its_image_header(made: Ma
 def test_images_of_the_crashed_process_are_listed_where_the_source_has_its_user_half(
     tmp_path: Path, name: str, count: int
 ) -> None:
-    # a kernel dump has no user half, and what crashed in complete-bitmap is a system thread
+    # a kernel dump has no user half, and a system thread crashed in complete-bitmap
     made = make(BY_NAME[name], tmp_path)
     listed = [driver.name for driver in made.small.drivers][len(made.sample.machine.modules) :]
     assert listed == [module.path for module in made.sample.machine.process(USER_PROCESS).modules][:count]
@@ -329,7 +329,7 @@ def test_a_machine_that_unloaded_nothing_has_an_empty_list(tmp_path: Path) -> No
     assert made.small.unloaded_drivers == []
 
 
-# --- memory that helps to see why ---
+# --- memory that helps to find the cause ---
 
 
 def test_what_drivers_registered_is_there_with_its_list(made: Made) -> None:
@@ -392,7 +392,7 @@ def test_a_thread_that_a_saved_pointer_leads_to_is_there_with_its_stack(made: Ma
 
 
 def entries_of(address: int, levels: int, base: int) -> list[int]:
-    """Where the self-map shows the entries of an address, lowest level first (Intel SDM volume 3, chapter 4)."""
+    """Return where the self-map has the entries of an address, lowest level first (Intel SDM volume 3, chapter 4)."""
     found = []
     for _ in range(levels):
         address = base + ((address & (1 << 12 + 9 * levels) - 1) >> 12) * 8
@@ -452,7 +452,7 @@ def test_a_complete_dump_holds_the_page_that_a_kernel_dump_leaves_out(tmp_path: 
 
 
 def test_a_window_ends_where_the_source_ends(tmp_path: Path) -> None:
-    # the pointer stands 0x40 bytes before the end of a page behind which a page follows that is not in the file
+    # the pointer is 0x40 bytes before the end of a page; the next page is not in the file
     edge = PAGED_POOL + PAGE - 0x40
     sample = BY_NAME["kernel"]
     placement = Placement(OBJECTS + 0x40, struct.pack("<Q", edge))

@@ -28,7 +28,7 @@ CHANGED = {
 }
 """By the bytes of a pointer: DumpType, RequiredDumpSpace, MiniDumpFields, WriterStatus and Attributes.
 
-They speak of the file and not of the crash.
+They describe the file and not the crash.
 """
 COMMENT = range(0xFB0, 0x1030)
 INSTRUCTION = {Machine.I386: 0xB8, Machine.AMD64: 0xF8, Machine.ARM64: 0x108}
@@ -43,7 +43,7 @@ def minified(folder: Path, data: bytes, *options: str, status: int = 0) -> Small
 
 
 def differences(first: bytes, second: bytes) -> set[int]:
-    """The offsets in the header at which two files differ."""
+    """Return the offsets in the header at which two files differ."""
     size = 0x2000 if first.startswith(b"PAGEDU64") else 0x1000
     return {offset for offset in range(size) if first[offset] != second[offset]}
 
@@ -104,8 +104,8 @@ def test_the_fields_say_which_parts_there_are(tmp_path: Path, sample: Sample) ->
     ("attributes", "expected"),
     [
         (0, 0),
-        (0x40, 0),  # filtered: not any more
-        (0x4, 0),  # the file was too small: that one
+        (0x40, 0),  # filtered: the small dump is not
+        (0x4, 0),  # the file was too small: the source, not the small dump
         (0x21800, 0x21800),
         (0x80 | 0x10 | 0x1 | 0x4, 0x80 | 0x10 | 0x1),
         (0x45474150, 0x45474150),  # never set

@@ -1,4 +1,4 @@
-"""minify of many dumps: where each small dump goes, which sources need none, and what is wrong with one of them."""
+"""minify of many dumps: where each small dump goes, which sources need none, and what can be wrong with one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def put(path: Path, sample: Path = SAMPLE) -> Path:
 
 
 def outcomes(report: BatchReport, folder: Path) -> dict[str, str]:
-    """What became of each source, by its path below the folder, in the order of the report."""
+    """Return the outcome of each source by its path below the folder, in the order of the report."""
     return {Path(file.source).relative_to(folder).as_posix(): file.outcome.value for file in report.files}
 
 
@@ -343,14 +343,14 @@ def test_every_executor_does_the_same_as_this_process_in_the_same_order(
 
 
 class Scripted(Executor):
-    """Does every task when it is submitted, unless it is told to do something else with the file of that name."""
+    """Runs every task when it is submitted, unless it has another action for the file of that name."""
 
     def __init__(self, **raised: BaseException) -> None:
         self.raised = raised
         self.futures: list[Future[Any]] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        fn, args, kwargs = pickle.loads(pickle.dumps((fn, args, kwargs)))  # as an executor with workers elsewhere
+        fn, args, kwargs = pickle.loads(pickle.dumps((fn, args, kwargs)))  # as an executor with remote workers
         future: Future[Any] = Future()
         self.futures.append(future)
         error = self.raised.get(Path(args[0].source).stem)

@@ -1,4 +1,4 @@
-"""Copying secondary data behind what stands in a file already: what cannot be read to its end is not there."""
+"""Copying secondary data behind the parts of a file: a blob that cannot be read to its end is left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = b"headers and parts"
 
 
 def blob(*pieces: bytes | None) -> Iterator[bytes]:
-    """The pieces of a blob; None: from there on it cannot be read."""
+    """Yield the pieces of a blob. None: it cannot be read from there on."""
     for piece in pieces:
         if piece is None:
             raise DumpError("secondary data", "cannot be read")
@@ -28,7 +28,7 @@ def blob(*pieces: bytes | None) -> Iterator[bytes]:
 
 
 def copy(*blobs: Iterator[bytes]) -> tuple[SecondaryCopy, bytes, list[int]]:
-    """Copy blobs behind PARTS: what came of it, what the file has behind PARTS, the steps of the progress."""
+    """Copy blobs behind PARTS. Return the result, the bytes behind PARTS, and the steps of the progress."""
     out, steps = io.BytesIO(PARTS), list[int]()
     out.seek(len(PARTS))
     target = cast("Target", SimpleNamespace(secondary_size=100, secondary_data=lambda: iter(blobs)))

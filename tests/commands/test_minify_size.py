@@ -1,4 +1,4 @@
-"""--size: the file stays under it, by dropping from the end of the order of importance, and the report says what."""
+"""--size: the file stays under it by dropping the least important parts, and the report lists them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ORDER = (
 )
 """The order of importance, in the words of the report."""
 FOUND_THROUGH_OTHERS = {"other threads and their stacks", "page-table entries"}
-"""What cannot be known to be missing: it is found through what was dropped before it."""
+"""Parts that may be missing unnoticed: they are found through parts that were dropped before."""
 SIZES = {"64K": 65536, "96K": 98304, "128K": 131072, "256K": 262144, "1M": 1048576}
 
 each_sample = pytest.mark.parametrize("sample", LARGE, ids=lambda sample: str(sample.name))
@@ -66,7 +66,7 @@ class Run:
 
 
 class Minified:
-    """Runs of minify on the samples, each of them made once."""
+    """Runs of minify on the samples, each made once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -110,7 +110,7 @@ def test_one_more_entry_in_the_list_of_parts_is_one_more_part_of_the_small_dump(
     sample = BY_NAME["active"]
     before = minify(sample, tmp_path)
     length = sample.machine.version.number("SizePrcb") + 0x180
-    pcr = sample.machine.processors[0].pcr  # of which the small dump has KPRCB only
+    pcr = sample.machine.processors[0].pcr  # the small dump has only its KPRCB
     added = order.PlannedPart("KPCR", order.memory(lambda crash: [Wanted(pcr, length)]))
     monkeypatch.setattr(order, "PARTS", (*order.PARTS[:-1], added, order.PARTS[-1]))
     made = minify(sample, tmp_path)
@@ -139,7 +139,7 @@ def test_what_is_dropped_is_the_end_of_the_order_of_importance_and_is_told(
     kept = [part for part in wanted if part in made.parts]
     assert set(made.parts) == set(kept)
     assert kept == wanted[: len(kept)]
-    # but for the last one, which may be there in part, all that is kept is whole
+    # all kept parts are whole, except the last one, which may be cut
     assert all(made.parts[part] == whole.parts[part] for part in kept[:-1])
     dropped = [part for part in wanted if made.parts.get(part) != whole.parts[part]]
     told = [part for part, why in made.left_out.items() if f"--size {SIZES[size]}" in why]
@@ -161,7 +161,7 @@ def test_a_size_that_everything_fits_into_changes_nothing(minified: Minified, sa
 
 @each_sample
 def test_a_size_of_what_the_file_has_without_one_drops_little_of_it(minified: Minified, sample: Sample) -> None:
-    # what is counted for blocks that were merged later, and for gaps, may leave some room unused
+    # bytes that are counted for gaps, and for blocks that are merged later, may leave some room unused
     whole = minified(sample)
     made = minified(sample, "--size", str(len(whole.small.data) + 16 * 200))
     assert made.parts == whole.parts
@@ -177,7 +177,7 @@ def test_what_did_go_in_is_still_the_memory_of_the_machine(minified: Minified, s
 
 @pytest.mark.parametrize("prcb", range(0xCF00, 0xD800, 0x100))
 def test_nothing_is_kept_behind_the_first_part_that_does_not_fit_as_a_whole(tmp_path: Path, prcb: int) -> None:
-    # the control block of the processor leaves less and less room for what comes behind it
+    # the KPRCB leaves less and less room for what follows it
     sample = BY_NAME["active"]
     version = replace(WINDOWS_11, debugger_data={**WINDOWS_11.debugger_data, "SizePrcb": prcb, "SizePcr": prcb + 0x180})
     made = minify(replace(sample, machine=replace(sample.machine, version=version)), tmp_path, "--size", "64K")

@@ -1,4 +1,4 @@
-"""Headers alone, live dumps and summaries of 64-bit Windows: what each command says of them, and Windows XP."""
+"""Unusual dumps: headers alone, live dumps, summaries of 64-bit Windows, and Windows XP."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_summary_of_64_bit_windows_is_recognized_and_refused(tmp_path: Path) -
 
 
 def test_windows_xp_gives_a_small_dump_with_every_processor(tmp_path: Path) -> None:
-    """Its debugger data block ends before the offsets; those that a debugger knows are measured on the engine."""
+    """Its debugger data block ends before the offsets, so they are those that were measured on the engine."""
     machine = plausible_machine(
         WINDOWS_XP, runs_of((0x1, 0x1F), (0x40, 0x24), (0x400, 0x5)), 0x400, processors=3, crashed=1
     )

@@ -1,4 +1,4 @@
-"""dumpkind and pagefilefit name the kind of a dump by one table: they agree on every type, filtered or not."""
+"""dumpkind and pagefilefit use one table of kinds, so they agree on every type, filtered or not."""
 
 from __future__ import annotations
 

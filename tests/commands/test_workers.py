@@ -1,4 +1,4 @@
-"""Worker processes: every task gets an answer, whatever happens to the worker that had it."""
+"""Worker processes: every task gets an answer, whatever happens to its worker."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _nothing_is_left() -> Iterator[None]:
     yield
     assert active_children() == []
     end = time.monotonic() + 10
-    while threading.active_count() > 1:  # it has ended all that it had, but not itself
+    while threading.active_count() > 1:  # a thread that has done its work may take a moment to end
         assert time.monotonic() < end
         time.sleep(0.001)
 
@@ -50,7 +50,7 @@ def spelled(word: str) -> tuple[str, int]:
 
 
 def fatal(word: str) -> str:
-    """Do what a task says to the process that has it."""
+    """Do to this process what the task says."""
     if word == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if word == "exit":
@@ -63,7 +63,7 @@ def fatal(word: str) -> str:
 
 
 def slow(folder: Path) -> None:
-    """Take a minute, and leave a file behind unless this is unwound."""
+    """Take a minute. Leave a file behind unless the stack is unwound."""
     try:
         (folder / f"{os.getpid()}.tmp").touch()
         time.sleep(60)
@@ -72,7 +72,7 @@ def slow(folder: Path) -> None:
 
 
 def stubborn(folder: Path) -> None:
-    """Do not unwind."""
+    """End without unwinding the stack."""
     while True:
         with suppress(KeyboardInterrupt):
             slow(folder)
@@ -86,7 +86,7 @@ def wait_for_files(folder: Path, count: int) -> None:
 
 
 class BreaksThere:
-    """Cannot be unpickled by a worker."""
+    """A worker cannot unpickle it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return fail_in_worker, ()
@@ -276,7 +276,7 @@ def test_where_no_process_can_be_started_ctrl_c_unwinds_the_task(monkeypatch: py
 def test_a_task_that_takes_too_long_is_ended_and_the_others_go_on(jobs: int, tmp_path: Path) -> None:
     with LocalWorkers(jobs, time_limit=4) as workers:
         late = workers.submit(slow, tmp_path)
-        others = [workers.submit(str.upper, word) for word in WORDS]  # which no worker has to import first
+        others = [workers.submit(str.upper, word) for word in WORDS]  # a worker has to import nothing for them
         error = late.exception(timeout=30)
         assert isinstance(error, TaskTimeoutError)
         assert str(error) == "took longer than 4 s and was ended"
@@ -397,4 +397,4 @@ def test_no_file_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
         gc.collect()
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    assert run() == run()  # the first one starts what multiprocessing keeps for the next time
+    assert run() == run()  # the first run starts what multiprocessing keeps for the next

@@ -8,13 +8,13 @@ from typing import Callable
 
 import pytest
 
-LARGEST_OUTPUT = 16 << 10
+MAX_OUTPUT = 16 << 10
 
 
 class StandIn(ModuleType):
-    """answers: what the debugger prints for a command; an exception fails it. shown: (text, whether it was DML).
+    """answers: what the debugger prints for a command, or the exception that it raises. shown: (text, is it DML).
 
-    is_extension: markup gets to the debugger. is_attached: pykd is connected to the session.
+    is_extension: the debugger gets markup. is_attached: pykd is connected to the session.
     """
 
     class DbgException(Exception):  # noqa: N818 - the name is pykd's
@@ -47,7 +47,7 @@ class StandIn(ModuleType):
         return self.is_dump
 
     def dprint(self, text: str, dml: bool = False) -> None:
-        assert len(text) < LARGEST_OUTPUT, "the engine drops the rest"
+        assert len(text) < MAX_OUTPUT, "the engine drops the rest"
         self.shown.append((text, dml))
 
     def setStatusMessage(self, text: str) -> None:  # noqa: N802 - the name is pykd's

@@ -1,4 +1,4 @@
-"""From a bang command to what the user sees, whatever goes wrong, with a stand-in for pykd."""
+"""From a bang command to its output, also if something goes wrong, with a stand-in for pykd."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(pykd: StandIn, *words: str) -> str:
-    """What the bang command shows, as markup."""
+    """Return what the bang command shows, as markup."""
     from windbg_ext.debugger.entry import main
 
     pykd.answers["al"] = "".join(f" {f'$arg{n}':<16} {word} \n" for n, word in enumerate(("run.wds", *words)))
@@ -64,7 +64,7 @@ def test_minify_of_a_folder_starts_no_process_where_python_is_the_debugger(
 
     monkeypatch.setattr("multiprocessing.process.BaseProcess.start", refuse)
     dump.with_name("other.dmp").write_bytes(b"no dump")
-    monkeypatch.chdir(tmp_path)  # here, a path that begins with a slash is a switch
+    monkeypatch.chdir(tmp_path)  # a relative path: one that begins with a slash would be a switch
     shown = run(pykd, "minify", ".", "out")
     assert (tmp_path / "out" / "MEMORY-small.dmp").is_file()
     assert "2 files: 1 written, 1 failed" in shown

@@ -1,4 +1,4 @@
-"""What windbg-setup finds wrong, and what it tells the user to do; machines are stand-ins, files are real."""
+"""The problems that windbg-setup finds, and its advice; machines are stand-ins, files are real."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A Windows with Python 3.9 and pykd; gives the folder that holds both."""
+    """Imitate Windows with Python 3.9 and pykd, and return the folder that holds both."""
     (tmp_path / "python39.dll").write_bytes(b"")
     (tmp_path / "pykd.pyd").write_bytes(b"")
     monkeypatch.setattr(sys, "platform", "win32")

@@ -1,4 +1,4 @@
-"""Paging files and RAM of the machine in the session, with a stand-in for pykd's types; sizes in them are pages."""
+"""Paging files and RAM of the machine in the session, with a stand-in for pykd's types. Their sizes are in pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGES_OF_GB = GB >> 12
 
 
 class Structure:
-    """A structure as pykd shows it: no field is an attribute here, so that nobody relies on that."""
+    """A structure like pykd's, but its fields are not attributes, so that nothing relies on that."""
 
     def __init__(self, **fields: object) -> None:
         self.fields = fields
@@ -48,7 +48,7 @@ POINTERS = [*FILES, *(0 for _ in range(12))]
 
 @pytest.fixture
 def symbols(pykd: StandIn) -> StandIn:
-    """A session with the kernel's symbols, of a Windows whose array of paging files lies in the system partition."""
+    """Imitate a session with the kernel's symbols, where the paging files are in the system partition."""
     api: Any = pykd
     api.SymbolException = type("SymbolException", (pykd.DbgException,), {})
     api.MemoryException = type("MemoryException", (pykd.DbgException,), {})

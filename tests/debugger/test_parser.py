@@ -1,4 +1,4 @@
-"""What a user types behind a bang command, and what the command gets."""
+"""The words behind a bang command, and the options that the command gets."""
 
 from __future__ import annotations
 

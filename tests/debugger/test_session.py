@@ -1,4 +1,4 @@
-"""What the debugger prints of its session; the listings are the engine's own (dbgeng 10.0.15063)."""
+"""Facts about the session from what the debugger prints. The listings are the engine's (dbgeng 10.0.15063)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_arguments_of_the_script_are_those_that_py_lost(
     from windbg_ext.debugger.session import arguments, script_name
 
     pykd.answers["al"] = ALIASES
-    arguments_of_py("", "")  # as many as there were, but empty
+    arguments_of_py("", "")  # the right number of arguments, but empty
     assert arguments() == ["minify", r"C:\with blanks\small.dmp", "/c", "  text with two blanks before it"]
     assert script_name() == "run.wds"
 

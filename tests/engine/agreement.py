@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How many of the answers that the real engine gives about a dump it also gives about the small dump made from it.
+"""Count the real engine's answers about a dump that it repeats for the small dump made of it.
 
 usage: python tests/engine/agreement.py SOURCE SMALL [-v] [--min PERCENT]
 
-Prints "N of M engine answers agree".  M counts the questions that the engine answers without an error for SOURCE;
-an answer agrees when the engine prints the same for SMALL, again without an error.
+This prints "N of M engine answers agree". M counts the questions that the engine answers without an error for SOURCE.
+An answer agrees if the engine prints the same for SMALL, again without an error.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 MACHINE_QUESTIONS = ("vertarget", ".bugcheck", "lm", ".lastevent", ".thread", ".process", ".enumtag")
 STACK_QUESTIONS = {I386: "dd @esp L80", AMD64: "dq @rsp L40", ARM64: "dq @sp L40"}
 """The words on a processor's stack."""
-# Without symbols the engine looks for the image on this machine's disk, and says once an image that it is not there.
+# Without symbols the engine looks for each image on this machine's disk, and says once that it is not there.
 IMAGE_LOADING = re.compile(r"Unable to load image |\*\*\* (WARNING|ERROR): ")
 NOT_SWITCHED = re.compile("is not a valid processor number|Can't switch processors")
-# What follows a module's name in `lm`: a letter when the time stamp is not verified, and the state of its symbols.
+# What follows a module's name in `lm`: a letter if the time stamp is not verified, and the state of its symbols.
 SYMBOL_STATE = re.compile(r"\s+([A-Z] )?\([a-z -]+\)\s*$")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A command, and the processor that it is about; None is the one that the engine chooses when it opens the dump."""
+    """A command, and its processor; None is the processor that the engine chooses when it opens the dump."""
 
     command: str
     processor: int | None = None
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the engine printed, and what of it is about the dump: None when the answer is an error."""
+    """What the engine printed, and the part of it that is about the dump: None if the answer is an error."""
 
     printed: str
     meaning: str | None
@@ -97,7 +97,7 @@ def processor_questions(dump: Path) -> tuple[str, str, str]:
 
 
 def questions(dump: Path, processors: int) -> list[str]:
-    """The commands to put to a dump of a machine with so many processors."""
+    """Return the commands for a dump of a machine with this many processors."""
     per_processor = processor_questions(dump)
     commands = [*MACHINE_QUESTIONS, *per_processor]
     for processor in range(processors):
@@ -106,7 +106,7 @@ def questions(dump: Path, processors: int) -> list[str]:
 
 
 def replies(commands: list[str], session: Session) -> Iterator[tuple[Question, Reply]]:
-    """The replies to all commands but the switches from one processor to another (~Ns)."""
+    """Yield the replies to all commands except the switches to another processor (~Ns)."""
     processor: int | None = None
     switched = True
     for command, answer in zip(commands, session.answers):
@@ -121,7 +121,7 @@ def replies(commands: list[str], session: Session) -> Iterator[tuple[Question, R
 
 
 def meaning(command: str, answer: Answer) -> str | None:
-    """The answer without what is not about the dump: missing images, the time of day, the state of symbols."""
+    """Return an answer without what is not about the dump: missing images, the time of day, the state of symbols."""
     if any(line.strip() and not IMAGE_LOADING.match(line) for line in answer.of_kinds("Error").split("\n")):
         return None
     printed = answer.of_kinds("Normal", "Warning").split("\n")  # not splitlines: a dump's text may hold its separators
@@ -134,14 +134,14 @@ def meaning(command: str, answer: Answer) -> str | None:
 
 
 def measure_agreement(engine: Engine, source: Path, small: Path) -> Agreement:
-    """Puts every question to both dumps.  Raises EngineError, also when one of them does not open."""
+    """Ask both dumps every question. Raise EngineError, also if one of them does not open."""
     header = read_dump_header(source)
     commands = questions(source, header.processors if header else 1)
     return compare(*(dict(replies(commands, engine.ask(dump, commands))) for dump in (source, small)))
 
 
 def compare(expected: dict[Question, Reply], actual: dict[Question, Reply]) -> Agreement:
-    """Both must hold the same questions."""
+    """Compare the replies about two dumps. Both must have the same questions."""
     asked = {question: reply for question, reply in expected.items() if reply.meaning is not None}
     differences = tuple(
         Difference(question, reply, actual[question])

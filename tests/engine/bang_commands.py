@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def run_python(engine: Engine, *arguments: str) -> None:
-    """Runs the Python that has pykd, with this checkout to import from."""
+    """Run the Python that has pykd, with this checkout to import from."""
     environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
     quiet = subprocess.DEVNULL
     subprocess.run([*engine.python, *arguments], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
 
 
 def command_line(engine: Engine, folder: Path, *arguments: str) -> str:
-    """What the command line prints, under the Python that the debugger uses."""
+    """Return what the command line prints under the debugger's Python."""
     output = folder / "output.txt"
     # no standard error: on Windows NUL is a terminal, and a progress bar would want to be shown on it
     program = """
@@ -40,7 +40,7 @@ main(sys.argv[2:])
 
 @dataclass(frozen=True)
 class Scripts:
-    """The folder that windbg-setup wrote; load: the one line that loads everything."""
+    """The folder that windbg-setup wrote; load: the line that loads everything."""
 
     folder: Path
 
@@ -49,7 +49,7 @@ class Scripts:
         return f"$$><{windows_path(self.folder / 'load.wds')}"
 
     def variant(self, folder: Path, run: str) -> Scripts:
-        """The same scripts, but for the line that the aliases lead to."""
+        """Return the same scripts with another line behind the aliases."""
         folder.mkdir()
         old, new = windows_path(self.folder), windows_path(folder)
         for script in self.folder.glob("*.wds"):

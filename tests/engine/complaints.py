@@ -1,4 +1,4 @@
-"""What the engine complains of in a session that it does not complain of in a dump that Windows wrote itself."""
+"""Complaints of the engine about a dump that it does not print for dumps that Windows wrote itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.engine import Answer, Session
 
-# Not about the dump: the engine has neither symbols nor images nor its extension DLLs here, and says so of every dump.
+# Not about the dump: the engine has neither symbols, images nor its extension DLLs here, and says so for every dump.
 WITHOUT_SYMBOLS = (
     r"Unable to load image .+, Win32 error 0n2",
     r"\*\*\* WARNING: Unable to verify timestamp for .+",
@@ -20,11 +20,11 @@ WITHOUT_SYMBOLS = (
     r"The call to LoadLibrary\(ext\) failed, Win32 error 0n2",
     r' +"File not found\."',
     r"Please check your debugger configuration and/or network access\.",
-    # of x86, where nothing but symbols tells how to unwind
+    # on x86, where only symbols tell how to unwind
     r"WARNING: (Stack unwind information not available|Frame IP not in any known module)\. "
     r"Following frames may be wrong\.",
 )
-# What the engine tells of every kernel dump when it opens it.
+# What the engine prints when it opens any kernel dump.
 OPENING = (
     r"Microsoft \(R\) Windows Debugger Version .+",
     r"Copyright \(c\) Microsoft Corporation\. All rights reserved\.",
@@ -51,9 +51,9 @@ OPENING = (
 
 
 def complaints(session: Session) -> list[str]:
-    """The lines that no dump written by Windows gives rise to, in their order."""
+    """Return the lines that the engine prints for no dump written by Windows, in order."""
     found = _unusual_lines(session.opening, ("Normal", "Error", "Warning"), (*WITHOUT_SYMBOLS, *OPENING))
-    for answer in session.answers:  # what an answer says normally is for other tests to judge
+    for answer in session.answers:  # other tests check the normal output
         found += _unusual_lines(answer, ("Error", "Warning"), WITHOUT_SYMBOLS)
     return found
 

@@ -1,6 +1,6 @@
-"""The engine, or the reason why there is none; dumps unpacked, and small dumps made, once for all tests.
+"""The engine, or the reason why there is none; unpacked dumps and small dumps, made once for all tests.
 
-All tests of this folder get the marker `engine`, but those of NEEDS_NO_ENGINE.
+All tests of this folder get the marker `engine`, except those of NEEDS_NO_ENGINE.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def written(engine: Engine, kd: Kd, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def dump_with_symbols() -> WriteDump:
-    """What writes a dump whose kernel has symbols, where there are the tools that make them."""
+    """Return a function that writes a dump with kernel symbols. Skip the test if the tools for it are missing."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         why = f"no {' and no '.join(missing)} here to make symbols with (Debian packages clang and lld)"
@@ -74,7 +74,7 @@ def dump_with_symbols() -> WriteDump:
 
 @pytest.fixture(scope="session")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """The dump as the engine can open it: itself, or a copy that is not packed."""
+    """Return the dump as a file that the engine can open: itself, or an unpacked copy."""
     folder = tmp_path_factory.mktemp("unpacked")
 
     return lambda path: unpacked_dump(path, folder)
@@ -82,7 +82,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
 
 @pytest.fixture(scope="session")
 def minified(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """The small dump that the project makes of a large one, with all that goes in by default."""
+    """Return the small dump that `minify` makes of a large one by default."""
     folder = tmp_path_factory.mktemp("minified")
 
     def make(source: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The real debugger engine: Microsoft's dbgeng.dll out of the pykd wheel, one short process a session (session.py).
+"""The real debugger engine: Microsoft's dbgeng.dll from the pykd wheel, one short process per session (session.py).
 
 On Windows it runs in a CPython 3.9 that has pykd; on Linux in the Windows Python that setup.sh puts under Wine.
 """
@@ -23,11 +23,11 @@ SECONDS_PER_SESSION = 120
 
 
 class MissingEngineError(Exception):
-    """This machine has no engine; the text says what to do about it."""
+    """This machine has no engine. The text says what to do about it."""
 
 
 class EngineError(Exception):
-    """The engine did not open a dump, or a session did not come to its end."""
+    """The engine did not open a dump, or a session ended early."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Session:
-    """A finished session: what the engine said when it opened the dump, and one answer a command, in their order."""
+    """A finished session: what the engine printed when it opened the dump, and one answer per command, in order."""
 
     opening: Answer
     answers: tuple[Answer, ...]
@@ -63,20 +63,20 @@ class Engine:
 
     @classmethod
     def find(cls) -> Engine:
-        """The engine of this machine.  Raises MissingEngineError."""
+        """Return the engine of this machine. Raise MissingEngineError if there is none."""
         return cls(_native_python() if sys.platform == "win32" else _python_under_wine())
 
     def ask(self, dump: Path, commands: Sequence[str]) -> Session:
-        """Opens `dump` and runs `commands` one after the other.  Raises EngineError."""
+        """Open `dump` and run `commands` one after the other. Raise EngineError if that fails."""
         with tempfile.TemporaryDirectory(prefix="engine-") as folder:
             request, answer = Path(folder, "request.json"), Path(folder, "answer.json")
             request.write_text(json.dumps({"dump": windows_path(dump), "commands": list(commands)}), encoding="utf-8")
-            # What PYTHONPATH and the like say is for the Python of the tests, not for that of the engine.
+            # PYTHONPATH and the like are for the Python of the tests, not for that of the engine.
             environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-            # An empty symbol path means Microsoft's symbol server; a folder without symbols keeps every session alike.
+            # An empty symbol path means Microsoft's symbol server; with an empty folder, all sessions are alike.
             environment["_NT_SYMBOL_PATH"] = windows_path(Path(folder))
             command = [*self.python, *map(windows_path, (SESSION_SCRIPT, request, answer))]
-            # No pipes: Wine's services inherit them, outlive the session by seconds, and would keep them open.
+            # No pipes: Wine's services inherit them, outlive the session by seconds, and keep them open.
             quiet = subprocess.DEVNULL
             try:
                 subprocess.run(
@@ -93,7 +93,7 @@ class Engine:
 
 
 def windows_path(path: Path) -> str:
-    """The path as a Windows program sees it; Wine shows the root of a Linux machine as drive Z:."""
+    """Return a path as a Windows program sees it. Wine shows the root of a Linux machine as drive Z:."""
     full = str(path.resolve())
     return full if sys.platform == "win32" else "Z:" + full.replace("/", "\\")
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How much of the memory that the engine's own `.dump /m` saves is in another small dump of the same machine.
+"""Measure how much of the memory of the engine's own `.dump /m` is in another small dump of the same machine.
 
 usage: python tests/engine/engine_coverage.py SOURCE OURS [--min PERCENT] [--max-ratio R]
 
-Makes the engine's small dump of SOURCE, then prints the share of the quadwords in its data blocks that OURS holds
-too, the same bytes at the same addresses, and how many times as large OURS is.  Quadwords of zeros do not count: the
-engine also writes zeros for memory that it could not read.
+This makes the engine's small dump of SOURCE. Then it prints the share of the quadwords in its data blocks that OURS
+has, too (the same bytes at the same addresses), and how many times as large OURS is. Quadwords of zeros do not count:
+the engine also writes zeros for memory that it could not read.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Memory:
         self._longest = max((len(block.data) for block in blocks), default=0)
 
     def holds(self, address: int, data: bytes) -> bool:
-        """Whether all of `data` stands at `address`, in one block or across blocks that meet."""
+        """Tell whether all of `data` is at `address`, in one block or across adjacent blocks."""
         while data:
             known = self._at(address, len(data))
             if not known or known != data[: len(known)]:
@@ -83,7 +83,7 @@ class Memory:
 
 
 def memory_of(dump: SmallDumpFile) -> Memory:
-    """The data blocks, the call stack and the debugger data block: all the parts whose address the file tells."""
+    """Return data blocks, call stack and debugger data block: all parts whose address is in the file."""
     stack = Block(dump.top_of_stack, dump.call_stack)
     return Memory([*dump.blocks, stack, Block(dump.debugger_data_address, dump.debugger_data)])
 
@@ -98,14 +98,14 @@ def quadwords_not_zero(blocks: list[Block]) -> Iterator[tuple[int, bytes]]:
 
 def measure_coverage(engine_made: Path, ours: Path) -> Coverage:
     reference, our_dump = SmallDumpFile(engine_made), SmallDumpFile(ours)
-    wanted = dict(quadwords_not_zero(reference.blocks))  # the same quadword may stand in several blocks
+    wanted = dict(quadwords_not_zero(reference.blocks))  # the same quadword may be in several blocks
     our_memory = memory_of(our_dump)
     covered = sum(our_memory.holds(address, data) for address, data in wanted.items())
     return Coverage(len(wanted), covered, len(reference.data), len(our_dump.data))
 
 
 def make_engine_dump(engine: Engine, source: Path, destination: Path) -> None:
-    """Has the engine write its own small dump of `source`.  Raises EngineError."""
+    """Let the engine write its own small dump of `source`. Raise EngineError if it fails."""
     answer = engine.ask(source, [f".dump /m {windows_path(destination)}"]).answers[0]
     if "Dump successfully written" not in answer.text:
         raise EngineError(f"{source}: the engine did not write its small dump: {answer.text[-200:]}")

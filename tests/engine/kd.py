@@ -29,7 +29,7 @@ class Kd:
 
     @classmethod
     def find(cls) -> Kd:
-        """The debugger of this machine.  Raises MissingEngineError."""
+        """Return the debugger of this machine. Raise MissingEngineError if there is none."""
         if sys.platform == "win32":
             program = Path(os.environ.get("WINDBG_EXT_KD") or KIT)
             hint = "install the Debugging Tools for Windows, or name another kd.exe in WINDBG_EXT_KD"
@@ -41,9 +41,9 @@ class Kd:
         return cls(program)
 
     def run(self, target: Path | str, commands: Sequence[str], *options: str) -> list[str]:
-        """Opens a dump, or attaches to a kernel where the target is a connection string, and types the commands.
+        """Open a dump, or attach to a kernel if the target is a connection string, and type the commands.
 
-        Gives what is printed for each.  Raises EngineError.
+        Return what is printed for each. Raise EngineError if the session ends early.
         """
         with tempfile.TemporaryDirectory(prefix="kd-") as folder:
             script = Path(folder, "commands.txt")
@@ -57,9 +57,9 @@ class Kd:
         return [answer.strip("\n") for answer in answers[: len(commands)]]
 
     def run_line(self, target: Path | str, line: str, *options: str) -> str:
-        """Opens a dump or attaches to a kernel, runs one line of commands; gives all that is printed.
+        """Open a dump or attach to a kernel, run one line of commands, and return all that is printed.
 
-        Raises EngineError.
+        Raise EngineError if that fails.
         """
         with tempfile.TemporaryDirectory(prefix="kd-") as folder:
             log = Path(folder, "log.txt")

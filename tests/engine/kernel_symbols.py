@@ -1,7 +1,7 @@
-"""A sample whose kernel has symbols: an image and a PDB of it, compiled and linked here out of nt.c.
+"""A sample whose kernel has symbols: an image and a PDB of it, compiled and linked here from nt.c.
 
-Microsoft's own symbols are not to be had without its server. To the engine these are the same thing: it finds the PDB
-by the debug directory of the image in the dump, and reads it with Microsoft's dbghelp and msdia140.
+Microsoft's own symbols come only from its server. For the engine there is no difference: it finds the PDB by the debug
+directory of the image in the dump, and reads it with Microsoft's dbghelp and msdia140.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ DEBUG = ("-g", "-gcodeview", "-fno-eliminate-unused-debug-types")
 
 PRIVATE: Objects = (DEBUG,)
 PUBLIC: Objects = ((), ("-DTYPES_ONLY", *DEBUG))
-"""As Microsoft gives them out: types, and variables that do not tell theirs."""
+"""Symbols as Microsoft publishes them: types, and variables without their types."""
 WITHOUT_TYPES: Objects = ((),)
 
 SECTION_ALIGNMENT = 0x40000
-"""The same in memory and in the file: the file is the image as it is loaded, and leaves the sample's own data alone."""
+"""The alignment in memory and in the file: the file is the image as loaded, and spares the sample's own data."""
 PLACE_OF_DEBUGGER_DATA = b"the debugger data block goes here"
 
 
 def write_dump_with_symbols(folder: Path, objects: Objects, *definitions: str) -> tuple[Path, int]:
-    """Writes the kernel's PDB and a dump into a folder; gives the dump, and the address of KdDebuggerDataBlock.
+    """Write the kernel's PDB and a dump into a folder. Return the dump and the address of KdDebuggerDataBlock.
 
-    That block is a second one: the header of the dump tells where the first one is. definitions: macros for nt.c;
-    `Size=Renamed` is a kernel that calls it otherwise.
+    That block is a second one; the header of the dump has the address of the first. definitions: macros for nt.c;
+    `Size=Renamed` makes a kernel with another name for it.
     """
     sample = next(sample for sample in SAMPLES if sample.name == "kernel")
     kernel = sample.machine.kernel
@@ -61,7 +61,7 @@ def write_dump_with_symbols(folder: Path, objects: Objects, *definitions: str) -
 
 
 def _link(folder: Path, kernel: Module, objects: Objects, definitions: tuple[str, ...]) -> bytes:
-    """Gives the image; its PDB is in the folder."""
+    """Return the image; its PDB is in the folder."""
     files = [folder / f"{number}.obj" for number in range(len(objects))]
     for options, file in zip(objects, files):
         subprocess.run([*COMPILE, *options, *(f"-D{name}" for name in definitions), "-o", file], check=True)
@@ -70,5 +70,5 @@ def _link(folder: Path, kernel: Module, objects: Objects, definitions: tuple[str
     debug = ("/debug", f"/pdb:{pdb}", f"/pdbaltpath:{pdb.name}", f"/timestamp:{kernel.time_date_stamp}")
     subprocess.run([*LINK, *place, *debug, f"/out:{image}", *files], check=True)
     data = image.read_bytes()
-    image.unlink()  # what the engine knows of the image comes from the dump
+    image.unlink()  # the engine must read the image from the dump
     return data

@@ -1,11 +1,11 @@
 """A machine that has stopped for its kernel debugger: the kernel's side of the KD protocol, over TCP.
 
-The machine is one of samples/builder; a debugger attaches with `-k com:ipport=PORT,port=127.0.0.1` and reads memory,
-registers and control registers of it. It never runs on, and nothing can be written to it.
+The machine is one of samples/builder; a debugger attaches with `-k com:ipport=PORT,port=127.0.0.1` and reads its
+memory, registers and control registers. The machine never resumes, and nothing can be written to it.
 
 Sources of the protocol: windbgkd.h as ReactOS publishes it (packets, DBGKD_WAIT_STATE_CHANGE, DBGKD_MANIPULATE_STATE64,
 API numbers); Albert Almeida, "KD extension DLLs & KDCOM protocol"; the debugger client of rizin (`winkd`). What the
-engine needs of it was found by attaching the engine, 10.0.15063.
+engine needs was found by attaching the engine, 10.0.15063.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from samples.builder.kernel import CrashedMachine
 
 SECONDS_UNTIL_ALL_IS_LOST = 120
-"""A debugger that says nothing for so long has gone."""
+"""A debugger that is silent for this long is gone."""
 
 PACKET = struct.Struct("<4sHHII")  # leader, type, bytes of data, id, sum of the bytes
 DATA, CONTROL, END_OF_DATA = b"0000", b"iiii", b"\xaa"
 STATE_MANIPULATE, ACKNOWLEDGE, RESEND, RESET, STATE_CHANGE = 2, 4, 5, 6, 7
 FIRST_ID, SYNC = 0x80800000, 0x800
-"""Ids of packets are this and the next number in turn, each side its own; the first one after a reset is marked."""
+"""Packet ids alternate between this and the next number, on each side; the first one after a reset is marked."""
 
 MANIPULATE_STATE = struct.Struct("<IHHI4x")  # API number, processor level, processor, status; 40 bytes follow
 READ_VIRTUAL, RESTORE_BREAKPOINT, READ_CONTROL_SPACE = 0x3130, 0x3135, 0x3137
@@ -56,11 +56,11 @@ BREAKPOINT, LEVEL, FLAGS_AND_SEGMENTS_ARE_TOLD = 0x80000003, 6, 3
 
 
 class ResetError(Exception):
-    """The debugger wants to begin again."""
+    """The debugger wants to start again."""
 
 
 class Wire:
-    """Packets to and from the debugger. EOFError when it has gone."""
+    """Packets to and from the debugger. Raises EOFError when the debugger is gone."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(SECONDS_UNTIL_ALL_IS_LOST)
@@ -69,12 +69,12 @@ class Wire:
         self._next_id, self._expected_id = FIRST_ID | SYNC, FIRST_ID
 
     def send(self, kind: int, data: bytes) -> None:
-        """Sends data until the debugger has it. ResetError: it will not take it."""
+        """Send data until the debugger has it. Raise ResetError if it wants to start again instead."""
         while True:
             head = PACKET.pack(DATA, kind, len(data), self._next_id, sum(data))
             self._connection.sendall(head + data + END_OF_DATA)
             answer, _, _ = self._packet()
-            while answer not in (ACKNOWLEDGE, RESEND, RESET):  # a request that came too early: it will come again
+            while answer not in (ACKNOWLEDGE, RESEND, RESET):  # a request that came too early will be repeated
                 answer, _, _ = self._packet()
             if answer == RESET:
                 self._reset()
@@ -83,14 +83,14 @@ class Wire:
                 return
 
     def receive(self) -> bytes:
-        """Gives the data of the next request. ResetError: the debugger wants to begin again."""
+        """Return the data of the next request. Raise ResetError if the debugger wants to start again."""
         while True:
             kind, number, data = self._packet()
             if kind == RESET:
                 self._reset()
             if kind == STATE_MANIPULATE:
                 self._control(ACKNOWLEDGE, number & ~SYNC)
-                if number & ~SYNC == self._expected_id:  # else it is one that we have had
+                if number & ~SYNC == self._expected_id:  # otherwise it is a repeated packet
                     self._expected_id ^= 1
                     return data
 
@@ -104,7 +104,7 @@ class Wire:
 
     def _packet(self) -> tuple[int, int, bytes]:
         leader = b""
-        while leader not in (DATA, CONTROL):  # between packets there are requests to break in: we have stopped already
+        while leader not in (DATA, CONTROL):  # requests to break in: the machine has already stopped
             leader = (leader + self._bytes(1))[-4:]
         _, kind, size, number, _ = PACKET.unpack(leader + self._bytes(PACKET.size - len(leader)))
         return kind, number, self._bytes(size + len(END_OF_DATA))[:size] if leader == DATA else b""
@@ -121,14 +121,14 @@ class Wire:
 
 @dataclass
 class StoppedKernel:
-    """Answers what a debugger asks of the machine. current: the processor that the debugger looks at."""
+    """Answers a debugger's requests. current: the processor that the debugger looks at."""
 
     crashed: CrashedMachine
     wire: Wire
     current: int
 
     def serve(self) -> None:
-        """Answers until the debugger has gone."""
+        """Answer until the debugger is gone."""
         while True:
             with contextlib.suppress(ResetError):
                 self.wire.send(STATE_CHANGE, self.state())
@@ -136,7 +136,7 @@ class StoppedKernel:
                     self.answer(self.wire.receive())
 
     def state(self) -> bytes:
-        """The current processor has stopped at a breakpoint."""
+        """Return a state change: the current processor has stopped at a breakpoint."""
         machine = self.crashed.machine
         processor = machine.processors[self.current]
         at = processor.registers["Rip"]
@@ -148,7 +148,7 @@ class StoppedKernel:
         return EXCEPTION_STATE_CHANGE.pack(*change) + EXCEPTION.pack(*exception) + CONTROL_REPORT.pack(*report)
 
     def answer(self, request: bytes) -> None:
-        """Answers one request; those that no answer is expected to get none."""
+        """Answer one request, unless it needs no answer."""
         api, level, processor, _ = MANIPULATE_STATE.unpack_from(request)
         body = request[MANIPULATE_STATE.size : MANIPULATE_STATE.size + 40]
         if api == SWITCH_PROCESSOR:
@@ -159,7 +159,7 @@ class StoppedKernel:
             self.wire.send(STATE_MANIPULATE, MANIPULATE_STATE.pack(api, level, processor, status) + body + data)
 
     def outcome(self, api: int, processor: int, body: bytes) -> tuple[int, bytes, bytes]:
-        """Gives status, body and data of the answer."""
+        """Return status, body and data of the answer."""
         if api == GET_VERSION:
             return SUCCESS, self.version(), b""
         if api == RESTORE_BREAKPOINT:  # there is none
@@ -180,7 +180,7 @@ class StoppedKernel:
         return SUCCESS if data else UNSUCCESSFUL, head + body[len(head) :], data
 
     def version(self) -> bytes:
-        """DBGKD_GET_VERSION64: where the kernel is, and what it can do."""
+        """Return DBGKD_GET_VERSION64: where the kernel is, and what it can do."""
         crashed, machine = self.crashed, self.crashed.machine
         (debugger_data_list,) = struct.unpack("<Q", crashed.system.read(crashed.debugger_data, 8))
         flags = SEVERAL_PROCESSORS | HAS_DEBUGGER_DATA | POINTERS_OF_64_BIT
@@ -192,11 +192,11 @@ class StoppedKernel:
         )
 
     def context(self, processor: int) -> bytes:
-        """CONTEXT of a processor: what it was doing, whatever its buffer in memory says."""
+        """Return the CONTEXT of a processor from its registers, not from its buffer in memory."""
         return context_buffer(self.crashed.machine.processors[processor].registers)
 
     def control_space(self, processor: int, what: int) -> bytes:
-        """Control registers of a processor, or where its structures are."""
+        """Return control registers of a processor, or addresses of its structures."""
         version, described = self.crashed.machine.version, self.crashed.machine.processors[processor]
         prcb = described.pcr + version.number("OffsetPcrContainedPrcb")
         if what == CONTROL_SPACE_SPECIAL_REGISTERS:
@@ -209,7 +209,7 @@ class StoppedKernel:
         return struct.pack("<Q", places[what])
 
     def virtual(self, address: int, size: int) -> bytes:
-        """Memory as the current processor sees it, up to what is not there."""
+        """Return memory as the current processor sees it, up to the first byte that is not there."""
         space = self.crashed.space_of(self.crashed.machine.processors[self.current].current_thread)
         data = b""
         while len(data) < size:
@@ -221,17 +221,17 @@ class StoppedKernel:
         return data
 
     def physical(self, address: int, size: int) -> bytes:
-        """RAM within one page; nothing where there is none."""
+        """Return RAM within one page; no bytes if there is none."""
         frame, offset = divmod(address, PAGE_SIZE)
         return self.crashed.memory.read(frame)[offset : offset + size] if frame in self.crashed.memory else b""
 
 
 @contextlib.contextmanager
 def live(crashed: CrashedMachine, kernel: type[StoppedKernel] = StoppedKernel) -> Iterator[str]:
-    """Lets a debugger attach to the machine while the block runs; gives the connection string."""
+    """Let a debugger attach to the machine while the block runs. Yield the connection string."""
 
     def serve() -> None:
-        with contextlib.suppress(EOFError, OSError):  # the debugger went, or it never came
+        with contextlib.suppress(EOFError, OSError):  # the debugger left, or it never connected
             connection, _ = listener.accept()
             with connection:
                 kernel(crashed, Wire(connection), crashed.machine.crashed).serve()

@@ -2,7 +2,7 @@
 
 usage: python long_paths.py DUMP FOLDER ANSWER.json
 
-Copies DUMP far below FOLDER. ANSWER is a list of [arguments, exit status, standard error], then the names there.
+This copies DUMP far below FOLDER. ANSWER is a list of [arguments, exit status, standard error], then the names there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-// The paging files of a made-up machine, with those names of types, fields and variables that Windows has for them.
-// Offsets are made up too: nothing may depend on them.
+// The paging files of a made-up machine, with Windows' names of types, fields and variables. The offsets are made up:
+// nothing may depend on them.
 //
-// SYSTEM_PARTITION: as since Windows 10, without it as in Windows 7. TYPES_ONLY: leaves the variables out.
+// SYSTEM_PARTITION: as since Windows 10; without it, as in Windows 7. TYPES_ONLY: leaves out the variables.
 
 typedef __WCHAR_TYPE__ WCHAR;
 

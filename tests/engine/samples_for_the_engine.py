@@ -1,4 +1,4 @@
-"""The samples, by whether an engine of 2017 can read them: it knows neither range dumps nor 5-level paging."""
+"""The samples that an engine of 2017 can read: it knows neither range dumps nor 5-level paging."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OF_WINDOWS_XP = [
     Sample("xp-summary", "kernel memory", _OF_WINDOWS_XP, Summary(kernel_pages)),
     Sample("xp-small", "a small memory dump", _OF_WINDOWS_XP, Small()),
 ]
-"""Their debugger data block tells no offsets at all; not in samples/."""
+"""Dumps whose debugger data block has no offsets; they are not in samples/."""
 
 _OLDER_FORMATS: dict[DumpType, Format] = {
     DumpType.RANGES_KERNEL: Bitmap(DumpType.BITMAP_KERNEL, kernel_pages),
@@ -40,6 +40,6 @@ _OLDER_FORMATS: dict[DumpType, Format] = {
 
 
 def older(sample: Sample) -> Sample:
-    """The same machine with 4-level paging, and the same choice of pages in a format that the engine knows."""
+    """Return the same machine with 4-level paging, and the same pages in a format that the engine knows."""
     form = _OLDER_FORMATS.get(sample.format.dump_type, sample.format)
     return replace(sample, machine=replace(sample.machine, page_tables=X64), format=form)

@@ -2,8 +2,8 @@
 
 usage: python session.py REQUEST.json ANSWER.json
 
-REQUEST is {"dump": path, "commands": [text, ...]}.  ANSWER is {"opening": outputs, "answers": [outputs, ...]}, one
-entry a command in the same order, or {"problem": text} when the dump cannot be opened.  `outputs` is a list of
+REQUEST is {"dump": path, "commands": [text, ...]}. ANSWER is {"opening": outputs, "answers": [outputs, ...]}, one
+entry per command in the same order, or {"problem": text} if the dump cannot be opened. `outputs` is a list of
 [kind, text] in the order in which the engine printed them; kind is "Normal", "Error", "Warning" ... as the engine
 marks it.
 """
@@ -19,7 +19,7 @@ import pykd
 
 
 class Recorder(pykd.eventHandler):  # type: ignore[misc] # pykd ships no types
-    """Keeps all that the engine prints, also what `dbgCommand` does not return: errors, warnings, the load banner."""
+    """Records all output of the engine, also what `dbgCommand` does not return: errors, warnings, the load banner."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def run(dump: str, commands: list[str]) -> dict[str, object]:
     for command in commands:
         try:
             pykd.dbgCommand(command, False)  # False: print to the output callbacks, which is where Recorder listens
-        except pykd.DbgException as error:  # a command that the engine does not know
+        except pykd.DbgException as error:  # an unknown command
             recorder.outputs.append(("Error", f"{error}\n"))
         answers.append(recorder.take())
     return {"opening": opening, "answers": answers}

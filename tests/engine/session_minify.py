@@ -2,8 +2,8 @@
 
 usage: python session_minify.py DUMP DESTINATION ANSWER.json [--without-file]
 
-Opens DUMP in the engine and writes the small dump that the session gives, with the secondary data of the file, or as of
-a live machine that has no file. ANSWER is the report as JSON, or {"problem": text}.
+This opens DUMP in the engine and writes the small dump of the session, with the secondary data of the file, or as for a
+live machine, which has no file. ANSWER is the report as JSON, or {"problem": text}.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(dump: str, destination: str, answer: str, *options: str) -> None:
     with contextlib.ExitStack() as stack:
         file: Target | None = None
         if "--without-file" in options:
-            pykd.isDumpAnalyzing = lambda: False  # as on a live machine: nothing that only a dump tells is asked for
+            pykd.isDumpAnalyzing = lambda: False  # as on a live machine: facts that only a dump has are not used
         else:
             file = DumpTarget(stack.enter_context(open_dump(dump)))
         try:

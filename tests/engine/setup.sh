@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Sets up Microsoft's debugger engine on Linux, for the tests in this folder.  Safe to run again; about a minute the first time.
+# Sets up Microsoft's debugger engine on Linux, for the tests in this folder. It may run again; the first run takes a minute.
 #
 #   dbgeng.dll 10.0.15063, pykd 0.3.4.15   from the pykd wheel
 #   CPython 3.9.13 for Windows             python39.dll and its .pyd files from the panda3d wheel,
 #                                          the standard library from any CPython 3.9 of this machine
-#   Wine                                   from the distribution (installed with apt-get where it is missing, as root)
+#   Wine                                   from the distribution (installed with apt-get if it is missing, as root)
 #
 # ENGINE_HOME    the folder for all of it (default ~/.cache/windbg-ext-engine)
-# PYTHON39_LIB   the standard library of a CPython 3.9, the folder that holds os.py (default: looked for)
+# PYTHON39_LIB   the standard library of a CPython 3.9, the folder that holds os.py (by default it is searched for)
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -115,7 +115,7 @@ mkdir -p "$windows/bootstrapper" # a folder of its own: pykd.dll is the real one
 x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -shared -o "$windows/bootstrapper/pykd.dll" "$here/wine/bootstrapper.cpp" \
   "$windows/python39.dll"
 
-# engine.py takes the wrapper for a sign that the engine works: it gets its name only after it has.
+# For engine.py, the wrapper is the sign that the engine works, so it gets its name only after a test.
 rm -f "$home/winpython"
 write_wrapper "$home/kd" kd.exe 'A console debugger'
 write_wrapper "$home/winpython.untried" python.exe 'CPython 3.9 for Windows with pykd'

@@ -1,4 +1,4 @@
-"""What dumpkind says of a dump is what the engine says with .dumpdebug, vertarget, .bugcheck and ||."""
+"""dumpkind reports what the engine prints with .dumpdebug, vertarget, .bugcheck and ||."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Both:
     status: str
 
     def field(self, name: str) -> int | None:
-        """A field that .dumpdebug prints, None if it leaves it out."""
+        """Return a field as .dumpdebug prints it, or None if it does not print it."""
         found = re.search(rf"^{name} +([0-9a-f`]+)", self.dump_debug, re.MULTILINE)
         return int(found[1].replace("`", ""), 16) if found else None
 
@@ -109,7 +109,7 @@ def test_the_times(both: Both) -> None:
 
 
 def test_the_attributes(both: Both) -> None:
-    """The engine leaves a field out that was never set."""
+    """The engine omits a field that was never set."""
     printed = both.field("Attributes")
     if printed is None:
         assert both.report.attributes is None

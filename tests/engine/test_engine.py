@@ -1,4 +1,4 @@
-"""Sessions of the engine: what comes back for what is asked."""
+"""Sessions of the engine: the answers to commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A live kernel that the real engine is attached to: what the commands say there, and the small dump that is saved."""
+"""A live kernel with the real engine attached: what the commands print there, and the small dump that is saved."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ KUSER_SHARED_DATA_NUMBER_OF_PHYSICAL_PAGES = 0xFFFFF780_00000000 + 0x2E8
 
 
 class RunningKernel(StoppedKernel):
-    """Tells no registers, as a machine that runs on under a local kernel debugger."""
+    """Has no registers, like a running machine under a local kernel debugger."""
 
     def context(self, processor: int) -> bytes:
         return b""
 
 
 def stopped_machine() -> CrashedMachine:
-    """The machine of the sample, which has not crashed but stopped: its current processor's buffer holds nothing."""
+    """Return the sample's machine, stopped instead of crashed: its current processor's context buffer is empty."""
     machine = crash(replace(MACHINE, bug_check=BugCheck(0, (0, 0, 0, 0))))
     machine.write(MACHINE.processors[MACHINE.crashed].context, bytes(Context64.SIZE))
     machine.write_u64(KUSER_SHARED_DATA_NUMBER_OF_PHYSICAL_PAGES, PHYSICAL_PAGES)
@@ -47,7 +47,7 @@ def stopped_machine() -> CrashedMachine:
 
 
 def differing(engine: Engine, machine: Machine, small: Path) -> set[str]:
-    """The commands that the small dump answers otherwise than a complete dump of the machine after it has crashed."""
+    """Return the commands that the small dump and a complete dump of the crashed machine answer differently."""
     complete = small.with_name("complete.dmp")
     write(Sample("complete", "", machine, Complete()), complete)
     agreement = measure_agreement(engine, complete, small)
@@ -96,7 +96,7 @@ def test_what_wants_a_file_says_so_in_one_line_and_what_does_not_works(
     )
     assert minify == "windbg-ext: this session has no dump file to write beside: name the file to write"
     assert f"Taken from this session: /ram {PHYSICAL_PAGES * 0x1000}\n" in fit
-    assert "Next: !analyze -v" in saved.splitlines()  # no command that wants a file
+    assert "Next: !analyze -v" in saved.splitlines()  # no command that needs a file
     assert re.fullmatch(r"windbg-ext: .*small\.dmp: destination: exists; .*", again)
     assert "small memory dump" in read
 

@@ -1,4 +1,4 @@
-"""The measures themselves: what counts as an answer, as agreement, as covered and as a complaint.  Needs no engine."""
+"""The measures themselves: what counts as an answer, as agreement, as covered and as a complaint. No engine needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine says of our small dumps, against their sources and against the small dumps that it makes itself."""
+"""Small dumps on the engine, compared with their sources and with the small dumps that the engine makes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Prepare = Callable[[Path], Path]
 
-DRIVER_POWER_STATE_FAILURE = 0x9F  # the engine collects IRPs and device stacks for it, by rules of its own
-LARGEST_RATIO = 1.25
+DRIVER_POWER_STATE_FAILURE = 0x9F  # the engine collects IRPs and device stacks for it, by its own rules
+MAX_RATIO = 1.25
 REQUIRED_DUMP_SPACE = slice(0xFA0, 0xFA8)  # in both headers
 
 
@@ -121,12 +121,12 @@ def test_our_small_dump_holds_what_the_engine_saves_and_is_not_much_larger(
     assert header is not None
     assert coverage.quadwords > 0
     assert coverage.percent >= (90 if header.bug_check == DRIVER_POWER_STATE_FAILURE else 98)
-    assert coverage.ratio <= LARGEST_RATIO
+    assert coverage.ratio <= MAX_RATIO
 
 
 @pytest.mark.parametrize("source", samples(*LARGE)[:1])
 def test_the_engines_own_small_dump_does_not_answer_everything(source: Path, engine: Engine, tmp_path: Path) -> None:
-    """The measure can fail: the engine forgets the context buffers, so its small dumps have no registers."""
+    """The measure can fail: the engine omits the context buffers, so its small dumps have no registers."""
     engine_made = tmp_path / "engine.dmp"
     make_engine_dump(engine, source, engine_made)
     agreement = measure_agreement(engine, source, engine_made)
@@ -156,7 +156,7 @@ def write_again(source: Path, destination: Path) -> None:
 
 
 def without_size(dump: SmallDumpFile) -> bytes:
-    """The header but for the size of the file, which differs where zeros behind the secondary data are not copied."""
+    """Return the header without the size of the file, which differs if zeros behind secondary data are not copied."""
     header = bytearray(dump.data[: dump.offsets.header])
     header[REQUIRED_DUMP_SPACE] = bytes(8)
     return bytes(header)

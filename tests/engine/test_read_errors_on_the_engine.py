@@ -1,4 +1,4 @@
-"""What the engine says of small dumps whose source could not be read everywhere."""
+"""Small dumps whose source had read errors, on the engine."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def test_the_engine_shows_every_blob_of_secondary_data_but_the_one_that_could_no
     small = minify(source).destination
     session = engine.ask(small, [".enumtag"])
     assert complaints(session) == []
-    shown = session.answers[0].text.lower().replace("-", "")  # the engine leaves out the last dash of a GUID
+    shown = session.answers[0].text.lower().replace("-", "")  # the engine omits the last dash of a GUID
     assert [blob.tag.hex in shown for blob in blobs] == [blob is not lost for blob in blobs]

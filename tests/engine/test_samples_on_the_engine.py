@@ -34,7 +34,7 @@ PRINTED_REGISTERS = {"cpsr": "psr", "eflags": "efl"}
 
 @dataclass(frozen=True)
 class Shown:
-    """What the engine shows of a sample; memory: what it prints for the bytes of each placement."""
+    """What the engine shows for a sample; memory: what it prints for the bytes of each placement."""
 
     sample: Sample
     complaints: list[str]
@@ -69,7 +69,7 @@ def shown(request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pyte
     about_memory = session.answers[len(commands) + 1 :]
     meanings = {question: reply.meaning for question, reply in replies(commands, session)}
     memory = {placement.address: answer.text for placement, answer in zip(placements, about_memory)}
-    session = replace(session, answers=session.answers[: len(commands)])  # of missing memory, it complains by design
+    session = replace(session, answers=session.answers[: len(commands)])  # it complains about missing memory by design
     return Shown(sample, complaints(session), meanings, memory)
 
 
@@ -83,7 +83,7 @@ def test_the_engine_has_no_complaint_that_it_does_not_make_about_windows_own_dum
 
 @pytest.mark.skipif(not given_dumps(SMALL), reason="WINDBG_EXT_DUMPS names no folder with small dumps")
 def test_the_engine_complains_of_none_of_windows_own_dumps(engine: Engine, unpacked: Callable[[Path], Path]) -> None:
-    """What the samples are measured by is not stricter, and not laxer, than what Windows' dumps give rise to."""
+    """The samples are judged by the complaints about Windows' own dumps, no more and no less."""
     found = {packed.name: complaints(engine.ask(unpacked(packed), ["r", "kn", "lm"])) for packed in given_dumps(SMALL)}
     assert found == {name: [] for name in found}
 
@@ -157,10 +157,10 @@ def test_the_engine_shows_the_stack_of_every_processor(shown: Shown) -> None:
 
 
 def first_frame(machine: Machine, processor: Processor, thread: Thread) -> tuple[int, int]:
-    """The stack or frame pointer and the return address of the innermost frame, as the engine takes them to be.
+    """Return the stack or frame pointer and the return address of the innermost frame, as the engine guesses them.
 
-    It has neither symbols nor unwind data. On x64 it takes the function for one that has pushed nothing, on ARM64 for
-    one that has not saved the link register; on x86 it follows the frame pointer unless a function just begins.
+    It has neither symbols nor unwind data. On x64 it assumes that the function has pushed nothing, on ARM64 that it has
+    not saved the link register. On x86 it follows the frame pointer, except at the start of a function.
     """
     registers = processor.registers
     if machine.architecture is X86:
@@ -195,7 +195,7 @@ def is_in_file(placement: Placement, shown: Shown) -> bool:
 
 
 def visible_placements(machine: Machine) -> list[Placement]:
-    """Those in the kernel and in the process that crashed, which is the one that the engine shows."""
+    """Return the placements in the kernel and in the crashed process, which the engine shows."""
     process = current_thread(machine, machine.processors[machine.crashed]).process
     return [placement for placement in machine.placements if placement.process in (SYSTEM, process)]
 
@@ -203,7 +203,7 @@ def visible_placements(machine: Machine) -> list[Placement]:
 def test_the_engine_lists_the_secondary_data(shown: Shown) -> None:
     expected = []
     for blob in shown.machine.secondary:
-        head, tail = str(blob.tag).upper().rsplit("-", 1)  # the engine leaves out the last dash
+        head, tail = str(blob.tag).upper().rsplit("-", 1)  # the engine omits the last dash
         expected.append(("{" + head + tail + "}", len(blob.data), blob.data))
     assert list(tagged(shown.answer(".enumtag"))) == expected
 
@@ -227,7 +227,7 @@ def test_the_engine_opens_no_header_alone(engine: Engine, tmp_path: Path) -> Non
 
 
 def missing_user_pages(shown: Shown) -> list[str]:
-    """What the engine says of every kernel dump of a machine that crashed in a process with a user half."""
+    """Return what the engine prints for every kernel dump of a machine that crashed in a process with a user half."""
     thread = current_thread(shown.machine, shown.machine.processors[shown.machine.crashed])
     peb = shown.machine.process(thread.process).peb
     if shown.dump_type not in (BITMAP_KERNEL, SUMMARY) or not peb:
@@ -237,7 +237,7 @@ def missing_user_pages(shown: Shown) -> list[str]:
 
 
 def tagged(text: str) -> list[tuple[str, int, bytes]]:
-    """(GUID, size, bytes) of each entry that `.enumtag` prints: a line with GUID and size, then rows of 16 bytes."""
+    """Return (GUID, size, bytes) of each entry of `.enumtag`: a line with GUID and size, then rows of 16 bytes."""
     entries: list[tuple[str, int, bytes]] = []
     for line in text.split("\n"):
         head = re.fullmatch(r"(\{[0-9A-F-]+\}) - 0x([0-9a-f]+) bytes", line)
@@ -254,7 +254,7 @@ def current_thread(machine: Machine, processor: Processor) -> Thread:
 
 
 def user_modules(shown: Shown) -> tuple[Module, ...]:
-    """Those of the process that crashed, where the dump holds its pages."""
+    """Return the modules of the crashed process, if the dump holds its pages."""
     if shown.dump_type not in (COMPLETE, BITMAP_FULL):
         return ()
     thread = current_thread(shown.machine, shown.machine.processors[shown.machine.crashed])
@@ -262,7 +262,7 @@ def user_modules(shown: Shown) -> tuple[Module, ...]:
 
 
 def module_name(module: Module, machine: Machine) -> str:
-    """The name by which the engine calls a module."""
+    """Return the engine's name for a module."""
     return "nt" if module is machine.kernel else Path(module.name).stem
 
 
@@ -271,7 +271,7 @@ def stack_pointer(machine: Machine, processor: Processor) -> int:
 
 
 def printed(address: int, machine: Machine) -> str:
-    """As the engine prints an address."""
+    """Return an address as the engine prints it."""
     if machine.architecture is X86:
         return f"{address:08x}"
     return f"{address >> 32:08x}`{address & 0xFFFFFFFF:08x}"

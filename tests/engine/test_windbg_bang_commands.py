@@ -202,7 +202,7 @@ def test_ctrl_break_ends_a_command_and_leaves_nothing_behind(kd: Kd, written: Sc
 
 
 def hostile_dump(path: Path) -> str:
-    """A dump with a module's name and a comment that would like to be commands; gives the name."""
+    """Write a dump whose module name and comment look like commands, and return the name."""
     name = '<link cmd="q">x</link>'
     sample = next(sample for sample in DESCRIPTIONS if sample.file_name == "complete.dmp")
     modules = (*sample.machine.modules[:-1], replace(sample.machine.modules[-1], name=name))

@@ -1,4 +1,4 @@
-"""The bang commands where pykd's bootstrapper is loaded, whose `!py` passes arguments on: through it and beside it."""
+"""The bang commands with pykd's bootstrapper loaded, whose `!py` passes arguments on: through it and beside it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTERPRETERS = ["-g", "-l"]
 
 @pytest.fixture(scope="session")
 def load(kd: Kd) -> str:
-    """What loads the bootstrapper: the real one where WINDBG_EXT_BOOTSTRAPPER names it, or the one of wine/."""
+    """Return the command that loads the bootstrapper: the one that WINDBG_EXT_BOOTSTRAPPER names, or that of wine/."""
     given = os.environ.get("WINDBG_EXT_BOOTSTRAPPER")
     library = Path(given) if given else kd.program.with_name("windows") / "bootstrapper" / "pykd.dll"
     if not library.exists():
@@ -106,7 +106,7 @@ def test_the_scripts_of_windbg_setup_work_whether_the_bootstrapper_comes_before_
     dump = windows_path(kernel_dump)
     commands = [
         f'!dumpkind -v "{dump}"',
-        f'!py -3.9 -g {SCRIPT} dumpkind -v "{dump}"',  # whichever `!py` this is, the aliases go on
+        f'!py -3.9 -g {SCRIPT} dumpkind -v "{dump}"',  # whichever `!py` this is, the aliases still work
         "!pagefilefit",
         f'!dumpkind -v "{dump}"',
     ]

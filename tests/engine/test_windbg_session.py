@@ -29,7 +29,7 @@ HEADER = 0x2000
 KD_DEBUGGER_DATA_BLOCK = 0x80
 """Offset in DUMP_HEADER64."""
 SESSION_COMMANDS = (".enumtag", "vertarget")
-"""What only a file can answer: secondary data, and the clock where the page that all processes share is missing."""
+"""What only a file has: secondary data, and the time if the page that all processes share is missing."""
 
 LARGE_SAMPLES = [SAMPLES / sample.file_name for sample in OPENED if sample.format.dump_type in LARGE]
 GIVEN = [pytest.param(path, id=path.name) for path in given_dumps(*LARGE)]
@@ -37,7 +37,7 @@ EVERY_LARGE_DUMP = [*(pytest.param(path, id=path.name) for path in LARGE_SAMPLES
 
 
 def session_minify(engine: Engine, dump: Path, destination: Path, *options: str) -> dict[str, Any]:
-    """The report of `minify` as the session gives it."""
+    """Return the report of `minify` in the session."""
     answer = destination.with_suffix(".json")
     environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
     environment["_NT_SYMBOL_PATH"] = windows_path(destination.parent)

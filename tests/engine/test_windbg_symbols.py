@@ -1,4 +1,4 @@
-"""The bang commands where the kernel's symbols are loaded, out of a PDB that is made for the test (nt.c)."""
+"""The bang commands with the kernel's symbols loaded, from a PDB that is made for the test (nt.c)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 GB = 1 << 30
 ON_DISK = f"/pagefile C:={16 * GB}..{48 * GB} /pagefile D:={GB}..{2 * GB}"
-"""What nt.c says of the paging files on disk, as options of pagefilefit."""
+"""The paging files of nt.c that are on disk, as options of pagefilefit."""
 
 
 def answers_without_and_with_symbols(
     kd: Kd, scripts: Scripts, dump: Path, without: Sequence[str], with_symbols: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """What the commands print before, and those after the symbols in the folder of the dump are loaded."""
+    """Return what the commands print before and after the symbols in the folder of the dump are loaded."""
     load_symbols = [f".sympath {windows_path(dump.parent)}", ".reload"]
     answers = kd.run(dump, [scripts.load, *without, *load_symbols, *with_symbols])
     return answers[1 : 1 + len(without)], answers[-len(with_symbols) :]

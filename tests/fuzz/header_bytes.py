@@ -3,7 +3,7 @@
     python tests/fuzz/header_bytes.py --jobs 2             all of it: an hour and a half of one processor
     python tests/fuzz/header_bytes.py --sample kernel      one sample
 
-Each byte is inverted, and set to another value by chance (`--inverted`: only the first). Bytes that belong to no field
+Each byte is inverted, and set to a random other value (`--inverted`: only the first). Bytes that belong to no field
 are changed 64 at a time. The file is in memory where the system can do that, and only those bytes are written. Exit
 status 1: something failed; what failed is printed with the offset and the value.
 """
@@ -43,7 +43,7 @@ BODY = 0x80
 
 
 class Swept(NamedTuple):
-    """What became of the changes of a sample. slowest: processor seconds of one command."""
+    """The outcome of the changes of a sample. slowest: processor seconds of one command."""
 
     sample: str
     runs: int
@@ -53,7 +53,7 @@ class Swept(NamedTuple):
 
 
 def places_of(sample: Path) -> list[range]:
-    """Give the offsets of the bytes to be changed, those that are changed at once together."""
+    """Return the offsets of the bytes to change, grouped by what is changed at once."""
     with sample.open("rb") as file:
         structure = DumpHeader32 if file.read(8) == b"PAGEDUMP" else DumpHeader64
     context = max(known.context.SIZE for known in ARCHITECTURES.values())
@@ -87,7 +87,7 @@ class ChangedSample:
 
 
 def check_commands(path: Path) -> Iterator[float]:
-    """Run the three commands on a file and assert what holds whatever is in it; gives the seconds of each."""
+    """Run the three commands on a file, assert what always holds, and return the seconds of each."""
     small = path.with_name("small.dmp")
     for arguments in (("dumpkind", "-v", path), ("pagefilefit", path), ("minify", "--salvage", path, small)):
         began = time.process_time()
@@ -103,7 +103,7 @@ def check_commands(path: Path) -> Iterator[float]:
 
 
 def sweep(sample: Path, seed: int = 1, places: Iterable[range] | None = None, *, inverted: bool = False) -> Swept:
-    """Change the bytes at these places, all that `places_of` gives without any. inverted: in one way, not in two."""
+    """Change the bytes at these places, by default all of `places_of`. inverted: in one way instead of two."""
     chance, runs, slowest, failures = Random(seed), 0, 0.0, []
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         changed = ChangedSample(sample, Path(folder))
@@ -113,14 +113,14 @@ def sweep(sample: Path, seed: int = 1, places: Iterable[range] | None = None, *,
                     try:
                         for took in check_commands(changed.path):
                             runs, slowest = runs + 1, max(slowest, took)
-                    except Exception as error:  # whatever it is, the others are tried too
+                    except Exception as error:  # whatever it is, the others are tried, too
                         failures.append(f"{sample.name}: from 0x{place.start:x} on, bits 0x{mask:02x}: {error!r}")
                         changed.path.with_name("small.dmp").unlink(missing_ok=True)
     return Swept(sample.name, runs, slowest, _peak_mb(), tuple(failures))
 
 
 def _peak_mb() -> int:
-    """Give the most memory that this process has had; 0 on Windows, which has another way to tell."""
+    """Return the peak memory of this process; 0 on Windows, which does not tell it this way."""
     try:
         import resource
     except ImportError:
@@ -129,7 +129,7 @@ def _peak_mb() -> int:
 
 
 def main() -> int:
-    """Sweep the samples; gives the exit status."""
+    """Sweep the samples and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", action="append", metavar="NAME", help="only this one; may be given again")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="for other values (default: 1)")

@@ -1,11 +1,11 @@
-"""Fuzz every reader and every command with atheris: libFuzzer, guided by what code of windbg_ext an input reaches.
+"""Fuzz every reader and every command with atheris: libFuzzer, guided by the code of windbg_ext that an input reaches.
 
     python tests/fuzz/run.py                               5,000 inputs in all, as .ci/run does it
     python tests/fuzz/run.py --runs 200000 --jobs 2        a long run in two processes
     python tests/fuzz/run.py --target minify --seed 7      one target, other inputs
 
-The inputs are spread evenly over the targets. Each target is a process that may take 5 s for an input and 300 MB, all
-that Python, atheris and the samples take counted. Exit status 1: a target failed. Its input is printed in hexadecimal:
+The inputs are spread evenly over the targets. Each target is a process that may take 5 s for an input and 300 MB,
+including Python, atheris and the samples. Exit status 1: a target failed. Its input is printed in hexadecimal:
 as a line of corpus/TARGET.txt, `pytest tests/fuzz` repeats it without atheris, on any Python.
 """
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parents[1]
 SECONDS, MEGABYTES = 5, 300
-MOST_CHANGES = 12
-MOST_KEPT = 24
-"""Inputs of a target that are worth a line in its corpus: the last found reached what is hardest to reach."""
+MAX_CHANGES = 12
+MAX_KEPT = 24
+"""Inputs that a target adds to its corpus: the last ones found, which reached what is hardest to reach."""
 HEAD, RECORD = 3, struct.Struct("<BBH8s")
 """An input: which file and which options, then changes; as `targets` and `mutations` have it."""
 NOT_FUZZED = ("windbg_ext.debugger", "windbg_ext.__main__", "windbg_ext.commands.pagefilefit.win32")
@@ -55,7 +55,7 @@ class Job(NamedTuple):
 class Result(NamedTuple):
     """What a process did. seconds: by the clock; slowest: processor seconds of one input.
 
-    found: the last inputs that reached code which none before had; failure: "" if all were tried and none failed.
+    found: the last inputs that reached new code; failure: "" if all inputs were tried and none failed.
     """
 
     job: Job
@@ -69,10 +69,10 @@ class Result(NamedTuple):
 
 
 def main() -> int:
-    """Run the targets; gives the exit status."""
+    """Run the targets and return the exit status."""
     options = _options()
     try:
-        import atheris  # noqa: F401  # only to see whether it is there
+        import atheris  # noqa: F401  # only to check that it is installed
     except ImportError as error:
         print(f"skipped: {error}; atheris has wheels for CPython 3.9 to 3.13 on Linux, x86-64")
         return int(os.environ.get("WINDBG_EXT_REQUIRE_ATHERIS") == "1")
@@ -119,13 +119,13 @@ def _options() -> argparse.Namespace:
 
 
 def _instrumented_targets() -> dict[str, Target]:
-    """Import windbg_ext so that it tells which branches an input takes, then the targets."""
+    """Import windbg_ext, instrumented to report the branches that an input takes, then the targets."""
     from atheris.import_hook import HookManager
 
     sys.path[:0] = [str(TESTS.parent), str(TESTS)]
-    # no tracing of comparisons: in CPython 3.9, atheris 2.3 breaks `a == (b if c else d)` by it
+    # no tracing of comparisons: with it, atheris 2.3 breaks `a == (b if c else d)` in CPython 3.9
     hooks = HookManager({"windbg_ext"}, set(), enable_loader_override=False, trace_dataflow=False)
-    with hooks, contextlib.redirect_stderr(io.StringIO()):  # it tells of every module
+    with hooks, contextlib.redirect_stderr(io.StringIO()):  # it prints every module
         _import_all("windbg_ext")
     from fuzz.targets import BY_TARGET
 
@@ -133,7 +133,7 @@ def _instrumented_targets() -> dict[str, Target]:
 
 
 def _import_all(package: str) -> None:
-    """Import a package with all that is in it: what is imported late tells nothing."""
+    """Import a package and all of its modules: later imports are not instrumented."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
         if module.name not in NOT_FUZZED:
             importlib.import_module(module.name)
@@ -154,12 +154,12 @@ def _run_all(jobs: list[Job], at_once: int) -> Iterator[Result]:
             if not child:
                 try:
                     _fuzz(job)
-                except SystemExit:  # what atheris makes of a failure, which it has told
+                except SystemExit:  # atheris raises it for a failure, which it has printed
                     pass
                 except BaseException:
                     traceback.print_exc()
                 finally:
-                    os._exit(1)  # neither atheris nor this function comes back in a child
+                    os._exit(1)  # in a child, neither atheris nor this function returns
             running[child] = job, began
         child, status, usage = os.wait3(0)
         job, began = running.pop(child)
@@ -195,13 +195,13 @@ def _fuzz(job: Job) -> None:
         (seeds / str(index)).write_bytes(seed)
     limits = f"-runs={job.runs}", f"-seed={job.seed}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}"
     output = "-print_final_stats=1", f"-artifact_prefix={job.folder}/", str(job.folder / "found"), str(seeds)
-    arguments = ["fuzz", *limits, f"-max_len={HEAD + RECORD.size * MOST_CHANGES}", *output]
+    arguments = ["fuzz", *limits, f"-max_len={HEAD + RECORD.size * MAX_CHANGES}", *output]
     atheris.Setup(arguments, try_input, custom_mutator=_mutate)
     atheris.Fuzz()  # ends the process
 
 
 def _mutate(data: bytes, most: int, seed: int) -> bytes:
-    """Change an input by whole records: by bytes, as libFuzzer does it, few inputs would ever have one."""
+    """Change an input by whole records. libFuzzer changes bytes, which rarely makes a record."""
     random = Random(seed)
     start = bytearray(data[:HEAD].ljust(HEAD, b"\0"))
     records = [bytearray(data[at : at + RECORD.size]) for at in range(HEAD, len(data), RECORD.size)]
@@ -233,7 +233,7 @@ def _result(job: Job, status: int, seconds: float, peak_mb: int) -> Result:
         shown = [f"{path.name.split('-')[0]}: {path.read_bytes().hex()}" for path in inputs]
         failure = "\n".join([*log.splitlines()[-40:], *shown])
     by_age = sorted((job.folder / "found").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    found = tuple(path.read_bytes() for path in by_age[-MOST_KEPT:])
+    found = tuple(path.read_bytes() for path in by_age[-MAX_KEPT:])
     return Result(job, int(stats[1]) if stats else 0, seconds, peak_mb, slowest, data, found, failure)
 
 

@@ -1,8 +1,8 @@
-"""What is fuzzed: a target for each reader and for each command on a whole file.
+"""The fuzzing targets: one for each reader, and one for each command on a whole file.
 
 An input of the fuzzer is a few bytes: which file to start from, which options, then changes of that file (see
-`mutations.decoded`). So an input stays small and gets behind the signatures, and none holds bytes of a dump.
-A reader may refuse what it is given with a DumpError; what it gives must make sense.
+`mutations.decoded`). So inputs are small, pass the signatures, and hold no bytes of a dump.
+A reader may refuse a file with a DumpError; what it returns must make sense.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from windbg_ext.memory import PagedMemory
 from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
 from windbg_ext.sources.local import LocalFile
-from windbg_ext.structs.debugger_data import LARGEST_SIZE
+from windbg_ext.structs.debugger_data import MAX_SIZE
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ PAGE = 0x1000
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads a file. make_bases: the files to change, by name; check: read one, assert what holds.
+    """Something that reads a file. make_bases: the files to change, by name; check: reads one and asserts what holds.
 
-    check: is given the path and a byte out of the input, for options.
+    check takes the path, and a byte of the input for options.
     """
 
     name: str
@@ -89,14 +89,14 @@ class Target:
         return dict(sorted(keyed.items()))
 
     def file(self, data: bytes) -> bytes:
-        """Give the file that an input of the fuzzer stands for."""
+        """Return the file that an input of the fuzzer stands for."""
         keys = list(self.bases)
         index = bisect_left(keys, int.from_bytes(data[:2], "big")) % len(keys)
         base = self.bases[keys[index]]
         return changed(base, decoded(data[3:], base))
 
     def corpus(self) -> list[bytes]:
-        """Give inputs to begin with: every file unchanged, and what runs before have found worth to keep."""
+        """Return inputs to begin with: every file unchanged, and what earlier runs found and kept."""
         unchanged = [key.to_bytes(2, "big") + b"\0" for key in self.bases]
         kept = CORPUS / f"{self.name}.txt"
         lines = kept.read_text().splitlines() if kept.exists() else ()
@@ -110,14 +110,14 @@ class Target:
                 self.check(folder / "MEMORY.DMP", 0)
 
     def run(self, data: bytes) -> None:
-        """Try one input. Any exception is a mistake in what reads."""
+        """Try one input. Any exception is a bug in a reader."""
         with _folder() as folder, suppress(DumpError):
             (folder / "MEMORY.DMP").write_bytes(self.file(data))
             self.check(folder / "MEMORY.DMP", data[2] if len(data) > 2 else 0)
 
 
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-"""Where a folder costs no disk anything, if there is such a place."""
+"""A place for files in memory, if the system has one."""
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _folder() -> Iterator[Path]:
 
 
 def key_of(name: str) -> int:
-    """Give the number of two bytes that chooses a file by its name."""
+    """Return a number of two bytes that is made of a file's name and selects it."""
     return zlib.crc32(name.encode()) & 0xFFFF
 
 
@@ -137,7 +137,7 @@ def key_of(name: str) -> int:
 def _samples(
     *places: str, of: Callable[[Sample], bool] = lambda sample: True, cut: bool = False
 ) -> dict[str, Original]:
-    """Give samples, to be changed in some structures only. cut: without their pages."""
+    """Return samples of which only some structures are changed. cut: without their pages."""
     chosen = {}
     for name, sample in BY_NAME.items():
         if of(sample):
@@ -149,7 +149,7 @@ def _samples(
 
 
 def _first_page(sample: Sample, data: bytes) -> int:
-    """Give the offset of the first page of a large dump."""
+    """Return the offset of the first page of a large dump."""
     end = sample.machine.architecture.layouts.header.SIZE
     form, offset = FIRST_PAGE.get(sample.format.dump_type, ("", 0))
     return int(struct.unpack_from(form, data, end + offset)[0]) if form else end
@@ -207,7 +207,7 @@ def _packed() -> dict[str, Original]:
 
 
 def _packed_dumps() -> dict[str, Original]:
-    """Give whole dumps in packed files, to be unpacked by a command."""
+    """Return whole dumps in packed files, to be unpacked by a command."""
     data = original("ranges-kernel").data
     return {f"dump in {kind}": _anywhere(PACKERS[kind](data)) for kind in ("xz", "zstd", "zip", "CAB, MSZIP")}
 
@@ -219,7 +219,7 @@ def _anywhere(data: bytes) -> Original:
 
 
 def _hives() -> dict[str, Original]:
-    """Give a SYSTEM hive, nothing where there is no program to write one."""
+    """Return a SYSTEM hive, or nothing if the program that writes it is missing."""
     if HIVEXSH is None:
         return {}
     crash: dict[str, Value] = {
@@ -255,7 +255,7 @@ def _read_header(file: Source) -> DumpHeader:
 
 
 def check_header(path: Path, _option: int) -> None:
-    """The header's structure is the header, byte for byte; runs are no more than fit in."""
+    """Assert that the header's structure has the same bytes as the header, and no more runs than fit in."""
     with closing(LocalFile(path)) as file:
         header = _read_header(file)
         assert header.raw.build() == file.read(0, header.size)
@@ -263,7 +263,7 @@ def check_header(path: Path, _option: int) -> None:
 
 
 def check_pages(path: Path, _option: int) -> None:
-    """A page lies behind the header and before the end, no two in one place, and a bitmap's bits say which."""
+    """Assert that pages lie between header and end, no two in one place, and are those of the bitmap's bits."""
     with closing(LocalFile(path)) as file:
         header = _read_header(file)
         source = read_page_source(file, header)
@@ -286,7 +286,7 @@ def check_pages(path: Path, _option: int) -> None:
 
 
 def check_small(path: Path, _option: int) -> None:
-    """What is read of a small dump can be written, and is read the same from there."""
+    """Assert that what is read from a small dump can be written, and reads the same again."""
     with closing(LocalFile(path)) as file:
         header = _read_header(file)
         parts = read_small_dump(file, header)
@@ -307,7 +307,7 @@ def check_small(path: Path, _option: int) -> None:
 
 
 def check_secondary(path: Path, _option: int) -> None:
-    """The chain and each of its blobs lie in the file, one behind the other."""
+    """Assert that the chain and each of its blobs lie in the file, one behind the other."""
     with closing(LocalFile(path)) as file:
         chain = read_secondary_data(file, 0)
         if chain is not None:
@@ -320,7 +320,7 @@ def check_secondary(path: Path, _option: int) -> None:
 
 
 def check_packed(path: Path, _option: int) -> None:
-    """The content of a packed file is the same whenever it is read, and as long as it says."""
+    """Assert that a packed file's content is always the same, and as long as it says."""
     with closing(LocalFile(path)) as file:
         content = open_source(file)
         if not isinstance(content, ArchiveMember):
@@ -339,18 +339,18 @@ def check_packed(path: Path, _option: int) -> None:
 
 
 def check_debugger_data(path: Path, _option: int) -> None:
-    """A debugger data block has its tag and no more bytes than any Windows has, wherever it was found."""
+    """Assert that a debugger data block has its tag and a plausible size, wherever it was found."""
     with open_dump(path) as dump:
         memory, header = DumpTarget(dump).memory, dump.header
         for address in (header.kd_debugger_data_block, None):
             with suppress(DumpError):
                 block = read_debugger_data(memory, address, header.ps_loaded_module_list)
                 assert block.data[0x10:0x14] == b"KDBG"
-                assert len(block.data) <= LARGEST_SIZE
+                assert len(block.data) <= MAX_SIZE
 
 
 def check_kernel(path: Path, _option: int) -> None:
-    """No list is longer than its bound, and no entry of one is met twice."""
+    """Assert that no list exceeds its bound, and that no entry occurs twice."""
     with open_dump(path) as dump:
         kernel = read_kernel(DumpTarget(dump))
         assert len(kernel.processors) == dump.header.number_processors
@@ -363,7 +363,7 @@ def check_kernel(path: Path, _option: int) -> None:
 
 
 def check_paging(path: Path, option: int) -> None:
-    """An address leads where a plain walk of the page tables leads, and to the same bytes read in either way."""
+    """Assert that a plain walk of the page tables finds the same page, and that all ways to read agree."""
     with open_dump(path) as dump:
         target = DumpTarget(dump)
         memory = target.memory
@@ -396,7 +396,7 @@ def _translated(memory: PagedMemory, address: int) -> int | None:
 
 
 def _addresses(header: DumpHeader, option: int) -> list[int]:
-    """Give addresses of the kernel, and some that nobody has."""
+    """Return addresses of the kernel, and some that no dump has."""
     named = (header.kd_debugger_data_block, header.ps_loaded_module_list, header.ps_active_process_head)
     odd = (0, 0xFFF, option << 39, option << 24, (1 << 47) - 8, 1 << 47, 1 << 63, (1 << 64) - PAGE)
     shared = (0xFFFFF780_00000000, 0xFFDF0000)
@@ -432,7 +432,8 @@ TABLES = {
 def walk(dump: Dump, tables: Tables, address: int) -> int | None:
     """Translate an address by a plain walk; an entry in transition leads on, too.
 
-    None: nothing is mapped there; else a physical address, or the page frame of a table that is not in the dump.
+    Return None if nothing is mapped there, else a physical address, or the page frame of a table that is not in the
+    dump.
     """
     assert dump.pages is not None
     above = address >> tables.address_bits - 1
@@ -473,23 +474,23 @@ MINIFY = (
 
 
 def check_dumpkind(path: Path, option: int) -> None:
-    """`dumpkind` tells what it is."""
+    """Assert that `dumpkind` reports what the file is."""
     options = DUMPKIND[option % len(DUMPKIND)]
     check_outcome(run("dumpkind", path, *options), always_report="--json" in options or "--csv" in options)
 
 
 def check_pagefilefit(path: Path, option: int) -> None:
-    """`pagefilefit` has an answer, or says why not."""
+    """Assert that `pagefilefit` answers, or says why not."""
     check_outcome(run("pagefilefit", path, *PAGEFILEFIT[option % len(PAGEFILEFIT)]))
 
 
 def check_hive(path: Path, _option: int) -> None:
-    """`pagefilefit` has an answer by a SYSTEM hive, or says why not."""
+    """Assert that `pagefilefit` answers from a SYSTEM hive, or says why not."""
     check_outcome(run("pagefilefit", "--system-hive", path, "--ram", "16G"))
 
 
 def check_minify_command(path: Path, option: int) -> None:
-    """`minify` writes a small dump, or nothing."""
+    """Assert that `minify` writes a small dump, or nothing."""
     destination = path.with_name("small.dmp")
     check_minify(run("minify", path, destination, *MINIFY[option % len(MINIFY)]), path.parent)
 

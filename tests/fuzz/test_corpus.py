@@ -1,4 +1,4 @@
-"""What the fuzzer starts from and what it once found is read by its target, on every Python and without atheris."""
+"""The targets read the fuzzer's starting inputs and its corpus, on every Python and without atheris."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The declarations of the commands make sense together, and a made-up command needs nothing but its own."""
+"""The declarations of the commands are consistent, and a made-up command needs only its own declaration."""
 
 from __future__ import annotations
 

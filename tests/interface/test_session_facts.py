@@ -1,4 +1,4 @@
-"""What `!pagefilefit` takes from the session, and what the user said that stays."""
+"""The facts that `!pagefilefit` takes from the session, and the options of the user that take precedence."""
 
 from __future__ import annotations
 

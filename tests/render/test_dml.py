@@ -1,4 +1,4 @@
-"""Documents as the debugger's markup: they look as in text, and links hold nothing but commands of our own."""
+"""Documents as the debugger's markup: they look as in text, and links hold only commands of this package."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OWN_COMMAND = re.compile(r"db 0x[0-9a-f]{9,16}|lmvm [A-Za-z0-9_]+")
 TAG = re.compile(r"<[^>]*>")
 MARKUP_LIKE = st.text(alphabet="<>&\"'/=; \n\x1b\\.abcdefx0123456789linkcmdqsyexdl", max_size=60)
 TEXTS = st.one_of(st.text(max_size=60), MARKUP_LIKE)
-LARGEST_OUTPUT = 16 << 10
+MAX_OUTPUT = 16 << 10
 
 STACK = '<link cmd="db 0xfffff80512991010">0xfffff80512991010</link>'
 FAULTY = '<link cmd="lmvm faulty">faulty.sys</link>'
@@ -51,7 +51,7 @@ def markup(*spans: Span) -> str:
 
 
 def screen(markup: str) -> str:
-    """What the debugger shows of markup."""
+    """Return what the debugger shows for markup."""
     return html.unescape(TAG.sub("", markup))
 
 
@@ -202,7 +202,7 @@ def test_no_text_becomes_a_tag_but_links_with_commands_of_our_own(text: str, num
 def test_a_document_comes_in_pieces_that_the_engine_shows_whole(spans: Inline) -> None:
     document = Document((Section("a"), Section("", (Facts((("b", spans), ("c", ("d",)))),))))
     pieces = list(write_dml(document))
-    assert max(map(len, pieces)) < LARGEST_OUTPUT
+    assert max(map(len, pieces)) < MAX_OUTPUT
     assert max(len(screen(piece)) for piece in pieces) <= MAX_PIECE
     assert screen("".join(pieces)) == write_text(document) + "\n"
 

@@ -1,4 +1,4 @@
-"""What the documents of the reports mean: which parts of a report are addresses, modules and verdicts."""
+"""The nodes in the documents of reports: which parts are addresses, modules and verdicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FAULTY = "0xfffff80512991010"
-"""Where the code of faulty.sys is in the samples of x64, as their README example shows it."""
+"""Address of the code of faulty.sys in the x64 samples, as the README example shows it."""
 
 
 def report_of(tmp_path: Path, name: str, **header: bytes) -> DumpReport:

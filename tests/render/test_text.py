@@ -1,4 +1,4 @@
-"""Documents as text, each block by itself: the expected lines are written by hand."""
+"""Documents as text, block by block. The expected lines are written by hand."""
 
 from __future__ import annotations
 

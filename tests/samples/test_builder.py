@@ -101,7 +101,7 @@ def test_a_looped_module_list_never_gets_back_to_its_head() -> None:
 
 
 def test_an_encoded_debugger_data_block_decodes_as_the_memory_forensics_tools_do_it() -> None:
-    """volatility 2, `win8_kdbg.py`: rotate left by KiWaitNever, swap bytes, xor with KiWaitAlways."""
+    """Source: volatility 2, `win8_kdbg.py`: rotate left by KiWaitNever, swap bytes, xor with KiWaitAlways."""
     plain = RawDump(build(SAMPLE))
     encoded = RawDump(build(SAMPLE, encode_debugger_data))
     address = plain.u64(0x80)

@@ -1,4 +1,4 @@
-"""The headers of the samples say what the machine was, at the offsets of DUMP_HEADER64."""
+"""The headers of the samples describe the machine, at the offsets of DUMP_HEADER64."""
 
 from __future__ import annotations
 

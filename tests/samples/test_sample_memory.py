@@ -49,18 +49,18 @@ class KernelDump(RawDump):
         self.debugger_data = self.header("KdDebuggerDataBlock")
 
     def field(self, offset: int) -> int:
-        """A pointer of the debugger data block, sign-extended there on x86."""
+        """Return a pointer of the debugger data block, where x86 pointers are sign-extended."""
         value = self.read_u64(self.debugger_data + offset)
         if self.pointer_size == 4:
             assert value >> 32 == (0xFFFFFFFF if value & 0x80000000 else 0)
         return value & (1 << 8 * self.pointer_size) - 1
 
     def offset(self, offset: int) -> int:
-        """A 16-bit size or offset of the debugger data block."""
+        """Return a 16-bit size or offset of the debugger data block."""
         return int.from_bytes(self.read(self.debugger_data + offset, 2), "little")
 
     def array(self, address: int, count: int) -> tuple[int, ...]:
-        """Values as long as a pointer."""
+        """Return values as long as a pointer."""
         return struct.unpack(f"<{count}{self.pointer_code}", self.read(address, count * self.pointer_size))
 
     def list(self, head: int) -> list[int]:
@@ -77,7 +77,7 @@ class KernelDump(RawDump):
         return self.read(self.read_pointer(unicode_string + self.pointer_size), length).decode("utf-16-le")
 
     def prcbs(self, count: int) -> tuple[int, ...]:
-        """What KiProcessorBlock lists."""
+        """Return the pointers in KiProcessorBlock."""
         return self.array(self.field(0x218), count)
 
     def root_of(self, process: int) -> int:

@@ -1,7 +1,7 @@
 """The small samples have the parts of a small dump where TRIAGE_DUMP64 and TRIAGE_DUMP32 say.
 
-Layouts: support/small_dump_file.py; real small dumps of 64-bit Windows, and what the debugger engine writes of 32-bit
-Windows.
+Layouts: support/small_dump_file.py; real small dumps of 64-bit Windows, and small dumps that the debugger engine writes
+of 32-bit Windows.
 """
 
 from __future__ import annotations

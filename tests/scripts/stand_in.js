@@ -67,7 +67,7 @@ const host = {
         Debugger: {
             Utility: {
                 Control: {
-                    // gives an iterable that is no array, as the debugger does
+                    // returns an iterable that is no array, as the debugger does
                     *ExecuteCommand(command) {
                         if (typeof command !== "string") {
                             throw new TypeError("ExecuteCommand takes a string");

@@ -44,7 +44,7 @@ def test_the_load_script_loads_pythons_dll_before_pykd_and_defines_an_alias_for_
 
 
 def test_no_line_that_the_load_script_echoes_has_a_semicolon_in_it(written: dict[str, str]) -> None:
-    # `$$><` joins all lines with semicolons; aS ends at one, and .echo would too
+    # `$$><` joins all lines with semicolons; aS ends at one, and .echo would, too
     assert ";" not in written["load.wds"]
 
 

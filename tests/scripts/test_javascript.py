@@ -34,7 +34,7 @@ def node() -> str:
 def run(
     node: str, folder: Path, name: str, calls: list[list[object]], answers: dict[str, list[str]] | None = None
 ) -> dict[str, Any]:
-    """What the script did: see stand_in.js."""
+    """Return what the script did: see stand_in.js."""
     script, request = folder / name, folder / "request.json"
     script.write_text(scripts(PARTS, FOLDER, COMMANDS)[name])
     request.write_text(json.dumps({"calls": calls, "answers": answers or {}}))

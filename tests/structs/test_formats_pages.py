@@ -1,6 +1,6 @@
 """The manual's pages on dump formats have the offsets of the public documents.
 
-A table of a structure stands below a line that names it: "`DUMP_HEADER64`, 0x2000 bytes, and `DUMP_HEADER32`, 0x1000
+The table of a structure follows a line that names it: "`DUMP_HEADER64`, 0x2000 bytes, and `DUMP_HEADER32`, 0x1000
 bytes:". Its columns are field, offset and size, or field and then offset and size of either structure.
 """
 
@@ -20,13 +20,13 @@ IN_PROSE = (
     *("PHYSICAL_MEMORY_DESCRIPTOR32", "PHYSICAL_MEMORY_RUN32", "PHYSICAL_MEMORY_DESCRIPTOR64", "PHYSICAL_MEMORY_RUN64"),
     *("TRIAGE_DATA_BLOCK", "CONTEXT_EX", "IMAGE_DOS_HEADER", "IMAGE_NT_HEADERS"),
 )
-"""Described in a sentence, or in a table of several; the image headers are no part of a dump's format."""
+"""Described in a sentence, or in a table of several; image headers are not part of a dump's format."""
 
 Fields = dict[str, tuple[int, "int | None"]]
 
 
 def find_tables() -> dict[str, tuple[int, Fields]]:
-    """For each structure on the pages its size and, by name, offset and size of each field (None: not on the page)."""
+    """Return size and fields of each structure on the pages: name, offset, size (None: not on the page)."""
     found: dict[str, tuple[int, Fields]] = {}
     for page in PAGES.glob("*.md"):
         for caption, *_, table in CAPTIONED.findall(page.read_text(encoding="utf-8")):

@@ -283,7 +283,7 @@ Table = tuple[int, dict[str, tuple[int, int]]]
 
 
 def read_tables(text: str) -> dict[str, Table]:
-    """For each structure its size and, by name, the offset and the size of each field."""
+    """Return size and fields of each structure: by name, offset and size."""
     tables: dict[str, Table] = {}
     fields: dict[str, tuple[int, int]] = {}
     for line in text.splitlines():

@@ -100,7 +100,7 @@ def test_replacing_leaves_the_original_as_it_was() -> None:
 
 def test_a_structure_does_not_change() -> None:
     with pytest.raises(AttributeError, match="a PAIR does not change"):
-        setattr(Pair.blank(), "first", 2)  # noqa: B010  # as mypy would not let it be written
+        setattr(Pair.blank(), "first", 2)  # noqa: B010  # mypy forbids the assignment
 
 
 @pytest.mark.parametrize("name", ["third", "build", "NAME"])
@@ -126,7 +126,7 @@ def test_an_array_is_a_tuple_also_where_a_list_was_given() -> None:
 
 
 def test_construct_reads_the_same_values() -> None:
-    """What is built by construct and read by struct come from one definition; here they meet the other way round."""
+    """construct builds and struct reads, from one definition; here construct reads, too."""
     data = bytes(range(0x80, 0xA8))
     by_construct = {name: value for name, value in EveryType.as_construct().parse(data).items() if name != "_io"}
     ours = EveryType.parse(data)

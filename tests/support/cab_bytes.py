@@ -1,4 +1,4 @@
-"""CAB files built byte by byte as Microsoft's [MS-CAB] has them, and the LZX stream as its Cabinet SDK describes it."""
+"""CAB files built byte by byte as [MS-CAB] describes them, and the LZX stream as the Cabinet SDK describes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cab(
     reserve: bytes | None = None,
     checksums: bool = True,
 ) -> bytes:
-    """A CAB file with one folder. pack: makes the blocks of its content; reserve: what is reserved in every place."""
+    """Return a CAB file with one folder. pack: makes the blocks; reserve: the reserved bytes in each place."""
     content = b"".join(files.values())
     packed = list((pack or {STORED: blocks_of, MSZIP: mszip}[method & 0xF])(content))
     room = b"" if reserve is None else reserve
@@ -53,7 +53,7 @@ def blocks_of(content: bytes) -> list[bytes]:
 
 
 def checksum(packed: bytes, size: int) -> int:
-    """The sum over a block and over its two lengths."""
+    """Return the checksum of a block and of its two lengths."""
     result = 0
     for data in (packed, struct.pack("<HH", len(packed), size)):
         whole = len(data) & ~3
@@ -64,7 +64,7 @@ def checksum(packed: bytes, size: int) -> int:
 
 
 def mszip(content: bytes) -> Iterator[bytes]:
-    """Deflate, block by block, each with the one before as its dictionary."""
+    """Yield Deflate blocks, each with the one before as its dictionary."""
     before = b""
     for block in blocks_of(content):
         packer = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=before)
@@ -73,7 +73,7 @@ def mszip(content: bytes) -> Iterator[bytes]:
 
 
 class Symbol(NamedTuple):
-    """What stands for a literal or a match: main symbol, match length symbol, bits behind a distance slot."""
+    """The code of a literal or a match: main symbol, match length symbol, bits behind a distance slot."""
 
     main: int
     match: int | None = None
@@ -83,9 +83,9 @@ class Symbol(NamedTuple):
 
 
 class LzxPacker:
-    """Packs with LZX: a block of each of the `kinds`, again and again, each of `block` bytes of content.
+    """Packs with LZX: blocks of each of the `kinds` in turn, each with `block` bytes of content.
 
-    translate: calls are made absolute in a file of so many bytes.
+    translate: calls are made absolute in a file of this many bytes.
     """
 
     def __init__(self, window_bits: int, kinds: tuple[int, ...], block: int, translate: int = 0) -> None:
@@ -130,7 +130,7 @@ class LzxPacker:
             yield bits.frame()
 
     def symbols(self, content: bytes, start: int, end: int) -> Iterator[Symbol]:
-        """Give literals, and matches that do not go beyond a frame."""
+        """Yield literals, and matches that end within a frame."""
         at = start
         while at < end:
             key = content[at : at + 4]
@@ -180,7 +180,7 @@ class LzxPacker:
 
 
 def with_absolute_calls(content: bytes, size: int) -> bytes:
-    """Content as LZX packs it: the distance behind each 0xE8, x86's call, made into the address where it leads."""
+    """Return content as LZX packs it: the distance behind each 0xE8 (a call on x86) becomes an absolute address."""
     data = bytearray(content)
     for frame in range(0, len(data), BLOCK):
         at, end = frame, min(frame + BLOCK, len(data)) - 10
@@ -200,7 +200,7 @@ FIRST = list(accumulate(EXTRA_BITS[:-1], lambda first, bits: first + (1 << bits)
 
 
 def lengths_of(symbols: list[int], count: int) -> list[int]:
-    """The lengths of a Huffman code for these symbols; at least two have one, none is longer than 16 bits."""
+    """Return the lengths of a Huffman code for these symbols: at least two, none of them longer than 16 bits."""
     counts = Counter(symbols)
     if not counts:
         return [0] * count
@@ -220,7 +220,7 @@ def lengths_of(symbols: list[int], count: int) -> list[int]:
 
 
 def codes_of(lengths: list[int]) -> dict[int, tuple[int, int]]:
-    """The canonical code: (value, bits) of each symbol."""
+    """Return the canonical code: (value, bits) of each symbol."""
     codes, value, before = {}, 0, 0
     for length, symbol in sorted((length, symbol) for symbol, length in enumerate(lengths) if length):
         value <<= length - before
@@ -233,7 +233,7 @@ PRETREE = [4] * 12 + [5] * 8
 
 
 def put_lengths(bits: Bits, old: list[int], new: list[int]) -> None:
-    """Put the lengths of a code as differences to those before, runs as runs."""
+    """Put the lengths of a code as differences from the previous code; runs stay runs."""
     for length in PRETREE:
         bits.put(length, 4)
     codes = codes_of(PRETREE)
@@ -260,7 +260,7 @@ def put_lengths(bits: Bits, old: list[int], new: list[int]) -> None:
 
 
 class Bits:
-    """16-bit words, little-endian, each filled from its highest bit on."""
+    """A bit stream of little-endian 16-bit words, each filled from its highest bit."""
 
     def __init__(self) -> None:
         self.data = bytearray()

@@ -1,4 +1,4 @@
-"""The command line as tests run it: in this process, or as a process of its own."""
+"""Runs of the command line for tests: in this process, or as a process of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave: exit status, standard output, standard error."""
+    """The result of a run: exit status, standard output, standard error."""
 
     status: int
     out: str
@@ -39,12 +39,12 @@ def run(*arguments: object) -> Outcome:
 
 
 def command(*arguments: object) -> list[str]:
-    """Give the command that runs `windbg-ext` with these arguments as a process of its own."""
+    """Return the command that runs `windbg-ext` with these arguments as a process of its own."""
     return [sys.executable, "-m", "windbg_ext", *(str(argument) for argument in arguments)]
 
 
 def environment(**changes: str) -> Mapping[str, str]:
-    """Give the environment for such a process: this one's, from which the package can be imported."""
+    """Return the environment for such a process: that of this one, extended so that the package can be imported."""
     return {**os.environ, "PYTHONPATH": str(ROOT), **changes}
 
 
@@ -57,7 +57,7 @@ def run_process(*arguments: object, timeout: float = 60, **changes: str) -> Outc
 
 
 def run_changed(change: Callable[[], object], *arguments: object) -> Outcome:
-    """Run `windbg-ext` in a copy of this process that was changed first: less rights, less room."""
+    """Run `windbg-ext` in a copy of this process that was changed first: fewer rights, less room."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -76,14 +76,14 @@ def run_changed(change: Callable[[], object], *arguments: object) -> Outcome:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder with what is in it; folders, and links that lead nowhere, with nothing."""
+    """Return every file below a folder with its content. Folders and broken links have none."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
 
 def refusal(folder: Path, *arguments: object) -> str:
-    """Run `windbg-ext minify`, which has to refuse: status 3, one line of error, no output, the folder as it was.
+    """Run `windbg-ext minify`, which must refuse: status 3, one line of error, no output, an unchanged folder.
 
-    Gives the line.
+    Return the line.
     """
     before = contents(folder)
     line = refusal_of(run("minify", *arguments))
@@ -92,7 +92,7 @@ def refusal(folder: Path, *arguments: object) -> str:
 
 
 def refusal_of(outcome: Outcome) -> str:
-    """Assert exit status 3, one line on standard error and nothing on standard output; gives the line."""
+    """Assert exit status 3, one line on standard error, and no standard output. Return the line."""
     assert outcome.status == 3, outcome
     assert outcome.err.startswith("windbg-ext: "), outcome
     assert outcome.err.endswith("\n"), outcome

@@ -1,4 +1,4 @@
-"""What holds after a run of a command, whatever its input was."""
+"""Assertions that hold after any run of a command, whatever its input was."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def check_outcome(outcome: Outcome, *, always_report: bool = False) -> None:
-    """Assert that a run gave a report or one line of error, nothing of which a terminal takes for a command.
+    """Assert that a run printed a report or one line of error, without control characters for a terminal.
 
-    always_report: for scripts there is a report of what cannot be read, too.
+    always_report: for scripts, there is also a report about a file that cannot be read.
     """
     if outcome.status == 3:
         assert bool(outcome.out) == always_report
@@ -35,7 +35,7 @@ def check_outcome(outcome: Outcome, *, always_report: bool = False) -> None:
 
 
 def check_minify(outcome: Outcome, folder: Path) -> None:
-    """Assert it of `minify` from MEMORY.DMP to small.dmp in a folder, and that there is a small dump or no file."""
+    """Assert the same for `minify` from MEMORY.DMP to small.dmp in a folder, and that it left a small dump or none."""
     check_outcome(outcome)
     files = set(contents(folder))
     if outcome.status == 3:
@@ -46,7 +46,7 @@ def check_minify(outcome: Outcome, folder: Path) -> None:
 
 
 def check_small_dump(path: Path) -> None:
-    """Assert that every part of a small dump lies in the file, that its data blocks are in order, that it is read."""
+    """Assert that every part of a small dump lies in the file, that its data blocks are in order, and that it opens."""
     small = SmallDumpFile(path)
     assert small.bytes_at(small.triage(0x08), 4) == b"TRGD"
     assert len(small.call_stack) <= 0x20000

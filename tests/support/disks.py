@@ -1,4 +1,4 @@
-"""File systems of their own, mounted for one test; skipped where that is not allowed or not possible."""
+"""Separate file systems, mounted for one test. Without the rights or the tools, the test is skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LITTLE = 2 << 20
-"""Bytes of a disk that is soon full."""
+"""Size in bytes of a disk that is soon full."""
 MAKERS = {"ext4": ("mkfs.ext4", "-q", "-m", "0"), "vfat": ("mkfs.vfat",)}
 
 
@@ -35,7 +35,7 @@ def mounted(folder: Path, *what: object) -> Iterator[Path]:
 
 
 def tool(name: str) -> str:
-    """Find a program of the system's administrator; without it the test is skipped."""
+    """Find an administrator's program. Skip the test without it."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if found is None:
         pytest.skip(f"there is no {name}")

@@ -1,4 +1,4 @@
-"""Dumps written by hand, with nothing but struct and the offsets that public documents give.
+"""Dumps written by hand, with only struct and the offsets of public documents.
 
 Offsets: windows-rs DUMP_HEADER64, DUMP_HEADER32 and PHYSICAL_MEMORY_DESCRIPTOR64, kdmp-parser BMP_HEADER64 and
 RDMP_HEADER64.
@@ -29,7 +29,7 @@ Runs = list[tuple[int, int]]
 
 @contextmanager
 def pages_of(data: bytes) -> Iterator[PageSource]:
-    """The pages of a dump with these bytes."""
+    """Yield the pages of a dump with these bytes."""
     with file_of(data) as file:
         source = read_page_source(file, read_header(file))
         assert source is not None
@@ -37,7 +37,7 @@ def pages_of(data: bytes) -> Iterator[PageSource]:
 
 
 def read_header(source: Source) -> DumpHeader:
-    """The header of a dump; what is wrong with it is raised."""
+    """Return the header of a dump. Raise what is wrong with it."""
     structure = header_layouts(source).header
     return parse_header(structure.parse(read_field(source, structure.NAME, 0, structure.SIZE)))
 
@@ -48,14 +48,14 @@ def header_of(data: bytes) -> DumpHeader:
 
 
 def patched(data: bytes, offset: int, form: str, *values: int | bytes) -> bytes:
-    """The same bytes but for some numbers at an offset, packed as struct does it."""
+    """Return the bytes with other numbers at an offset, packed as the struct module does."""
     changed = bytearray(data)
     struct.pack_into("<" + form, changed, offset, *values)
     return bytes(changed)
 
 
 def header(dump_type: int, runs: Sequence[tuple[int, int]] | None = None) -> bytes:
-    """A header in which everything else but signature and machine is the fill, as no writer left it."""
+    """Return a header of fill, except signature and machine."""
     data = patched(b"PAGE" * 0x800, 0, "8s", b"PAGEDU64")
     data = patched(data, 0x30, "I", AMD64)
     data = patched(data, 0xF98, "I", dump_type)
@@ -67,7 +67,7 @@ def header(dump_type: int, runs: Sequence[tuple[int, int]] | None = None) -> byt
 
 
 def dump32(dump_type: int, body: bytes = b"", runs: tuple[tuple[int, int], ...] = (), **fields: int) -> bytes:
-    """A dump of 32-bit Windows of this type, the body behind its header; what is not named is the fill."""
+    """Return a dump of 32-bit Windows: a header with these fields, the fill elsewhere, then the body."""
     offsets = {"BugCheckCode": 0x28, "NumberProcessors": 0x24, "MinorVersion": 0xC, "Attributes": 0x8A0}
     data = bytearray(b"PAGE" * 0x400)
     data[4:8] = b"DUMP"
@@ -86,14 +86,14 @@ def dump32(dump_type: int, body: bytes = b"", runs: tuple[tuple[int, int], ...] 
 
 
 def bitmap_dump(bitmap: bytes, bits: int, first_page: int = 0, present: int = 0, dump_type: int = 5) -> bytes:
-    """A bitmap dump up to its first page, which directly follows the bitmap if no offset is given."""
+    """Return a bitmap dump up to its first page, which directly follows the bitmap if no offset is given."""
     first_page = first_page or 0x2038 + len(bitmap)
     body = struct.pack("<8sI20xQQQ", b"SDMPDUMP", 1, first_page, present, bits)
     return (header(dump_type) + body + bitmap).ljust(first_page, b"\0")
 
 
 def ranges_dump(dump_type: int, ranges: Sequence[tuple[int, int]], count: int | None = None, room: int = 0) -> bytes:
-    """A range dump up to its first page. count: NumberOfRanges if it is not the truth; room: unused entries."""
+    """Return a range dump up to its first page. count: a wrong NumberOfRanges; room: unused entries."""
     first_page = 0x2030 + 16 * (len(ranges) + room)
     counts = (
         (len(ranges) if count is None else count, sum(pages for _, pages in ranges)) if dump_type == 0xA else (0, 0)
@@ -103,6 +103,6 @@ def ranges_dump(dump_type: int, ranges: Sequence[tuple[int, int]], count: int | 
 
 
 def naive_offsets(first_page: int, ranges: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """The file offset of every page frame, by writing down all of them in the order of the file."""
+    """Return the file offset of every page frame, by listing all of them in the order of the file."""
     frames = [pfn for base, count in ranges for pfn in range(base, base + count)]
     return {pfn: first_page + PAGE_SIZE * index for index, pfn in enumerate(frames)}

@@ -1,4 +1,4 @@
-"""Files that stand for dumps: bytes as an open file, and a dump with as much secondary data as a test wants."""
+"""Files for dumps: bytes as an open file, and a dump with as much secondary data as a test needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def file_of(data: bytes) -> Iterator[LocalFile]:
-    """An open file with these bytes."""
+    """Yield an open file with these bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "test.dmp"
         path.write_bytes(data)

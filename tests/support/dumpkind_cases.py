@@ -1,4 +1,4 @@
-"""Dumps for the tests of dumpkind: samples, whole or with header fields that say something else."""
+"""Dumps for the tests of dumpkind: samples, whole or with changed header fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_NAME = {sample.name: sample for sample in SAMPLES}
 KERNEL, COMPLETE, BITMAP, ACTIVE = (BY_NAME[name] for name in ("kernel", "complete", "complete-bitmap", "active"))
 SMALL, RANGES = BY_NAME["small"], BY_NAME["ranges-complete"]
 FILL = 0x45474150
-"""The dword "PAGE", in fields that the writer never set."""
+"""The dword `PAGE`, in fields that were never set."""
 
 
 @lru_cache
@@ -30,12 +30,12 @@ def _built(name: str) -> bytes:
 
 
 def build(sample: Sample, header: Mapping[str, Value] | None = None) -> bytes:
-    """Make the dump of one of SAMPLES; the unchanged one only once."""
+    """Make the dump of one of SAMPLES. The unchanged dump is made only once."""
     return samples.builder.build(sample, header=header) if header else _built(sample.name)
 
 
 def look(data: bytes, *, details: bool = False, name: str = "test.dmp") -> DumpReport:
-    """Give the report of a file with these bytes."""
+    """Return the report of a file with these bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(data)
@@ -43,5 +43,5 @@ def look(data: bytes, *, details: bool = False, name: str = "test.dmp") -> DumpR
 
 
 def look_at(sample: Sample, **header: Value) -> DumpReport:
-    """Give the report of a sample, some of whose header fields say something else."""
+    """Return the report of a sample with changed header fields."""
     return look(build(sample, header=header))

@@ -1,6 +1,6 @@
 """Dumps to test with: the samples, and those in the folder that WINDBG_EXT_DUMPS names, some packed with xz.
 
-What kind of dump a file holds is told by its header, read without the code under test.
+The kind of each dump comes from its header, which is read without the code under test.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LARGE = (COMPLETE, SUMMARY, BITMAP_FULL, BITMAP_KERNEL)
 LARGE_64_BIT = (COMPLETE, BITMAP_FULL, BITMAP_KERNEL, 8, 9, 0xA)
 """With those of Windows 11; a summary dump has 32 bits."""
 MAX_NAIVE = 64 << 20
-"""Bytes of a file; a naive reading takes too long for what is longer."""
+"""Size of a file in bytes; a naive reader takes too long for larger files."""
 
 
 class DumpHeader(NamedTuple):
@@ -38,7 +38,7 @@ class DumpHeader(NamedTuple):
 
 
 def read_dump_header(path: Path) -> DumpHeader | None:
-    """Return the header of a kernel dump, also of a packed one; None for any other file."""
+    """Return the header of a kernel dump, also of a packed one, or None for any other file."""
     with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
         header = file.read(HEADER_SIZE)
     places = {b"PAGEDU64": (0x30, 0xF98), b"PAGEDUMP": (0x20, 0xF88)}.get(header[:8])
@@ -58,7 +58,7 @@ def given_dumps(*dump_types: int, machine: int | None = None) -> list[Path]:
 
 
 def large_64_bit_dumps() -> list[Path]:
-    """Return samples and given dumps with physical pages, as far as they are short enough for a naive reading."""
+    """Return the samples and given dumps with physical pages that are small enough for a naive reader."""
     samples = [
         path
         for path, header in _headers(SAMPLES).items()
@@ -74,7 +74,7 @@ def content(path: Path) -> bytes:
 
 
 def unpacked(path: Path, folder: Path) -> Path:
-    """Return the dump as a file that is not packed: itself, or a copy in the folder, made once."""
+    """Return the dump as an unpacked file: itself, or a copy in the folder, which is made once."""
     if path.suffix != ".xz":
         return path
     copy = folder / path.stem

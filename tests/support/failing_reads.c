@@ -1,5 +1,5 @@
-/* Preloaded (LD_PRELOAD), lets reads of one file fail as on a disk with bad sectors: FAILING_FILE is its path, the bytes
-   from FAILING_START up to FAILING_END cannot be read. Like the system, it reads up to the first byte that it cannot. */
+/* With LD_PRELOAD, makes reads of one file fail as on a disk with bad sectors: FAILING_FILE is its path, and the bytes
+   from FAILING_START up to FAILING_END cannot be read. Like the system, it reads up to the first bad byte. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

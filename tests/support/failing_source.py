@@ -1,6 +1,6 @@
-"""A source on a disk that fails: bytes that cannot be read, or nothing any more after some reads.
+"""A source on a failing disk: some bytes cannot be read, or nothing can be read after some reads.
 
-It stands where `windbg_ext` opens a file; tests/support/failing_reads.c does the same to a whole process.
+It replaces the files that `windbg_ext` opens; tests/support/failing_reads.c does the same to a whole process.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ REASON = os.strerror(errno.EIO)
 
 @dataclass
 class Disk:
-    """bad: (start, end) of the bytes that cannot be read; reads_left: how many reads work before none does any more.
+    """bad: (start, end) of the bytes that cannot be read; reads_left: number of reads before all fail.
 
-    Counts what happens: reads, and those that failed.
+    Counts reads and failed reads.
     """
 
     bad: tuple[tuple[int, int], ...] = ()
@@ -35,7 +35,7 @@ class Disk:
     failed: int = field(default=0)
 
     def put_under_every_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let every dump that is opened lie on this disk."""
+        """Put every dump that is opened on this disk."""
         monkeypatch.setattr("windbg_ext.sources.open.LocalFile", self.open)
         monkeypatch.setattr("support.dump_file.LocalFile", self.open)
 
@@ -47,7 +47,7 @@ class Disk:
 
 
 class FailingFile:
-    """An open file on such a disk. Like the system, it reads up to the first byte that it cannot read."""
+    """An open file on such a disk. Like the system, it reads up to the first bad byte."""
 
     def __init__(self, file: FileIO, size: int, disk: Disk) -> None:
         self._file = file

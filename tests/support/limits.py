@@ -1,4 +1,4 @@
-"""What a run may take: processor time and memory, enforced where the system can."""
+"""Limits for a run: processor time and memory, enforced if the system can."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MEMORY = 300 << 20
 
 @contextmanager
 def limited(seconds: int = SECONDS) -> Iterator[None]:
-    """Let the block fail if it works for longer, or takes MEMORY more than there is in use when it begins.
+    """Fail if the block uses more processor time, or more than MEMORY above what is in use at its start.
 
-    Processor time, because other programs may keep this one waiting; one that waits itself has a minute.
+    Processor time does not count waiting for other programs; a block that waits itself has a minute.
     """
     if sys.platform != "linux":
         yield
@@ -29,7 +29,7 @@ def limited(seconds: int = SECONDS) -> Iterator[None]:
     def too_long(_number: int, _frame: FrameType | None) -> None:
         raise AssertionError(f"not ready after {seconds} s of work")
 
-    with open("/proc/self/statm") as usage:  # noqa: PTH123  # no path of anybody's
+    with open("/proc/self/statm") as usage:  # noqa: PTH123  # not a file of a user
         used = int(usage.read().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = {number: signal.signal(number, too_long) for number in (signal.SIGALRM, signal.SIGPROF)}

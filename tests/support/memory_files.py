@@ -33,7 +33,7 @@ class ListedPages:
 
 @contextmanager
 def physical_memory_of(pages: Mapping[int, bytes], cut: int = 0) -> Iterator[PhysicalMemory]:
-    """Physical memory with these pages in the order of the mapping; the last `cut` bytes of the file are missing."""
+    """Yield physical memory with these pages, in the mapping's order, without the last `cut` bytes of the file."""
     data = b"".join(page.ljust(PAGE_SIZE, b"\0") for page in pages.values())
     offsets = {pfn: PAGE_SIZE * index for index, pfn in enumerate(pages)}
     with file_of(data[: len(data) - cut]) as file:
@@ -45,7 +45,7 @@ VALID, LARGE, PROTOTYPE, TRANSITION, NO_EXECUTE = 1, 1 << 7, 1 << 10, 1 << 11, 1
 
 
 class PageTables:
-    """Page tables laid by hand, from frame 1 on; level 1 is the page table. Source: Intel SDM volume 3, chapter 4."""
+    """Page tables written by hand, from frame 1 on; level 1 is the page table. Source: Intel SDM 3, chapter 4."""
 
     ROOT = 1
 
@@ -55,7 +55,7 @@ class PageTables:
         self._next = self.ROOT + 1
 
     def table_of(self, address: int, level: int) -> int:
-        """The frame of the table of a level on the way to an address; missing ones are made."""
+        """Return the frame of the table at a level on the way to an address. Make missing tables."""
         table = self.ROOT
         for above in range(self.levels, level, -1):
             at = self._offset(address, above)
@@ -73,7 +73,7 @@ class PageTables:
         struct.pack_into("<Q", self.pages[self.table_of(address, level)], self._offset(address, level), entry)
 
     def with_pages(self, pages: Mapping[int, bytes]) -> dict[int, bytes]:
-        """The tables and other pages, by frame."""
+        """Return the tables and other pages, by frame."""
         return {**{pfn: bytes(page) for pfn, page in self.pages.items()}, **pages}
 
     @staticmethod

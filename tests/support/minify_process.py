@@ -1,4 +1,4 @@
-"""`windbg-ext minify` as a process of its own that a test watches, stops or kills while it writes."""
+"""`windbg-ext minify` as a separate process that a test watches, stops or kills while it writes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def finish(process: subprocess.Popen[str]) -> Outcome:
 
 
 def temporary_files(folder: Path) -> list[Path]:
-    """Give the files that are being written, or were left behind."""
+    """Return the files that are being written or were left behind."""
     return [path for path in folder.iterdir() if path.suffix == ".tmp"]
 
 

@@ -1,4 +1,4 @@
-"""Samples with some of their bytes changed: where a change can do most harm, and what makes it do so."""
+"""Samples with changed bytes: the places and values that can do most harm."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FIRST_PAGE = {
     **dict.fromkeys(RANGES, ("<Q", 0x18)),
     **dict.fromkeys(BITMAPS, ("<Q", 0x20)),
 }
-"""Where what follows the header tells the offset of the first page."""
+"""Where the headers of the pages have the offset of the first page."""
 
 NUMBERS = (
     *(0, 1, 2, 7, 8, 0x10, 0xFF, 0x100, 0xFFF, 0x1000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32),
@@ -51,7 +51,7 @@ NUMBERS = (
 
 
 class Place(NamedTuple):
-    """A structure in a file: what it is, and the offsets of its fields."""
+    """A structure in a file: its name and the offsets of its fields."""
 
     name: str
     offsets: tuple[int, ...]
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Original:
-    """A file to be changed: its bytes, the structures in it, addresses and page-table entries in use."""
+    """A file to change: its bytes, its structures, and the addresses and page-table entries in use."""
 
     data: bytes
     places: tuple[Place, ...]
@@ -68,13 +68,13 @@ class Original:
 
 @lru_cache
 def original(name: str) -> Original:
-    """Give a sample with the places and the values that matter in it."""
+    """Return a sample with its important places and values."""
     sample = BY_NAME[name]
     return _large_original(sample) if name in LARGE else _small_original(sample)
 
 
 def by_header(data: bytes) -> Original:
-    """Give a dump of which only it is known that it has a header, and something behind that."""
+    """Return a dump that is only known to have a header and something behind it."""
     end = 0x1000 if data.startswith(b"PAGEDUMP") else 0x2000
     body = tuple(range(end, min(end + 0x100, len(data)), 4))
     places = (Place("header", (*range(0, 0x100, 4), *range(end - 0x100, end, 4))), Place("body", body or (0,)))
@@ -82,7 +82,7 @@ def by_header(data: bytes) -> Original:
 
 
 def header_fields(sample: Sample) -> tuple[int, ...]:
-    """Give the offsets in a sample's header that something depends on."""
+    """Return the offsets of the important fields in a sample's header."""
     structure = sample.machine.architecture.layouts.header
     if structure is DumpHeader64:
         return HEADER64_FIELDS
@@ -146,7 +146,7 @@ def _large_original(sample: Sample) -> Original:
 
 
 def _structures(memory: SourceMemory) -> Iterator[tuple[str, int, int]]:
-    """Give (what it is, address, size) of what a reader goes through."""
+    """Yield (name, address, size) of the structures that a reader visits."""
     crashed = memory.crashed
     machine, version, variables = crashed.machine, crashed.machine.version, crashed.variables
     yield "debugger data", crashed.debugger_data, version.debugger_data_size
@@ -179,7 +179,7 @@ def _structures(memory: SourceMemory) -> Iterator[tuple[str, int, int]]:
 
 
 def _page_tables(crashed: CrashedMachine) -> Iterator[tuple[int, int, int]]:
-    """Give (page frame, offset, value) of every entry in use below the root of the address space of the crash."""
+    """Yield (page frame, offset, value) of every entry in use in the page tables of the crash."""
     machine = crashed.machine
     space = crashed.space_of(machine.processors[machine.crashed].current_thread)
     form, tables = space.tables, [space.root]
@@ -202,12 +202,12 @@ def _page_tables(crashed: CrashedMachine) -> Iterator[tuple[int, int, int]]:
 
 
 STEPS = (-0x1000, -8, -1, 0, 1, 8, 0x10, 0xFF8, 0x1000)
-"""What is added to a value that leads somewhere, to miss it a little."""
+"""Offsets that are added to an address, to miss it by a little."""
 
 
 @dataclass(frozen=True)
 class Overwrite:
-    """Bytes put over a field, and over what follows it as often as `times` says."""
+    """Bytes that overwrite a field and what follows it, `times` times."""
 
     offset: int
     data: bytes
@@ -219,7 +219,7 @@ class Overwrite:
 
 @dataclass(frozen=True)
 class Flip:
-    """One bit turned over, anywhere."""
+    """One bit inverted, anywhere."""
 
     offset: int
     bit: int
@@ -231,7 +231,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Copy:
-    """A stretch of the file copied to some other place."""
+    """A range of the file copied to another place."""
 
     offset: int
     to: int
@@ -243,7 +243,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Cut:
-    """The end of the file cut off."""
+    """The file without its end."""
 
     length: int
 
@@ -255,7 +255,7 @@ Change = Union[Overwrite, Flip, Copy, Cut]
 
 
 def changed(base: Original, changes: Iterable[Change]) -> bytes:
-    """Give a file with these changes."""
+    """Return a file with these changes."""
     data = bytearray(base.data)
     for change in changes:
         change.apply(data)
@@ -263,7 +263,7 @@ def changed(base: Original, changes: Iterable[Change]) -> bytes:
 
 
 def changes(name: str) -> SearchStrategy[list[Change]]:
-    """Give one to eight changes of a sample, most of them in fields that something depends on."""
+    """Return a strategy for one to eight changes of a sample, most of them in important fields."""
     base = original(name)
     size = len(base.data)
     places = st.sampled_from(base.places).flatmap(lambda place: st.sampled_from(place.offsets))
@@ -287,9 +287,9 @@ RECORD = struct.Struct("<BBH8s")
 
 
 def decoded(data: bytes, base: Original) -> Iterator[Change]:
-    """Read changes of a file out of any bytes, so that a fuzzer can make them up: a record of 12 for each.
+    """Decode changes of a file from any bytes, so that a fuzzer can make them: 12 bytes for each change.
 
-    A record: what to do, in which structure, in which of its fields, with which value.
+    A record has the kind of change, the structure, the field and the value.
     """
     for what, place, field, value in RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size]):
         offsets = base.places[place % len(base.places)].offsets
@@ -321,7 +321,7 @@ def _change(base: Original, what: int, offsets: tuple[int, ...], offset: int, va
 
 
 def _put(data: bytearray, offset: int, new: bytes) -> None:
-    """Overwrite as much as there is."""
+    """Overwrite bytes, up to the end of the file."""
     if offset < len(data):
         end = min(offset + len(new), len(data))
         data[offset:end] = new[: end - offset]

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def open_files(folder: Path, process: int | str = "self") -> list[os.stat_result]:
-    """Give what there is to know of a process's open files that are, or were, below a folder; none without /proc."""
+    """Return the status of a process's open files that are, or were, below a folder; none without /proc."""
     found = []
     for link in Path(f"/proc/{process}/fd").iterdir() if sys.platform == "linux" else ():
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # it was closed in the meantime
             if str(link.readlink()).startswith(str(folder)):
                 found.append(link.stat())
     return found

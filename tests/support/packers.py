@@ -1,4 +1,4 @@
-"""Packed files of every kind that is read, made by the standard library, or as the formats' specifications say."""
+"""Packed files of every supported format, made by the standard library or after the formats' specifications."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def zip_file(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
 
 
 def zstd_with_checksum(data: bytes) -> bytes:
-    """As the program `zstd` packs; its library leaves the checksum out."""
+    """Pack as the program `zstd` does; its library leaves out the checksum."""
     return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
 
 
@@ -53,4 +53,4 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "CAB, MSZIP": lambda data: cab({"MEMORY.DMP": data}, MSZIP),
     "CAB, LZX": lzx_cab,
 }
-"""Kind, and method where there are several: what packs one file."""
+"""By format, and method if there are several: the function that packs one file."""

@@ -1,7 +1,7 @@
-"""Examples on the pages of README and manual: what is typed, and what the page says that is printed.
+"""Examples on the pages of README and manual: what is typed, and what the page shows as output.
 
-A code block that begins with "$ " is a terminal. Commands are windbg-ext and `echo $?`; a line of three dots stands for
-any lines, and what a command writes to standard error comes behind what it writes to standard output.
+A code block that begins with "$ " is a terminal. Commands are windbg-ext and `echo $?`. A line of three dots matches
+any lines. Standard error comes after standard output.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ANY_LINES = re.compile(r"^\.\.\.\n", re.MULTILINE)
 
 
 class Example(NamedTuple):
-    """A terminal on a page: commands, each with the output that the page shows."""
+    """A terminal on a page: commands, each with the output on the page."""
 
     page: str
     commands: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        """Name it by its page and its first command."""
+        """Return its page and its first command."""
         return f"{self.page}: {self.commands[0][0]}"
 
 
@@ -65,7 +65,7 @@ def check(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def names_in(text: str) -> set[str]:
-    """Find what a page has between backticks, code blocks included, word by word."""
+    """Return the words that a page has between backticks, including code blocks."""
     code = re.findall(r"`+([^`]+)`+", text)
     return {word for piece in code for word in re.findall(r"--?[A-Za-z][\w-]*|[A-Za-z_]\w*", piece)}
 

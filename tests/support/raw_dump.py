@@ -1,4 +1,4 @@
-"""A dump read with nothing but struct and the offsets that public documents give: what the samples are checked with.
+"""A reader of dumps that uses only struct and the offsets of public documents, to check the samples with.
 
 Offsets: kdmp-parser `kdmp-parser-structs.h` (header, bitmap, ranges), windows-rs `DUMP_HEADER32`, Ghidra
 `SummaryHeader`, Intel SDM volume 3 and Arm ARM chapter D8 (page tables).
@@ -47,11 +47,11 @@ X86_PAE = PageTables(8, (2, 9, 9))
 X64, X64_LA57 = PageTables(8, (9, 9, 9, 9)), PageTables(8, (9, 9, 9, 9, 9))
 ARM64 = PageTables(8, (9, 9, 9, 9), 2, 0)
 TABLES = {"x86": X86, "x86 PAE": X86_PAE, "x64": X64, "x64 LA57": X64_LA57, "ARM64": ARM64}
-"""By the builder's names."""
+"""By the builder's names for architectures."""
 
 
 class RawDump:
-    """A dump as bytes, with its pages found by plain counting; a small one and a header alone have none."""
+    """A dump as bytes. Its pages are found by plain counting; small dumps and headers alone have none."""
 
     def __init__(self, data: bytes, tables: PageTables = X64) -> None:
         self.data = data
@@ -73,7 +73,7 @@ class RawDump:
         return int(struct.unpack_from("<Q", self.data, offset)[0])
 
     def by_width(self, offsets: tuple[int, int]) -> int:
-        """The first for 64-bit dumps, the second for 32-bit ones."""
+        """Return the first value for a 64-bit dump, the second for a 32-bit one."""
         return offsets[0 if self.is_64_bit else 1]
 
     def header(self, name: str) -> int:
@@ -81,17 +81,17 @@ class RawDump:
         return int.from_bytes(self.data[offset : offset + size], "little")
 
     def pointers(self, offset: int, count: int) -> tuple[int, ...]:
-        """Values as long as a pointer from the file."""
+        """Return values as long as a pointer from the file."""
         return struct.unpack_from(f"<{count}{self.pointer_code}", self.data, offset)
 
     def runs(self) -> list[tuple[int, int]]:
-        """The runs of PhysicalMemoryBlock, behind their count and that of their pages."""
+        """Return the runs of PhysicalMemoryBlock, which follow the numbers of runs and pages."""
         start = self.by_width(PHYSICAL_MEMORY_BLOCK)
         values = self.pointers(start + 2 * self.pointer_size, 2 * self.u32(start))
         return list(zip(values[::2], values[1::2]))
 
     def _pages(self) -> dict[int, int]:
-        """The file offset of every page frame in the dump."""
+        """Return the file offset of every page frame in the dump."""
         body = self.header_size
         if self.dump_type == 1:
             first, frames = body, [pfn for base, count in self.runs() for pfn in range(base, base + count)]
@@ -111,14 +111,14 @@ class RawDump:
         return [bit for bit in range(bits) if self.data[offset + bit // 8] >> bit % 8 & 1]
 
     def physical(self, address: int, size: int) -> bytes:
-        """Bytes within one page of physical memory; a KeyError if the dump does not hold the page."""
+        """Return bytes within one page of physical memory. Raise KeyError if the dump does not hold the page."""
         offset = self.pages[address >> 12] + address % 0x1000
         return self.data[offset : offset + size]
 
     def translate(self, address: int, root: int | None = None) -> tuple[int, int]:
-        """Walk the tables from a directory table base, by default the header's; a KeyError if nothing is mapped.
+        """Walk the tables from a directory table base, by default the header's. Raise KeyError if nothing is mapped.
 
-        Gives the physical address and the entry that maps it.
+        Return the physical address and the entry that maps it.
         """
         tables = self.tables
         table = self.header("DirectoryTableBase") if root is None else root
@@ -140,7 +140,7 @@ class RawDump:
         raise AssertionError("the loop ends at the last level")
 
     def read(self, address: int, size: int, root: int | None = None) -> bytes:
-        """Virtual memory, in the address space of the header's DirectoryTableBase unless another one is given."""
+        """Read virtual memory, in the address space of the header's DirectoryTableBase unless another is given."""
         data = b""
         while len(data) < size:
             at = address + len(data)

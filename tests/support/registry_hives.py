@@ -1,7 +1,7 @@
-"""SYSTEM registry hives, written by hivexsh (hivex, Debian's libhivex-bin) as a test wants them.
+"""SYSTEM registry hives for tests, written by hivexsh (hivex, Debian's libhivex-bin).
 
-hivexsh only changes hives, so it starts from the smallest one there can be, a root key and its security descriptor:
-layout as in the regf specification of the libregf project.
+hivexsh only changes hives, so it starts from the smallest possible one, a root key and its security descriptor. The
+layout is that of the regf specification of the libregf project.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HIVEXSH = shutil.which("hivexsh")
 Value = Union[int, str, "list[str]", bytes, "tuple[int, bytes]"]
-"""An int becomes REG_DWORD, text REG_SZ, a list REG_MULTI_SZ, bytes REG_BINARY, (type, data) whatever it says."""
+"""An int becomes REG_DWORD, text REG_SZ, a list REG_MULTI_SZ, bytes REG_BINARY, (type, data) that type."""
 
 CRASH_CONTROL = r"Control\CrashControl"
 MEMORY_MANAGEMENT = r"Control\Session Manager\Memory Management"
@@ -35,7 +35,7 @@ def write_system_hive(path: Path, keys: Mapping[str, Mapping[str, Value]], contr
 
 
 def write_hive(path: Path, keys: Mapping[str, Mapping[str, Value]]) -> Path:
-    """Write a hive; without hivexsh the test is skipped. keys: paths from the root, with their values."""
+    """Write a hive. Skip the test without hivexsh. keys: paths from the root, with their values."""
     if HIVEXSH is None and "WINDBG_EXT_REQUIRE_HIVEXSH" not in os.environ:
         pytest.skip("hivexsh is not installed (Debian: libhivex-bin)")
     assert HIVEXSH is not None, "WINDBG_EXT_REQUIRE_HIVEXSH is set, and there is none"
@@ -81,7 +81,7 @@ SECURITY_DESCRIPTOR = struct.pack("<BBHIIII", 1, 0, 0x8000, 0x14, 0x24, 0, 0) + 
 
 
 def smallest_hive() -> bytes:
-    """Build a hive with nothing but its root."""
+    """Build a hive that has only its root key."""
     name = b"ROOT"
     root_at = 0x20
     security_at = root_at + len(_cell(_root(name, 0)))

@@ -1,4 +1,4 @@
-"""A small dump put together by hand, its parts in any order.
+"""A small dump made by hand, with its parts in any order.
 
 Offsets of TRIAGE_DUMP64: rizin dmp_specs.h, Ghidra TriageDump.java; of KDDEBUGGER_DATA64: WDBGEXTS.H.
 """
@@ -27,7 +27,7 @@ EXCEPTION = b"\x03\0\0\x80".ljust(0x98, b"\xe0")
 
 
 def debugger_data() -> bytes:
-    """A block that tells the sizes of the three structures."""
+    """Return a debugger data block with the sizes of the three structures."""
     block = patched(bytes(0x360), 0x10, "4sI", b"KDBG", 0x360)
     for offset, part in ((0x2A8, "process"), (0x2B0, "prcb"), (0x2C0, "thread")):
         block = patched(block, offset, "H", len(PARTS[part]))
@@ -53,7 +53,7 @@ PARTS = {
     "descriptors": bytes(16 * len(BLOCKS)),
     "blocks": b"".join(data for _, data in BLOCKS),
 }
-"""Every part; those that hold offsets get them when the parts are placed."""
+"""Every part. Parts with offsets get them when the parts are placed."""
 
 OFFSET_FIELDS = {
     "context": 0x0C,
@@ -73,7 +73,7 @@ OFFSET_FIELDS = {
 
 
 def small_dump(order: Sequence[str], replaced: Mapping[str, bytes] | None = None, gap: int = 3) -> bytes:
-    """The parts in this order, with a few bytes between them; a part that is not named is not there."""
+    """Return a dump with these parts in this order, and a few bytes between them. Other parts are missing."""
     parts = {**PARTS, "debugger data": debugger_data(), **(replaced or {})}
     offsets: dict[str, int] = {}
     end = TRIAGE + 0x80

@@ -2,7 +2,7 @@
 
 Offsets: mindumpdef.h and windows-rs `DUMP_HEADER64` and `DUMP_HEADER32` (header); rizin `dmp_specs.h`, Ghidra
 `TriageDump.java` and ntoseye `triage.rs` (TRIAGE_DUMP64 at 0x2000, TRIAGE_DUMP32 at 0x1000, their lists, the strings);
-ntoseye `tagged.rs` (secondary data); WDBGEXTS.H (KDDEBUGGER_DATA64, which tells the sizes of the structures).
+ntoseye `tagged.rs` (secondary data); WDBGEXTS.H (KDDEBUGGER_DATA64, which has the sizes of the structures).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ DESCRIPTOR = 16
 CONTEXT_SIZES = {0x14C: 0x2CC, 0x8664: 0x4D0, 0xAA64: 0x390}
 """Bytes of a CONTEXT, by MachineImageType."""
 SIZE_EPROCESS, SIZE_PRCB, SIZE_ETHREAD = 0x2A8, 0x2B0, 0x2C0
-"""Where KDDEBUGGER_DATA64 tells how long the three structures are."""
+"""Offsets of the sizes of the three structures in KDDEBUGGER_DATA64."""
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """Where the fields are that 32-bit and 64-bit dumps have in different places.
+    """Offsets of the fields that differ between 32-bit and 64-bit dumps.
 
     header: bytes of the header; machine, debugger_data_address: offsets in it; data_page, debugger_data, data_blocks:
     offsets in TRIAGE_DUMP; pointer, mm, exception: bytes of each; driver: bytes of an entry, then base, size, check
@@ -87,7 +87,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Driver:
-    """An entry of the driver list with its name from the string pool; loader_entry: all behind the name's offset."""
+    """An entry of the driver list with its name from the string pool; loader_entry: what follows the name's offset."""
 
     name: str
     base: int
@@ -126,7 +126,7 @@ class SmallDumpFile:
         return int.from_bytes(self.data[offset : offset + self.offsets.pointer], "little")
 
     def triage(self, field: int) -> int:
-        """A u32 of TRIAGE_DUMP by its offset there."""
+        """Return the u32 at an offset in TRIAGE_DUMP."""
         return self.u32(self.offsets.header + field)
 
     def bytes_at(self, offset: int, size: int) -> bytes:
@@ -158,7 +158,7 @@ class SmallDumpFile:
         return self.u32(self.offsets.machine)
 
     def structure(self, field: int, size: int) -> bytes:
-        """A part that TRIAGE_DUMP gives the offset of; nothing if that is 0."""
+        """Return a part by its offset in TRIAGE_DUMP; nothing if the offset is 0."""
         offset = self.triage(field)
         return self.bytes_at(offset, size) if offset else b""
 
@@ -172,7 +172,7 @@ class SmallDumpFile:
         return self.structure(0x24, size)
 
     def parts(self) -> dict[str, object]:
-        """Every part by name; where in the file it lies is not part of it. Needs a debugger data block."""
+        """Return every part by name, without its offset in the file. The dump needs a debugger data block."""
         pointer, (count, entry, *_) = self.offsets.pointer, self.offsets.unloaded
         page, behind_stack = self.offsets.header + self.offsets.data_page, self.offsets.header + 0x48 + pointer
         told, unloaded = self.debugger_data, self.triage(0x18)
@@ -197,7 +197,7 @@ class SmallDumpFile:
             ),
             "debugger data": Block(self.debugger_data_address, told),
             "data blocks": self.blocks,
-            # a file may go on behind its secondary data with zeros, which say nothing
+            # zeros may follow the secondary data in the file; they mean nothing
             "secondary data": self.secondary.rstrip(b"\0"),
         }
 
@@ -213,12 +213,12 @@ class SmallDumpFile:
         return [Block(address & mask, self.bytes_at(offset, size)) for address, offset, size in descriptors]
 
     def block_extents(self) -> list[tuple[int, int]]:
-        """(file offset, size) of every data block, in the order of the file."""
+        """Return (file offset, size) of every data block, in the order of the file."""
         entries = (self.triage(self.offsets.data_blocks) + DESCRIPTOR * index for index in range(self.block_count))
         return [(self.u32(entry + 8), self.u32(entry + 12)) for entry in entries]
 
     def memory(self, address: int, size: int) -> bytes | None:
-        """Return what the data blocks hold at an address; None if that is not all of it."""
+        """Return the bytes at an address, or None if the data blocks do not hold all of them."""
         for start, data in self.blocks:
             if start <= address and address + size <= start + len(data):
                 return data[address - start : address - start + size]

@@ -1,4 +1,4 @@
-"""The memory of a sample as its builder laid it out: what a small dump of it may hold, byte by byte."""
+"""The memory of a sample as its builder wrote it: everything that a small dump of it may hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = 0x1000
 
 
 class SourceMemory:
-    """The virtual memory that a sample's file holds: pages that are mapped and whose page frame is in it.
+    """The virtual memory in a sample's file: pages that are mapped, and whose page frames are in the file.
 
     frames: the page frames in the file; crash_space: the address space that the crashing processor was in.
     """
@@ -31,7 +31,7 @@ class SourceMemory:
         self.crash_space = self.crashed.space_of(machine.processors[machine.crashed].current_thread)
 
     def read(self, address: int, size: int, process: str | None = None) -> bytes:
-        """Read memory as the crashing processor, or a process, saw it; a KeyError where the file does not hold it."""
+        """Read memory as the crashing processor, or a process, saw it; a KeyError if the file does not hold it."""
         space = self.crash_space if process is None else self.crashed.spaces[process]
         data = b""
         while len(data) < size:
@@ -43,12 +43,12 @@ class SourceMemory:
         return data
 
     def prcb(self, number: int) -> int:
-        """Give the address of a processor's control block."""
+        """Return the address of a processor's KPRCB."""
         machine = self.crashed.machine
         return machine.processors[number].pcr + machine.version.number("OffsetPcrContainedPrcb")
 
     def modules(self) -> tuple[Module, ...]:
-        """Give the kernel's modules and, where the file holds its user half, those of the process that crashed."""
+        """Return the kernel's modules and, if the file holds its user half, those of the crashed process."""
         machine = self.crashed.machine
         process = machine.process(machine.thread(machine.processors[machine.crashed].current_thread).process)
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class WrittenMemory:
-    """What was written is there, nothing else is mapped."""
+    """Memory that holds what was written; nothing else is mapped."""
 
     def __init__(self, layouts: Layouts = LAYOUTS64) -> None:
         self.layouts = layouts
@@ -52,5 +52,5 @@ class WrittenMemory:
 
 
 def debugger_data(**fields: int) -> DebuggerData:
-    """A block of which only these fields are set."""
+    """Return a debugger data block with only these fields set."""
     return DebuggerData(0xFFFFF801_00001000, KdDebuggerData64.blank(**fields).build(), LAYOUTS64)

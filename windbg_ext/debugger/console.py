@@ -23,8 +23,8 @@ SECONDS_BETWEEN_MESSAGES = 0.2
 class DebuggerConsole:
     """The command window of the open session. The engine shows plain text where there is no DML.
 
-    Where a script of a shared interpreter has put a `sys.stdout` of its own in the debugger's place, pykd prints markup
-    as it is: there it is plain text, too.
+    If a script in a shared interpreter has replaced `sys.stdout`, pykd would print markup as it is: the console writes
+    plain text there, too.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class DebuggerConsole:
         self._print(verbatim_dml(text) if self._dml else map(shown, in_pieces(verbatim(text), MAX_PIECE)))
 
     def complain(self, line: str) -> None:
-        """Show an error, one line."""
+        """Show an error as one line."""
         self.write(f"windbg-ext: {plain(line)}")
 
     def _print(self, pieces: Iterable[str]) -> None:

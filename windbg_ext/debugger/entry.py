@@ -34,7 +34,7 @@ BATCH_SCRIPT = "batch.wds"
 
 
 def main() -> None:
-    """Run the bang command that the debugger was asked for; a batch script is told the exit status, too."""
+    """Run the bang command that the user typed. For a batch script, print the exit status, too."""
     attach()
     console = DebuggerConsole()
     status = _status(console)
@@ -45,7 +45,7 @@ def main() -> None:
 def _status(console: DebuggerConsole) -> int:
     try:
         return status_of(lambda: run(arguments(), console), console)
-    except SystemExit:  # pykd turns Ctrl+Break into the end of the script
+    except SystemExit:  # pykd raises it for Ctrl+Break
         console.complain(INTERRUPTION)
         return INTERRUPTED
     except Exception as error:
@@ -65,7 +65,7 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
         console.write(parser.format_help().rstrip())
         return DONE
     machine = DebuggedMachine(dump_path())
-    # a command that only takes facts needs no target: a machine that runs on has none, but tells its facts
+    # a command that only takes facts needs no target: a running machine has none, but its facts can be read
     session = session_target if command.add_session_facts is None else lambda: None
     options = parser.parse(given, machine.open_dump, session)
     as_json = getattr(options, "json", False)
@@ -74,7 +74,7 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
         console.write(f"Taken from this session: {' '.join(typed)}\n")
     status = command.run(options, console)
     if not as_json:
-        ours = set() if machine.open_dump is not None else {f"!{other}" for other in commands}  # they want a file
+        ours = set() if machine.open_dump is not None else {f"!{other}" for other in commands}  # they need a file
         suggested = tuple(suggestion for suggestion in command.next if suggestion not in ours)
         if suggested:
             console.write("")

@@ -1,6 +1,6 @@
-"""What WinDbg needs to find this installation: scripts with its paths in them, and whether the parts fit together.
+"""The scripts with which WinDbg finds this installation, and a check that the parts fit together.
 
-Imports no pykd: it runs in any Python, also in one that pykd is not made for, to say so.
+This module does not import pykd: it also runs in a Python that pykd does not support, and says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[1]
 SCRIPTS = next(path for path in (PACKAGE / "scripts", PACKAGE.with_name("scripts")) if path.is_dir())
-"""The templates: inside the package where it is installed, beside it in a checkout."""
+"""Folder of the templates: inside an installed package, beside the package in a checkout."""
 BANG = Path(__file__).with_name("bang.py")
 FILES = (
     *("load.wds", "run.wds", "unload.wds", "batch.wds", "menu.txt", "windbg-ext.js", "triage.js"),
@@ -56,7 +56,7 @@ def default_folder() -> Path | None:
 
 
 def problems() -> Iterator[str]:
-    """Yield a line for each thing that keeps WinDbg from running these commands, with what to do about it."""
+    """Yield one line for each problem that keeps WinDbg from running these commands, with what to do about it."""
     version = sys.version_info[:2]
     if sys.platform != "win32":
         yield "this is not Windows: run windbg-setup with the Python that is on the machine with WinDbg"
@@ -101,12 +101,12 @@ def _pykd() -> Path:
 
 
 def fits_a_script(path: str) -> bool:
-    """Tell whether a path survives in a debugger script: those are plain ASCII, and `;` ends a command."""
+    """Tell whether a debugger script can hold a path: scripts are plain ASCII, and `;` ends a command."""
     return re.fullmatch(r"[ !#-:<-z|}~]+", path) is not None and "${" not in path
 
 
 def script_path(path: Path) -> str:
-    """Return a path for a script: the short (8.3) name if the long one does not fit or has blanks."""
+    """Return a path for a script: the short (8.3) name if the long name does not fit or has blanks."""
     if (fits_a_script(str(path)) and " " not in str(path)) or sys.platform != "win32":
         return str(path)
     buffer = ctypes.create_unicode_buffer(1024)
@@ -115,7 +115,7 @@ def script_path(path: Path) -> str:
 
 
 def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str, str]:
-    """Return the files to write, content by relative path. `folder` is their place, as a script holds it."""
+    """Return the files to write, content by relative path. `folder` is where they go, as a script can hold it."""
     names = [command.name for command in commands]
     run = str(PureWindowsPath(folder, "run.wds"))
     values = {
@@ -125,7 +125,7 @@ def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str,
         "VERSION": __version__,
         "VERSION4": _four_numbers(__version__),
         "NAMES": ", ".join(f"!{name}" for name in names),
-        # ${/v:name} is the name itself: without it, loading twice would put an alias' value in the place of its name
+        # ${/v:name} is the name itself: without it, loading twice would replace an alias's name by its value
         "ALIASES": "\n".join(f'aS ${{/v:!{name}}} $$>a<"{run}" {name}' for name in names),
         "UNALIASES": "\n".join(f"ad /q ${{/v:!{name}}}" for name in names),
         "MENU": "\n".join(f' {{"{command.summary}"}} {{"!{command.name}"}}' for command in commands),
@@ -145,7 +145,7 @@ def _triage(commands: Sequence[Command]) -> list[str]:
 
 
 def write_scripts(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files; those of an earlier version are replaced. DestinationError if that fails."""
+    """Write the files over those of an earlier version. Raise DestinationError if that fails."""
     try:
         for place in (folder, folder / "Manifest"):
             place.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def write_scripts(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def remove_scripts(folder: Path) -> list[Path]:
-    """Remove the files of `write_scripts`, and the folders if that empties them; return the files that are gone."""
+    """Remove the files of `write_scripts`, and the folders if they are empty then. Return the removed files."""
     removed = [folder / name for name in FILES if (folder / name).is_file()]
     for path in removed:
         path.unlink()

@@ -1,4 +1,4 @@
-"""The machine that is debugged, as commands ask for it that do not read its memory themselves."""
+"""Facts about the debugged machine, for commands that do not read its memory themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DebuggedMachine:
     open_dump: str | None
 
     def physical_memory(self) -> int | None:
-        """Return the bytes of RAM that Windows counts, None if the session cannot read them."""
+        """Return the RAM that Windows uses, in bytes, or None if the session cannot read it."""
         address = ARCHITECTURES[machine_type()].shared_user_data + NUMBER_OF_PHYSICAL_PAGES
         try:
             return int(pykd.loadDWords(address, 1)[0]) * PAGE_SIZE or None
@@ -30,5 +30,5 @@ class DebuggedMachine:
             return None
 
     def paging_files(self) -> list[tuple[str | None, int, int]]:
-        """Return drive, bytes now and bytes at most of each paging file; empty without the kernel's symbols."""
+        """Return drive, size and maximum size in bytes of each paging file; nothing without the kernel's symbols."""
         return [(file.drive, file.size, file.maximum) for file in paging_files()]

@@ -1,7 +1,7 @@
-"""The paging files of the machine in the session, by type: nt!_MMPAGING_FILE, where the kernel's symbols are loaded.
+"""The paging files of the machine in the session, read by type (nt!_MMPAGING_FILE) if the kernel's symbols are loaded.
 
-Names and places: `dt nt!_MMPAGING_FILE`, `dt nt!_MI_PARTITION`. Widths and offsets differ from build to build, so that
-nothing is read without symbols.
+Source of names: `dt nt!_MMPAGING_FILE`, `dt nt!_MI_PARTITION`. Sizes and offsets of the fields differ from build to
+build, so nothing is read without symbols.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 PAGE_SIZE = 0x1000
 MAX_PAGING_FILES = 16
 NO_PAGING_FILES_OF_DISK = ("VirtualStorePagefile", "WsSwapPagefile")
-"""Flags of what has the same type but takes no dump: the store of compressed memory, and swapfile.sys."""
+"""Flags of files that have the same type but take no dump: the store of compressed memory, and swapfile.sys."""
 
 
 @dataclass(frozen=True)
 class SessionPagingFile:
-    """A paging file. path: as the kernel has it; size, maximum: bytes, now and at most."""
+    """A paging file. path: as the kernel has it; size, maximum: in bytes, now and at most."""
 
     path: str
     size: int
@@ -38,12 +38,12 @@ class SessionPagingFile:
 
 
 def paging_files() -> list[SessionPagingFile]:
-    """Return the paging files on disk; none without the kernel's symbols."""
+    """Return the paging files on disk; an empty list without the kernel's symbols."""
     if not has_kernel_types():
         return []
     try:
         return [_read(file) for file in _structures() if not any(_flag(file, name) for name in NO_PAGING_FILES_OF_DISK)]
-    except pykd.DbgException:  # a build that names it otherwise, or memory that is not there
+    except pykd.DbgException:  # a build with other names, or memory that cannot be read
         return []
 
 
@@ -54,11 +54,11 @@ def _structures() -> Iterator[Any]:
 
 
 def _addresses() -> list[int]:
-    """Return the array of pointers: a variable in Windows 7, part of the system partition later."""
+    """Return the pointers to the structures: from a variable on Windows 7, from the system partition later."""
     try:
         return list(pykd.loadPtrs(pykd.getOffset("nt!MmPagingFile"), MAX_PAGING_FILES))
     except pykd.SymbolException:
-        # public symbols have types but do not tell which one a variable has
+        # public symbols do not tell the type of a variable, so it is named here
         partition = pykd.typedVar("nt!_MI_PARTITION", pykd.getOffset("nt!MiSystemPartition"))
         array = partition.field("Vp").field("PagingFile")
         return [int(array[index]) for index in range(MAX_PAGING_FILES)]
@@ -69,6 +69,6 @@ def _flag(file: Any, name: str) -> bool:
 
 
 def _read(file: Any) -> SessionPagingFile:
-    # field(), since a field that a build does not have is an AttributeError as an attribute, and no DbgException
+    # field() raises DbgException for a field that a build does not have; an attribute would raise AttributeError
     path = pykd.loadUnicodeString(file.field("PageFileName").getAddress())
     return SessionPagingFile(path, int(file.field("Size")) * PAGE_SIZE, int(file.field("MaximumSize")) * PAGE_SIZE)

@@ -1,4 +1,4 @@
-"""The options of a command in the debugger's manner: `/o` like `-o`, and the open dump where no dump is named."""
+"""The options of a command in the debugger's style: `/o` like `-o`, and the open dump if no dump is named."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Without a source, the open dump is meant. Switches begin with / or -. Text and p
 
 
 class BangParser(argparse.ArgumentParser):
-    """A parser of what follows a bang command. Wrong use is a UsageError and does not end the process.
+    """Parses what follows a bang command. Wrong use raises UsageError and does not end the process.
 
-    `--size` is also `-size`, `/size`, and a short `-o` is also `/o`. All positional arguments may be left out; those
-    that are given fill the last ones: `!minify DESTINATION`, `!minify SOURCE DESTINATION`.
+    `--size` may be written `-size` or `/size`, and a short `-o` may be written `/o`. All positional arguments are
+    optional; those that are given fill the last ones: `!minify DESTINATION`, `!minify SOURCE DESTINATION`.
     """
 
     def __init__(self, command: Command) -> None:
@@ -64,10 +64,10 @@ class BangParser(argparse.ArgumentParser):
     def parse(
         self, arguments: Sequence[str], open_dump: str | None, session: Callable[[], object]
     ) -> argparse.Namespace:
-        """Read the arguments. A dump that is not named is `open_dump`, the path of the dump in the session.
+        """Parse the arguments. If they name no dump, use `open_dump`, the path of the dump in the session.
 
-        session: returns what the command reads if the session has no dump file. UsageError: wrong use, or a command
-        that reads files only has none.
+        session: returns what the command reads if the session has no dump file. Raise UsageError for wrong use, and for
+        a command that reads only files if there is none.
         """
         known = self._option_string_actions
         arguments = [word.replace("/", "\\") if word.startswith("//") else word for word in arguments]  # on a share
@@ -89,5 +89,5 @@ class BangParser(argparse.ArgumentParser):
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Tell whether the user wants to see how a command is used."""
+    """Tell whether the user asks for help."""
     return any(argument.lower() in HELP_SWITCHES for argument in arguments)

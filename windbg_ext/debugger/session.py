@@ -1,4 +1,4 @@
-"""What the debugger says of the open session."""
+"""What the debugger tells about the open session."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NAME, VALUE = slice(1, 17), slice(18, -1)
 
 
 def attach() -> None:
-    """Connect pykd to the open session: a module that the bootstrapper's Python imports is not until it is asked to."""
-    with suppress(pykd.DbgException):  # it is, as the debugger's extension or since an earlier script
+    """Connect pykd to the open session. In the bootstrapper's Python, importing pykd does not connect it."""
+    with suppress(pykd.DbgException):  # connected already: as the debugger's extension, or by an earlier script
         pykd.initialize()
 
 
 def command(text: str) -> str:
-    """Run a debugger command and return what it prints, "" if it fails."""
+    """Run a debugger command and return what it prints, or "" if it fails."""
     try:
         return pykd.dbgCommand(text) or ""
     except pykd.DbgException:
@@ -34,8 +34,9 @@ def command(text: str) -> str:
 def arguments() -> list[str]:
     """Return the name of the bang command and what the user typed behind it.
 
-    pykd of the wheel loses the arguments of `!py`. Those of the script that runs it (`$$>a<`) are aliases while it
-    runs: $arg1, $arg2 ... `al` lists them. The bootstrapper passes them on, to whoever calls `!py` without a script.
+    pykd from the wheel loses the arguments of `!py`. The arguments of the script that runs `!py` (`$$>a<`) are aliases
+    while the script runs: $arg1, $arg2 ... `al` lists them. The bootstrapper passes on the arguments of a `!py` that is
+    called without a script.
     """
     passed = [argument for argument in sys.argv[1:] if argument]
     if passed:
@@ -45,34 +46,34 @@ def arguments() -> list[str]:
 
 
 def script_name() -> str:
-    """Return the name of the script that runs, without its folder; empty if there is none."""
+    """Return the name of the running debugger script without its folder; empty if there is none."""
     return PureWindowsPath(script_aliases(command("al")).get(0, "")).name
 
 
 def script_aliases(listing: str) -> dict[int, str]:
-    """Return the values of $arg0, which is the script itself, $arg1, $arg2 ... from what `al` prints."""
+    """Return the values of $arg0 (the script itself), $arg1, $arg2 ... by number, from what `al` prints."""
     lines = listing.split("\n")
     names = (re.fullmatch(r"\$arg(\d+) *", line[NAME]) for line in lines)
     return {int(name[1]): line[VALUE] for name, line in zip(names, lines) if name}
 
 
 def dump_path() -> str | None:
-    """Return the path of the open dump, None for a live target or a file on another machine."""
+    """Return the path of the open dump, or None for a live target or a file on another machine."""
     systems = re.search(r"^\.[ \d]+.*?: (.+)$", command("||"), re.MULTILINE)
     path = systems[1].rstrip() if systems else ""
     return path if pykd.isDumpAnalyzing() and Path(path).is_file() else None
 
 
 def has_kernel_types() -> bool:
-    """Tell whether the kernel's symbols are loaded. To ask for one that is not makes the engine look for it, aloud.
+    """Tell whether the kernel's symbols are loaded. This never makes the engine look for them, which prints messages.
 
-    The listing has `(pdb symbols)` for Microsoft's public ones, `(private pdb symbols)` where they are whole.
+    The listing has `(pdb symbols)` for Microsoft's public symbols, and `(private pdb symbols)` for full ones.
     """
     return "pdb symbols)" in command("lm m nt")
 
 
 def machine_type() -> Machine:
-    """Return the type of machine that is debugged; DumpError for one that is not known."""
+    """Return the type of the debugged machine. Raise DumpError if it is not supported."""
     name = str(pykd.getCPUType()).rpartition(".")[2]
     if name not in MACHINES:
         raise DumpError("session", f"a machine of type {name} is not known")

@@ -1,4 +1,4 @@
-"""The open session as a target: facts out of what the engine prints, registers and physical pages through pykd."""
+"""The open session as a target: facts from what the engine prints, registers and physical pages through pykd."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OTHER_REGISTERS = {
     Machine.AMD64: {**INTEL, "mxcsr": "MxCsr"},
     Machine.ARM64: {"cpsr": "Cpsr", "fpcr": "Fpcr", "fpsr": "Fpsr"},
 }
-"""The debugger's name of a register: that in CONTEXT, where it is not the same in small letters."""
+"""Registers besides the general ones: by the name that the debugger uses, the name in CONTEXT."""
 
 BASES = re.compile(r"Kernel base = 0x(?P<base>[0-9a-f`]+) PsLoadedModuleList = 0x(?P<list>[0-9a-f`]+)")
 EXCEPTION = re.compile(r"^ *(Exception\w+): ([0-9a-f`]+)", re.MULTILINE)
@@ -51,21 +51,21 @@ class SessionPages:
         self._why = "not in this dump" if pykd.isDumpAnalyzing() else "not readable in this session"
 
     def _read(self, pfn: int) -> bytes | None:
-        """Read a page; None if the engine cannot."""
+        """Read a page. Return None if the engine cannot read it."""
         try:
             return bytes(pykd.loadBytes(pfn * PAGE_SIZE, PAGE_SIZE, True))
         except pykd.MemoryException:
             return None
 
     def why_missing(self, _pfn: int) -> str:
-        """Tell why `page` gave None."""
+        """Return why `page` returned None."""
         return self._why
 
 
 def session_target(file: Target | None = None) -> SessionTarget:
-    """Return the target of the open kernel session. file: the open dump, where it is at hand.
+    """Return the target of the open kernel session. file: the open dump, if there is one.
 
-    DumpError: the session is no kernel session, or the engine does not tell where the kernel is.
+    Raise DumpError if this is not a kernel session, or if the engine does not tell where the kernel is.
     """
     if not pykd.isKernelDebugging():
         raise DumpError("session", "no kernel is debugged here", "open a kernel dump or a kernel connection")
@@ -100,7 +100,7 @@ def _directory_table_base(machine: Machine) -> int:
     """Return the physical address of a live machine's page tables."""
     if machine is not Machine.ARM64:
         return _register("cr3")
-    try:  # no engine asked so far has a register for it
+    try:  # no known engine has a register for it
         return int(pykd.loadQWords(pykd.getCurrentProcess() + ARM64_DIRECTORY_TABLE_BASE, 1)[0])
     except pykd.DbgException:
         why = "the debugger does not tell where the page tables of this ARM64 machine are"
@@ -115,7 +115,7 @@ def _registers(machine: Machine) -> dict[str, int]:
 def _register(name: str) -> int:
     try:
         return int(pykd.reg(name))
-    except pykd.DbgException:  # as in a local kernel session, where the machine runs on
+    except pykd.DbgException:  # as in a local kernel session, where the machine keeps running
         hint = "stop the machine in its debugger first: one that runs cannot be saved"
         raise DumpError("session", f"the debugger does not tell the register {name}", hint) from None
 
@@ -147,7 +147,7 @@ def _last_exception() -> LastException:
 
 
 def _symbol_address() -> int | None:
-    """Return the address of the debugger data block by its symbol, None without it: it is searched for then."""
+    """Return the address of the debugger data block by its symbol, or None: then the block is searched for."""
     try:
         return int(pykd.getOffset(SYMBOL)) if has_kernel_types() else None
     except pykd.DbgException:

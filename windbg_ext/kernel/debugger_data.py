@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.memory.virtual import read_pointer, read_run, read_structure
 from windbg_ext.structs.debugger_data import (
-    LARGEST_SIZE,
+    MAX_SIZE,
     OF_WINDOWS_XP,
     OWNER_TAG,
     SIZE_OF_WINDOWS_XP,
@@ -85,14 +85,14 @@ DAMAGED = "the dump is damaged or not one that Windows wrote"
 
 
 def _check_size(size: int) -> None:
-    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        why = f"0x{size:x} is not between 0x{SMALLEST_SIZE:x} and 0x{LARGEST_SIZE:x}"
+    if not SMALLEST_SIZE <= size <= MAX_SIZE:
+        why = f"0x{size:x} is not between 0x{SMALLEST_SIZE:x} and 0x{MAX_SIZE:x}"
         raise DumpError(f"{FIELD}.Size", why, DAMAGED)
 
 
 def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, head: bytes) -> DebuggerData:
     """Decode the block that a running kernel keeps encoded; DumpError if that is not what is there."""
-    block = next(_decodings(read_run(memory, address, LARGEST_SIZE)), None)
+    block = next(_decodings(read_run(memory, address, MAX_SIZE)), None)
     if block is None:
         tag = ascii(head[TAG_OFFSET : TAG_OFFSET + 4].decode("latin-1"))
         raise DumpError(FIELD, f"0x{address:x} holds no debugger data block (its tag is {tag}, not 'KDBG')", DAMAGED)
@@ -124,7 +124,7 @@ def _decodings(data: bytes) -> Iterator[bytes]:
     for turn in range(64):
         tag = _turned(values[tag_at] ^ zero, turn)
         size = int.from_bytes(tag[4:], "little")
-        if tag[:4] == OWNER_TAG and SMALLEST_SIZE <= size <= min(LARGEST_SIZE, len(data)):
+        if tag[:4] == OWNER_TAG and SMALLEST_SIZE <= size <= min(MAX_SIZE, len(data)):
             whole = values[: -(-size // 8)]
             yield b"".join(_turned(value ^ zero, turn) for value in whole)[:size]
 

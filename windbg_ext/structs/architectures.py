@@ -1,4 +1,4 @@
-"""What differs between the processors that Windows runs on, as far as dumps are read by it: one record for each.
+"""One record for each processor architecture: what a reader of dumps needs to know about it.
 
 Sources: those of the layouts; KUSER_SHARED_DATA's address and where kernel addresses begin: ntddk.h, wdm.h.
 """
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     AnyContext = Union[x86.Context32, amd64.Context64, arm64.ContextArm64]
 
 LOWEST_USER = 0x10000
-"""Windows maps nothing below."""
+"""Windows maps nothing below this address."""
 
 
 class Architecture(NamedTuple):
     """A processor architecture.
 
-    name: as reports have it; pagings: how addresses may be translated, likeliest first; general_registers: names of
-    fields of its CONTEXT, stack_pointer and instruction_pointer among them; plain_context: ContextFlags of one without
-    floating point; shared_user_data: address of KUSER_SHARED_DATA in kernel mode; lowest_kernel: no kernel address is
-    lower; highest_user: no user address is higher; pte_base: where page tables are mapped when the debugger data block
-    does not tell.
+    name: as reports show it; pagings: how addresses may be translated, likeliest first; general_registers: names of
+    fields of its CONTEXT, stack_pointer and instruction_pointer among them; plain_context: ContextFlags of a CONTEXT
+    without floating point; shared_user_data: address of KUSER_SHARED_DATA in kernel mode; lowest_kernel: no kernel
+    address is lower; highest_user: no user address is higher; pte_base: where page tables are mapped if the debugger
+    data block does not tell.
     """
 
     name: str
@@ -80,7 +80,7 @@ X64 = Architecture(
     shared_user_data=0xFFFFF780_00000000,
     lowest_kernel=0xFF00_0000_0000_0000,  # five-level kernels start here, four-level ones higher
     highest_user=0x7FFF_FFFF_FFFF,
-    pte_base=0xFFFFF680_00000000,  # before Windows 10 1607 moved it about and put PteBase into the block
+    pte_base=0xFFFFF680_00000000,  # up to Windows 10 1511; later the debugger data block has PteBase
 )
 
 ARM64 = Architecture(
@@ -96,7 +96,7 @@ ARM64 = Architecture(
     shared_user_data=0xFFFFF780_00000000,
     lowest_kernel=0xFFFF_8000_0000_0000,
     highest_user=0x7FFF_FFFF_FFFF,
-    pte_base=0,  # every Windows on ARM64 tells
+    pte_base=0,  # every debugger data block of ARM64 has PteBase
 )
 
 ARCHITECTURES = {architecture.machine: architecture for architecture in (X86, X64, ARM64)}

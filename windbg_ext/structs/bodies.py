@@ -41,13 +41,13 @@ RANGES_METADATA_OFFSET = 0x20
 
 
 class SummaryHeader32(Structure, name="SUMMARY_HEADER32", size=0x20):
-    """Source: S2E `WindowsCrashDumpGenerator.h`, Ghidra. That of 64-bit Windows is documented nowhere."""
+    """Source: S2E `WindowsCrashDumpGenerator.h`, Ghidra. The header of 64-bit Windows is not documented."""
 
     signature = raw(0x00, "Signature", 4)
     valid_dump = raw(0x04, "ValidDump", 4)
     dump_options = u32(0x08, "DumpOptions")
     header_size = u32(0x0C, "HeaderSize")  # file offset of the first page
     bitmap_size = u32(0x10, "BitmapSize")  # bits
-    pages = u32(0x14, "Pages")  # how many are in the file
+    pages = u32(0x14, "Pages")  # number of pages in the file
     size_of_bit_map = u32(0x18, "SizeOfBitMap")  # of an RTL_BITMAP, bits
     bit_map_buffer = u32(0x1C, "BitMapBuffer")  # its address in the kernel that wrote the dump

@@ -1,4 +1,4 @@
-"""Bug check codes: their names, and which of them never crash a machine.
+"""Bug check codes: their names, and which of them occur in live dumps.
 
 Source: Microsoft's bug check code reference and kernel live dump code reference (2025-07).
 """
@@ -10,7 +10,7 @@ M_BIT = 0x1000_0000
 
 
 def bug_check_name(code: int) -> str | None:
-    """Give the name that Microsoft documents for a code, with or without M_BIT; None if there is none."""
+    """Return the name that Microsoft documents for a code, with or without M_BIT, or None if there is none."""
     return NAMES.get(code) or NAMES.get(code & ~M_BIT)
 
 
@@ -64,10 +64,10 @@ LIVE_ONLY = frozenset(
         0x21C8,
     }
 )
-"""These come in live dumps only: the machine went on running."""
+"""Codes of live dumps only: the machine went on running."""
 
 LIVE_OR_CRASH = frozenset({0x117, 0x124, 0x144, 0x164, 0x187})
-"""These come in both."""
+"""Codes of both live dumps and crashes."""
 
 NAMES = {
     0x1: "APC_INDEX_MISMATCH",

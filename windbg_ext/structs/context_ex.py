@@ -1,4 +1,4 @@
-"""What may follow a CONTEXT of any architecture: the extended processor state. Source: winnt.h."""
+"""The extended processor state that may follow a CONTEXT of any architecture. Source: winnt.h."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CONTEXT_FLAG_XSTATE = 0x40
 
 
 class ContextEx(Structure, name="CONTEXT_EX", size=0x18):
-    """What stands behind a CONTEXT that goes on.
+    """Header of the extended processor state behind a CONTEXT.
 
     AllLength: bytes of the CONTEXT, this structure and the extended state together.
     """

@@ -1,7 +1,7 @@
-"""KDDEBUGGER_DATA64, the block in which the kernel tells debuggers where its variables and fields are.
+"""KDDEBUGGER_DATA64: the block in which the kernel tells debuggers where its variables and fields are.
 
 Source: WDBGEXTS.H of the public Windows SDK; checked on real dumps of Windows 7 to 11. The block grows at its end from
-version to version, `Size` says how far it goes. The layout is the same for 32-bit and 64-bit kernels.
+version to version; `Size` is its length in bytes. The layout is the same for 32-bit and 64-bit kernels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ OWNER_TAG = b"KDBG"
 
 
 class KdDebuggerData64(Structure, name="KDDEBUGGER_DATA64", size=0x368):
-    """As far as WDBGEXTS.H describes it; newer kernels append fields that no public header names."""
+    """The fields that WDBGEXTS.H describes. Newer kernels append fields without public names."""
 
     list_flink = u64(0x000, "ListFlink")
     list_blink = u64(0x008, "ListBlink")
@@ -169,7 +169,7 @@ class KdDebuggerData64(Structure, name="KDDEBUGGER_DATA64", size=0x368):
 
 
 SIZE_OF_WINDOWS_XP = SMALLEST_SIZE = 0x290
-"""That of 32-bit Windows XP, which ends before the sizes and offsets of PRCB, process and thread."""
+"""Size on 32-bit Windows XP, where the block ends before the sizes and offsets of PRCB, process and thread."""
 OF_WINDOWS_XP = {
     "offset_prcb_current_thread": 0x4,
     "offset_prcb_proc_state_context": 0x1C,
@@ -184,8 +184,10 @@ OF_WINDOWS_XP = {
     "offset_kthread_kernel_stack": 0x28,
     "offset_kthread_apc_process": 0x44,
 }
-"""What debuggers know by themselves, for want of it in that block: asked of the engine (where in a dump it reads
-registers and process, how much its .dump /m saves); the rest as `dt` prints it with Microsoft's symbols.
+"""Sizes and offsets that the block of Windows XP lacks. Debuggers have them built in.
+
+Measured on the engine (where in a dump it reads registers and process, how much its .dump /m saves); the rest is what
+`dt` prints with Microsoft's symbols.
 """
 
-LARGEST_SIZE = 0x1000
+MAX_SIZE = 0x1000

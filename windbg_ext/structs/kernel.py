@@ -1,4 +1,4 @@
-"""The few kernel structures that a dump is read by, besides those that KDDEBUGGER_DATA64 gives offsets for.
+"""The few kernel structures that are read from a dump and whose offsets KDDEBUGGER_DATA64 does not hold.
 
 Source: public type information as printed by WinDbg's `dt` (nt!_KLDR_DATA_TABLE_ENTRY, nt!_UNLOADED_DRIVERS,
 nt!_KTHREAD's dispatcher header), unchanged from Windows XP to Windows 11. Those of 64-bit Windows were checked on real
@@ -43,7 +43,7 @@ class KldrDataTableEntry32(Structure, name="KLDR_DATA_TABLE_ENTRY32", size=0x44)
 
 
 class UnloadedDrivers64(Structure, name="UNLOADED_DRIVERS64", size=0x28):
-    """An unloaded driver in the kernel's ring of them."""
+    """An entry of the kernel's ring of unloaded drivers."""
 
     name_length = u16(0x00, "NameLength")
     name_maximum_length = u16(0x02, "NameMaximumLength")
@@ -65,7 +65,7 @@ class UnloadedDrivers32(Structure, name="UNLOADED_DRIVERS32", size=0x18):
 
 
 MAX_UNLOADED_DRIVERS = 50
-"""MI_UNLOADED_DRIVERS: the array that MmUnloadedDrivers points at is a ring of this many entries."""
+"""MI_UNLOADED_DRIVERS: number of entries in the ring that MmUnloadedDrivers points at."""
 
 
 class KuserSharedData(Structure, name="KUSER_SHARED_DATA", size=0x2D4):
@@ -84,7 +84,7 @@ DRIVER_POWER_STATE_FAILURE = 0x9F
 
 
 class Triage9FPower64(Structure, name="TRIAGE_9F_POWER64", size=0x20):
-    """What parameter 3 of bug check 0x9F points at when parameter 1 is 3; the lists are LIST_ENTRYs."""
+    """The structure behind parameter 3 of bug check 0x9F if parameter 1 is 3. The lists are LIST_ENTRYs."""
 
     signature = u16(0x00, "Signature")
     revision = u16(0x02, "Revision")

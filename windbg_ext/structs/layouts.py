@@ -1,4 +1,4 @@
-"""The structures of 32-bit and of 64-bit Windows, each in one record, so that which of them is chosen once.
+"""The structures of 32-bit and of 64-bit Windows, one record each, so that code chooses between them only once.
 
 Sources: those of the structures; the sizes of I/O objects and the offsets in PEB and PEB_LDR_DATA: wdm.h, winternl.h.
 """
@@ -86,11 +86,11 @@ class Layouts(NamedTuple):
 
     @property
     def address_mask(self) -> int:
-        """All bits of an address."""
+        """Mask of all bits of an address."""
         return (1 << 8 * self.pointer_size) - 1
 
     def sign_extended(self, address: int) -> int:
-        """Return an address as a 64-bit field holds it: one of x86 repeats its highest bit."""
+        """Return an address as a 64-bit field holds it: x86 addresses are sign-extended."""
         high = ~self.address_mask & (1 << 64) - 1
         return address | high if address >> 8 * self.pointer_size - 1 else address
 
@@ -145,5 +145,5 @@ LAYOUTS64 = Layouts(
 
 
 def layouts_of(header: RawHeader) -> Layouts:
-    """Return the structures of the Windows whose dump begins with a header."""
+    """Return the layouts for a dump with this header, by the width of the header."""
     return LAYOUTS64 if isinstance(header, DumpHeader64) else LAYOUTS32

@@ -1,8 +1,8 @@
 """How each processor translates addresses: x86, x86 with PAE, x64 with four and five levels, ARM64 with 4 KB pages.
 
 Sources: Intel SDM volume 3A, chapter 4; Arm ARM (DDI 0487), chapter D8. Windows on ARM64 keeps both halves in one page,
-as on x64: TTBR1_EL1 is TTBR0_EL1 + 0x800, TCR_EL1 gives each half 47 bits (measured on the one real dump that was seen,
-of build 22000, and on the engine, which walks them the same way).
+as on x64: TTBR1_EL1 is TTBR0_EL1 + 0x800, TCR_EL1 gives each half 47 bits (measured on one real dump, of build 22000,
+and on the engine).
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class Level(NamedTuple):
 class Paging(NamedTuple):
     """How addresses are translated.
 
-    layouts: of the Windows that runs with it; entry: struct's letter for an entry; levels: the root's first; root_mask:
-    the bits of the directory table base that are an address; frame_mask: those of an entry; address_bits: above them,
-    an address repeats its highest bit; large_bit, large: an entry whose large_bit is that maps a page by itself.
+    layouts: those of the Windows that uses it; entry: struct's letter for an entry; levels: the root's first;
+    root_mask: the bits of the directory table base that are an address; frame_mask: those of an entry; address_bits:
+    above them, an address repeats its highest bit; large_bit, large: an entry maps a large page if its bits large_bit
+    equal large.
     """
 
     name: str
@@ -47,12 +48,12 @@ class Paging(NamedTuple):
 
     @property
     def entry_size(self) -> int:
-        """Bytes of an entry."""
+        """Size of an entry in bytes."""
         return struct.calcsize(self.entry)
 
     @property
     def mapped_levels(self) -> int:
-        """How many levels have their entries in virtual memory: all but the four entries of PAE's root."""
+        """Number of levels whose entries are mapped in virtual memory: all but the four entries of PAE's root."""
         return sum(level.bits > 2 for level in self.levels)
 
     @property
@@ -61,7 +62,7 @@ class Paging(NamedTuple):
         return self.layouts.address_mask & -(1 << self.address_bits - 1)
 
     def is_large(self, entry: int) -> bool:
-        """Tell whether an entry of a level that may do so maps a page by itself."""
+        """Tell whether an entry maps a large page. Its level must be one that may."""
         return bool(entry & VALID) and entry & self.large_bit == self.large
 
 
@@ -76,4 +77,4 @@ X64_LA57 = Paging("x64 LA57", LAYOUTS64, "<Q", (Level(36, 9), *X64.levels), _FRA
 ARM64 = Paging(
     "ARM64", LAYOUTS64, "<Q", X64.levels, 0x0000_FFFF_FFFF_F000, 0x0000_FFFF_FFFF_F000, 48, large_bit=1 << 1, large=0
 )
-"""Bit 1 of an entry: it leads to a table. The directory table base may carry an ASID."""
+"""Bit 1 of an entry means that it leads to a table. The directory table base may carry an ASID."""

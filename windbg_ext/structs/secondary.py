@@ -1,4 +1,4 @@
-"""Secondary data ("DumpBlob"): what drivers handed to the crash dump, tagged by GUID, after the last page of a dump.
+"""Secondary data ("DumpBlob"): data that drivers add to a dump, tagged by GUID, behind the last page.
 
 Source: ntoseye `tagged.rs`; checked to the end of the file on real dumps.
 """

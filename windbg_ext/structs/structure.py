@@ -1,7 +1,8 @@
-"""A structure written down as its documentation writes it: a class with a line per field. Construct builds it.
+"""Structures declared as their documentation describes them: a class with one line for each field.
 
-Reading goes through the standard library's struct, compiled from the same fields: construct takes 35 ms to import,
-longer than dumpkind takes for a whole dump, and reads a structure 15 to 40 times as slowly. A test compares the two.
+construct builds the bytes. The standard library's struct reads them, compiled from the same fields: importing construct
+takes 35 ms, longer than dumpkind takes for a whole dump, and it reads 15 to 40 times as slowly. A test compares the
+two.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ Value = Union[int, bytes, "Sequence[int]"]
 class Field(Generic[T]):
     """A field of a structure: an integer, an array of integers or raw bytes.
 
-    On the class it is this description, on a structure it is the value: `DumpHeader64.dump_type.offset` is 0xF98, the
-    `dump_type` of a header that was read is a number.
+    On the class, the attribute is this description; on an instance, it is the value: `DumpHeader64.dump_type.offset` is
+    0xF98, and the `dump_type` of a header that was read is a number.
 
     offset, length: in bytes from the start of the structure; name: as Windows' headers have it; code: the struct
     module's letter, "s" for raw bytes; items: of an array, else None; attribute: the name on the class.
@@ -44,7 +45,7 @@ class Field(Generic[T]):
     @overload
     def __get__(self, instance: Structure, owner: type) -> T: ...
     def __get__(self, instance: Structure | None, owner: type) -> Field[T] | T:
-        # only asked for the class: a structure has its values in its own dictionary, which comes before this method
+        # only reached on the class: an instance has its values in its own dictionary, which is searched first
         return self
 
     def of(self, structure: Structure) -> T:
@@ -54,7 +55,7 @@ class Field(Generic[T]):
 
     @property
     def is_number(self) -> bool:
-        """Whether it is one integer."""
+        """Whether the field is one integer."""
         return self.items is None and self.code != "s"
 
 
@@ -94,10 +95,9 @@ def raw(offset: int, name: str, size: int) -> Field[bytes]:
 
 
 class Structure:
-    """A little-endian structure of a fixed size; each one that there is subclasses it and declares its fields.
+    """A little-endian structure of a fixed size. Subclasses declare the fields, in the order of their offsets.
 
-    Offsets rise. What lies between two fields is kept as raw bytes, so that a structure which is read and built again
-    is the same to the byte.
+    Bytes between two fields are kept, so a structure that is read and built again is the same to the byte.
 
     NAME: in Windows' headers; SIZE: in bytes; FIELDS: in the order of their offsets.
     """
@@ -113,7 +113,7 @@ class Structure:
     _construct: ClassVar[construct.Struct | None]
 
     def __init_subclass__(cls, *, name: str = "", size: int = 0) -> None:
-        if not name:  # it knows more than the structure says, and is laid out like it
+        if not name:  # a subclass of a declared structure has the same layout
             return
         cls.NAME, cls.SIZE, cls._construct = name, size, None
         cls.FIELDS = tuple(field for field in vars(cls).values() if isinstance(field, Field))
@@ -130,7 +130,7 @@ class Structure:
                 gaps[gap] = offset - end
             if field is not None:
                 names.append(field.attribute)
-                # an array is taken as bytes first, so that there is one value for each name
+                # an array is unpacked as bytes first, so that there is one value for each name
                 codes.append(field.code if field.is_number else f"{field.length}s")
                 end = offset + field.length
         cls._names, cls._gaps = tuple(names), gaps
@@ -142,10 +142,10 @@ class Structure:
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a {self.NAME} does not change: replace gives another one")
+        raise AttributeError(f"a {self.NAME} does not change: replace returns another one")
 
     def __eq__(self, other: object) -> bool:
-        """Equal when it is the same structure and every byte is."""
+        """Tell whether the other is the same structure with the same bytes."""
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
@@ -157,7 +157,7 @@ class Structure:
 
     @classmethod
     def parse(cls: type[S], data: bytes) -> S:
-        """Read the structure from the first SIZE bytes of data; fewer bytes are a ValueError."""
+        """Read the structure from the first SIZE bytes of data. Raise ValueError if there are fewer."""
         if len(data) < cls.SIZE:
             raise ValueError(f"{cls.NAME} takes 0x{cls.SIZE:x} bytes, there are 0x{len(data):x}")
         structure = cls.__new__(cls)
@@ -169,11 +169,11 @@ class Structure:
 
     @classmethod
     def blank(cls: type[S], **values: Value) -> S:
-        """Return a structure whose fields are zero but for the given ones."""
+        """Return a structure with the given fields; all others are zero."""
         return cls.parse(bytes(cls.SIZE)).replace(**values)
 
     def replace(self: S, **changes: Value) -> S:
-        """Return a copy with some fields changed, by attribute; an unknown one is a TypeError."""
+        """Return a copy with some fields changed, by attribute. Raise TypeError if there is no such field."""
         structure = self.__new__(type(self))
         structure.__dict__.update(self.__dict__)
         for attribute, value in changes.items():
@@ -194,17 +194,17 @@ class Structure:
 
     @classmethod
     def field(cls, name: str) -> Field[Any]:
-        """Find a field by the name that it has in Windows' headers; KeyError if there is none."""
+        """Return the field with this name in Windows' headers. Raise KeyError if there is none."""
         return cls._by_name[name]
 
     @classmethod
     def by_attribute(cls, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Return values whose keys are names of Windows' headers by attribute, as `blank` and `replace` take them."""
+        """Convert keys from names in Windows' headers to attributes, as `blank` and `replace` take them."""
         return {cls.field(name).attribute: value for name, value in values.items()}
 
     @classmethod
     def as_construct(cls) -> construct.Struct:
-        """Return the structure as construct's Struct; made when it is first asked for."""
+        """Return the structure as construct's Struct, which is made on first use."""
         if cls._construct is None:
             import construct  # only here: see the top of this module
 

@@ -1,7 +1,7 @@
 """TRIAGE_DUMP64 and TRIAGE_DUMP32, the body of a small memory dump, and the entries of its lists.
 
 Sources: rizin `dmp_specs.h`, Ghidra `TriageDump.java`, ntoseye `triage.rs`; checked on real small dumps.
-All offsets are file offsets from the start of the file.
+All offsets count from the start of the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from windbg_ext.structs.structure import Structure, raw, u16, u32, u64
 
 
 class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
-    """Where the parts of a small dump of 64-bit Windows lie. SizeOfDump: without the secondary data behind it."""
+    """Offsets of the parts of a small dump of 64-bit Windows. SizeOfDump does not include secondary data."""
 
     service_pack_build = u32(0x00, "ServicePackBuild")
     size_of_dump = u32(0x04, "SizeOfDump")
@@ -75,14 +75,14 @@ class TriageDump32(Structure, name="TRIAGE_DUMP32", size=0x68):
 
 
 TRIAGE_SIGNATURE = b"TRGD"
-"""At ValidOffset; the writer has finished."""
+"""The dword at ValidOffset: the writer has finished."""
 
 TRIAGE_OPTIONS_ALL = 0xFFFFFFFF
-"""What the debugger engine writes; the kernel writes the options it was asked for."""
+"""The value that the debugger engine writes. The kernel writes the options that it was asked for."""
 
 
 class MmTriage64(Structure, name="MM_TRIAGE64", size=0x50):
-    """The MM part at MmOffset, in pages; the fields are named after the variables that the engine fills them from."""
+    """The part at MmOffset. Sizes are in pages; fields have the names of the variables that the engine reads."""
 
     version = u32(0x00, "Version")
     size = u32(0x04, "Size")
@@ -98,7 +98,7 @@ class MmTriage64(Structure, name="MM_TRIAGE64", size=0x50):
 
 
 class MmTriage32(Structure, name="MM_TRIAGE32", size=0x34):
-    """Asked of the engine, as the other one: the same fields in the same order."""
+    """The same fields in the same order; measured on the engine, too."""
 
     version = u32(0x00, "Version")
     size = u32(0x04, "Size")
@@ -131,7 +131,7 @@ class MiniDumpFields(enum.IntFlag):
 
 
 class TriageDataBlock(Structure, name="TRIAGE_DATA_BLOCK", size=0x10):
-    """Memory that a small dump holds: its address, its offset in the file, its bytes."""
+    """A block of memory in a small dump: its address, its file offset, its size in bytes."""
 
     address = u64(0x00, "Address")
     offset = u32(0x08, "Offset")
@@ -169,8 +169,8 @@ class DumpDriverEntry32(Structure, name="DUMP_DRIVER_ENTRY32", size=0x4C):
 class DumpUnloadedDrivers64(Structure, name="DUMP_UNLOADED_DRIVERS64", size=0x38):
     """An unloaded driver in a small dump's list.
 
-    The list stands behind a u64 whose low half is their count; newest first. DriverName: up to 12 UTF-16 units, no NUL
-    when full.
+    A u64 before the list holds the count in its low half. The newest driver comes first. DriverName: up to 12 UTF-16
+    units, no NUL when full.
     """
 
     name_length = u16(0x00, "NameLength")
@@ -182,7 +182,7 @@ class DumpUnloadedDrivers64(Structure, name="DUMP_UNLOADED_DRIVERS64", size=0x38
 
 
 class DumpUnloadedDrivers32(Structure, name="DUMP_UNLOADED_DRIVERS32", size=0x28):
-    """The same with pointers of 4 bytes, behind a u32, their count."""
+    """The same with pointers of 4 bytes; a u32 before the list is the count."""
 
     name_length = u16(0x00, "NameLength")
     name_maximum_length = u16(0x02, "NameMaximumLength")

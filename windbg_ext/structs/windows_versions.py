@@ -1,7 +1,7 @@
 """Names of Windows versions by the build that a dump's header carries.
 
-Source: Microsoft's release information pages for Windows 10, Windows 11 and Windows Server. Updates that only switch
-features on leave the kernel's build as it was: 19041 is the kernel of 2004 to 22H2, 22621 that of 22H2 and 23H2.
+Source: Microsoft's release information pages for Windows 10, Windows 11 and Windows Server. Updates that only enable
+features keep the build of the kernel: 19041 is the kernel of 2004 to 22H2, 22621 that of 22H2 and 23H2.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ WORKSTATION = 1
 
 
 def windows_name(build: int, product_type: int | None) -> str | None:
-    """Give the name of a version, for example "Windows 11 24H2"; None for a build that is not in the table.
+    """Return the name of a version, for example "Windows 11 24H2", or None for a build that is not in the table.
 
-    product_type: None where the header does not tell; then both names, if there are two.
+    product_type: None if the header does not tell; the result then has both names, if there are two.
     """
     client, server = NAMES.get(build, (None, None))
     if product_type is None:
@@ -51,4 +51,4 @@ NAMES: dict[int, tuple[str | None, str | None]] = {
     26100: ("Windows 11 24H2 or 25H2", "Windows Server 2025"),
     26200: ("Windows 11 25H2", None),
 }
-"""(workstation, server); None: there is none of that build."""
+"""(workstation, server); None if there is no such edition of that build."""

@@ -1,4 +1,4 @@
-"""What dumps tell: RAM, what they took themselves, and what a kernel dump of the machine would have taken."""
+"""Measurements from dumps: RAM, their own size, and the size of a kernel dump of the machine."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_kernel_dump_is_the_measure_of_an_automatic_one_too(tmp_path: Path, na
 
 @pytest.mark.parametrize("name", ["complete", "complete-bitmap", "active", "ranges-active", "ranges-complete"])
 def test_complete_and_active_dumps_tell_what_a_kernel_dump_would_take(tmp_path: Path, name: str) -> None:
-    """Headers and bitmap, the counted pages, and the secondary data, all of it written by the builder."""
+    """Expected: headers and bitmap, counted pages and secondary data, all from the builder."""
     report = report_of(tmp_path, name)
     assert report.kernel_pages
     kernel = report.kind(DumpKind.KERNEL)

@@ -1,6 +1,6 @@
 """Every rule of Microsoft's pages, at seven sizes of RAM, for 32-bit and 64-bit Windows. Sizes are in MB.
 
-The expected figures are typed from the pages themselves (as named in each test), not worked out by the program.
+The expected figures are typed from the pages themselves (as named in each test), not calculated by the program.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def kind_of(kind: DumpKind, size: str, architecture: str) -> KindReport:
 
 
 def figures_of(report: KindReport, page: str) -> list[tuple[str, int | None]]:
-    """Give (role, bytes) of everything that a page says of a kind."""
+    """Return (role, bytes) of each figure that a page has for a kind."""
     return [(source.role, source.bytes) for source in report.sources if page in source.page]
 
 

@@ -1,4 +1,4 @@
-"""SYSTEM hives of machines that are set up in every way, written by hivexsh, and files that are none."""
+"""SYSTEM hives with all kinds of settings, written by hivexsh, and files that are no hives."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ AUTOMATIC_DEFAULT: dict[str, Value] = {
     "MinidumpsCount": 50,
     "Overwrite": 1,
 }
-"""CrashControl of Windows 10 as it is installed."""
+"""The default CrashControl of Windows 10."""
 WHERE_WINDOWS_LIKES = {"PagingFiles": ["?:\\pagefile.sys"], "ExistingPageFiles": ["\\??\\C:\\pagefile.sys"]}
 
 
@@ -67,7 +67,7 @@ def texts(report: PagefileFitReport) -> str:
     return "\n".join(advice.text for advice in report.advice)
 
 
-# --- how machines are set up ---
+# --- settings of machines ---
 
 
 def test_the_default_is_an_automatic_dump_into_a_system_managed_file(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_what_a_hive_says_gets_into_no_command_line(tmp_path: Path) -> None:
     assert "F:\\pagefile.sys 4 4" in commands
 
 
-# --- files that are no SYSTEM hive, or not all of one ---
+# --- files that are no SYSTEM hive, or only part of one ---
 
 
 def refusal(path: Path) -> str:
@@ -306,7 +306,7 @@ def refusal(path: Path) -> str:
 
 
 def error_of(path: Path) -> str:
-    """Give the line with which a hive is refused; nothing if it is read."""
+    """Return the error for a hive; nothing if it is read."""
     try:
         pagefilefit(system_hive=path, by_hand=HandFigures(ram=GB))
     except DumpError as error:
@@ -333,7 +333,7 @@ def test_a_hive_that_the_system_cannot_read_to_its_end_is_refused(
 
     path = tmp_path / "SYSTEM"
     path.write_bytes(smallest_hive())
-    monkeypatch.setattr("regipy.registry.open", fail, raising=False)  # which reads it whole
+    monkeypatch.setattr("regipy.registry.open", fail, raising=False)  # it would read all of the file
     assert "file: cannot be read (Input/output error); copy the hive again" in refusal(path)
 
 

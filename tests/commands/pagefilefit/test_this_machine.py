@@ -1,4 +1,4 @@
-"""The Windows that this runs on, by answers that were recorded; and the calls themselves where there is a Windows."""
+"""The Windows that this runs on, with recorded answers; and the calls themselves on Windows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def crash_control(kind: int = 7) -> list[tuple[str, Any, int]]:
 
 @dataclass
 class Recorded:
-    """Answers as a Windows 11 with 16 GB gives them."""
+    """The answers of a Windows 11 with 16 GB."""
 
     registry: dict[str, list[tuple[str, Any, int]]] = field(
         default_factory=lambda: {
@@ -134,7 +134,7 @@ def test_what_windows_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, refus
 def test_where_windows_does_not_tell_the_size_of_the_paging_file_the_one_that_is_set_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As Wine answers."""
+    """Wine answers like this."""
     api = Recorded(refused="paging files")
     memory = [("PagingFiles", "C:\\pagefile.sys 27 77", REG_SZ)]
     api.registry[rf"{CONTROL}\Session Manager\Memory Management"] = memory

@@ -2,9 +2,9 @@
 //
 //   !py [-3.9] [-g | -l] FILE [argument ...]
 //
-// runs a Python script with the arguments in sys.argv; quotes hold a word with blanks together. -g is one interpreter
+// runs a Python script with the arguments in sys.argv; quotes keep a word with blanks together. -g is one interpreter
 // for all scripts of the session, -l (the default) a fresh one. What a script prints is shown by the debugger.
-// Unlike the real one it has one Python only, the 3.9 beside kd.exe, and knows neither -m nor Ctrl+Break.
+// Unlike the real one it has only one Python, the 3.9 beside kd.exe, and knows neither -m nor Ctrl+Break.
 #include <windows.h>
 
 #include <dbgeng.h>
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-// Of Python.h, which has the platform's own settings in it: those of this Python are not at hand.
+// From Python.h, which cannot be included: the platform settings of this Python are not available.
 struct PyObject;
 struct PyThreadState;
 struct PyMethodDef {
@@ -40,8 +40,8 @@ extern "C" __declspec(dllimport) int PyList_Append(PyObject*, PyObject*);
 
 static const GUID kControl = {0x5182e668, 0x105e, 0x416e, {0xad, 0x92, 0x24, 0xef, 0x80, 0x04, 0x24, 0xba}};
 
-// pykd takes itself for the debugger's own where sys.stdout has writedml, and prints markup with it. There is no
-// __file__, as under `!py` of pykd itself.
+// If sys.stdout has writedml, pykd assumes that it runs as the debugger's extension and prints markup with it. There is
+// no __file__, as under `!py` of pykd itself.
 static const char kRun[] = R"(
 import sys, traceback
 class Output:
@@ -102,7 +102,7 @@ extern "C" __declspec(dllexport) HRESULT CALLBACK py(IDebugClient* client, PCSTR
     for (; used < words.size() && words[used][0] == '-'; used++) shared |= words[used] == "-g";
     if (used == words.size() || client->QueryInterface(kControl, (void**)&control)) return E_INVALIDARG;
     if (!global) {
-        Py_InitializeEx(0);  // does nothing where pykd as an extension has done it
+        Py_InitializeEx(0);  // does nothing if pykd as an extension has done it
         PyGILState_Ensure();
         global = PyEval_SaveThread();
     }

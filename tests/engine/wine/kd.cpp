@@ -1,12 +1,12 @@
-// A console debugger for the tests, with those options of Microsoft's kd that they use:
+// A console debugger for the tests, with the options of Microsoft's kd that they use:
 //
 //   kd -z DUMP -logo FILE -c "command; command"
 //   kd -k CONNECTION -logo FILE -c "command; command"
 //
 // opens DUMP or attaches to a kernel, runs the commands as one line and writes what the engine prints into FILE.
-// It prints nothing itself: under Wine, Python starts inside the debugger only where no standard stream is a file.
+// It prints nothing itself: under Wine, Python starts inside the debugger only if no standard stream is a file.
 // Two options are its own:  -dml  prints DML as it is instead of without its markup;
-//   -break MILLISECONDS  is a Ctrl+Break so long after the commands began.
+//   -break MILLISECONDS  sends Ctrl+Break that long after the commands began.
 // Exit status: 0, or 2 no engine or no file, 3 the dump does not open or no kernel answers.
 #include <windows.h>
 
@@ -21,7 +21,7 @@ static const GUID kControl = {0x5182e668, 0x105e, 0x416e, {0xad, 0x92, 0x24, 0xe
 static const GUID kOutput = {0x4bf58045, 0xd654, 0x4c40, {0xb0, 0xaf, 0x68, 0x30, 0x90, 0xf3, 0x56, 0xdc}};
 static const GUID kOutput2 = {0x67721fe9, 0x56d2, 0x4a44, {0xa3, 0x25, 0x2b, 0x65, 0x51, 0x3c, 0xe6, 0xeb}};
 
-// IDebugOutputCallbacks2 of the Windows SDK's dbgeng.h, which MinGW's has not.
+// IDebugOutputCallbacks2 of the Windows SDK's dbgeng.h, which MinGW's does not have.
 enum { kCallbackText = 0, kCallbackDml = 1, kInterestAny = 6 };
 
 static FILE* output;
@@ -34,7 +34,7 @@ static void print_wide(PCWSTR text) {
 struct Printer : IDebugOutputCallbacks {
     bool dml = false;
 
-    // Claims the newer interface only where DML is wanted: with the plain one the engine takes the markup away itself.
+    // Offers the newer interface only if DML is wanted: with the plain one, the engine removes the markup itself.
     HRESULT STDMETHODCALLTYPE QueryInterface(REFIID iid, void** out) override {
         bool known = !memcmp(&iid, &kUnknown, 16) || !memcmp(&iid, &kOutput, 16) ||
                      (dml && !memcmp(&iid, &kOutput2, 16));
@@ -69,7 +69,7 @@ static DWORD WINAPI press_break(void* argument) {
     return 0;
 }
 
-// The engine of the pykd wheel, in the site-packages of the Python that this program stands beside.
+// The engine of the pykd wheel, in the site-packages of the Python beside this program.
 static HMODULE load_engine() {
     wchar_t path[MAX_PATH + 64];
     GetModuleFileNameW(NULL, path, MAX_PATH);

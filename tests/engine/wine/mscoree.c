@@ -1,5 +1,5 @@
 // Stand-in for mscoree.dll: pykd asks for the CLR's debugging interface when it is imported and gives up without one.
-// The object handed out answers E_NOTIMPL to everything, so only pykd's commands about managed code are missing.
+// The returned object answers E_NOTIMPL to everything, so only pykd's commands about managed code are missing.
 #include <windows.h>
 
 static HRESULT WINAPI query_interface(void* self, REFIID iid, void** out) {
