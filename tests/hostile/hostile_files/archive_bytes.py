@@ -99,7 +99,20 @@ def cab_file(
     files_at = 36 + len(between) + 8
     data_at = files_at + len(members)
     head = struct.pack(
-        "<4sIIIIIBBHHHHH", b"MSCF", 0, 0xFFFFFFFF & data_at + len(data), 0, files_at, 0, 3, 1, 1, len(names), flags, 0, 0
+        "<4sIIIIIBBHHHHH",
+        b"MSCF",
+        0,
+        0xFFFFFFFF & data_at + len(data),
+        0,
+        files_at,
+        0,
+        3,
+        1,
+        1,
+        len(names),
+        flags,
+        0,
+        0,
     )
     return head + between + struct.pack("<IHH", data_at, 0xFFFF, method) + members + data
 

@@ -16,16 +16,13 @@ from hostile_files.archive_bytes import (
     lzx_frame,
     mszip_blocks,
     zip_end,
-    zip_file,
     zip_member,
-    zstd,
     zstd_frame,
     zstd_of_zeros,
 )
-from hostile_files.case import DUMP, MB, Case, Command, dumpkind, dumpkind_json, minify, pagefilefit
+from hostile_files.case import DUMP, MB, Case, dumpkind, dumpkind_json, minify, pagefilefit
 from hostile_files.kernel_structures import kernel_full_of_tags
 from hostile_files.machines import X64, large_dump, sample
-from hostile_files.page_sources import ranges
 from hostile_files.sparse import patch, write_sparse
 
 if TYPE_CHECKING:
@@ -83,9 +80,7 @@ def stored_in_a_hole(folder: Path, *, gigabytes: int) -> None:
     start = claiming(gigabytes)
     size = gigabytes * GB + MB
     extra = struct.pack("<HHQQ", 1, 16, size, size)
-    local, entry = zip_member(
-        b"MEMORY.DMP", b"", size=0xFFFFFFFF, packed_size=0xFFFFFFFF, method=0, extra=extra
-    )
+    local, entry = zip_member(b"MEMORY.DMP", b"", size=0xFFFFFFFF, packed_size=0xFFFFFFFF, method=0, extra=extra)
     at = len(local) + size
     end = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(entry), at)
     end += struct.pack("<4sIQI", b"PK\x06\x07", 0, at + len(entry), 1) + zip_end(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
@@ -171,9 +166,15 @@ def xz_of_many_blocks(count: int) -> bytes:
     flags = b"\0\0"
     end = struct.pack("<I", len(index) // 4 - 1) + flags
     return (
-        XZ_MAGIC + flags + struct.pack("<I", zlib.crc32(flags))
-        + first + empty * count + index
-        + struct.pack("<I", zlib.crc32(end)) + end + b"YZ"
+        XZ_MAGIC
+        + flags
+        + struct.pack("<I", zlib.crc32(flags))
+        + first
+        + empty * count
+        + index
+        + struct.pack("<I", zlib.crc32(end))
+        + end
+        + b"YZ"
     )
 
 
@@ -299,7 +300,9 @@ def cases() -> Iterator[Case]:
     yield Case("a gzip file's header has a name of 32 MB", partial(written, make=gzip_with_long_name), told, slow=True)
     for count in (60_000, 400_000):
         make = partial(xz_of_many_blocks, count)
-        yield Case(f"{count:,} empty blocks are in an xz stream", partial(written, make=make), told, slow=count > 60_000)
+        yield Case(
+            f"{count:,} empty blocks are in an xz stream", partial(written, make=make), told, slow=count > 60_000
+        )
     for blocks, frames in ((64, 200), (64, 1900), (2048, 60)):
         write = partial(lzx_of_many_blocks, blocks=blocks, frames=frames)
         slow = frames > 200
@@ -322,7 +325,11 @@ def cases() -> Iterator[Case]:
     yield Case("a CAB file is the middle one of a set", partial(written, make=make), refused)
     for packers in (("gzip", "zip"), ("xz", "gzip"), ("zip", "CAB"), ("zstd",) * 20):
         commands = (dumpkind(3), dumpkind_json(3), minify(3), pagefilefit(3))
-        yield Case(f"a dump is packed {len(packers)} times: {packers[0]} inside", partial(written, make=partial(nested, packers=packers)), commands)
+        yield Case(
+            f"a dump is packed {len(packers)} times: {packers[0]} inside",
+            partial(written, make=partial(nested, packers=packers)),
+            commands,
+        )
     tags = partial(large_dump, X64, lambda crashed: kernel_full_of_tags(crashed, X64), {"KdDebuggerDataBlock": 0})
     for packer in PACKERS:
         make = partial(lambda packer: PACKERS[packer](tags()), packer)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable
 
 from hostile_files.archive_bytes import PACKERS
 from hostile_files.case import DUMP, MB, Case, dumpkind, dumpkind_json, minify, pagefilefit
-from hostile_files.machines import ALL_KINDS, ARM64, LA57, X64, Kind, map_tables, sample, write_complete, write_large
+from hostile_files.machines import ARM64, LA57, X64, Kind, map_tables, sample, write_complete, write_large
 from hostile_files.sparse import patch, write_sparse
 
 if TYPE_CHECKING:
@@ -158,4 +158,6 @@ def cases() -> Iterator[Case]:
     write = partial(missing_tables, kind=LA57, directories=500, depth=2)
     yield Case("256,000 page directories are not in the dump (x64 with LA57)", write, counted)
     for runs in (((0, (1 << 40) - 1),), tuple((index << 34, (1 << 34) - 1) for index in range(42)), ((1, 0),) * 42):
-        yield Case(f"{len(runs)} runs of RAM, the first of {runs[0][1]:,} pages", partial(huge_runs, runs=runs), looked_at)
+        yield Case(
+            f"{len(runs)} runs of RAM, the first of {runs[0][1]:,} pages", partial(huge_runs, runs=runs), looked_at
+        )

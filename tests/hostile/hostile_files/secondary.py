@@ -73,8 +73,14 @@ def cases() -> Iterator[Case]:
         yield Case(f"one blob of 3.8 GB ({name})", write, copied)
     for sentence, write in (
         ("200 blobs of 50 MB", partial(large_blobs, name="complete", count=200, size=50 * MB)),
-        ("30 blobs with 128 MB of padding before them", partial(large_blobs, name="complete", count=30, before=128 * MB)),
-        ("30 blobs with 128 MB of padding behind them", partial(large_blobs, name="complete", count=30, behind=128 * MB)),
+        (
+            "30 blobs with 128 MB of padding before them",
+            partial(large_blobs, name="complete", count=30, before=128 * MB),
+        ),
+        (
+            "30 blobs with 128 MB of padding behind them",
+            partial(large_blobs, name="complete", count=30, behind=128 * MB),
+        ),
         ("a chain with a header of 4 GB", partial(long_header, name="complete")),
     ):
         yield Case(sentence, write, copied)
@@ -82,8 +88,18 @@ def cases() -> Iterator[Case]:
     for count in (65_536, 65_537):
         yield Case(f"{count:,} empty blobs", partial(many_blobs, name="complete", count=count), whole)
     batch = Command(("minify", "--jobs", "2", ".", "out"), (1,), writes=("out",), written=2 * MOST)
-    yield Case("one blob of 3.8 GB, in a batch", partial(large_blobs, name="kernel", count=1, size=0xF000_0000), (batch,))
+    yield Case(
+        "one blob of 3.8 GB, in a batch", partial(large_blobs, name="kernel", count=1, size=0xF000_0000), (batch,)
+    )
     asked = minify(0, 1, written=40 * MB, arguments=("minify", "--size", "32M", DUMP, SMALL))
-    yield Case("200 blobs of 50 MB, and 32 MB are asked for", partial(large_blobs, name="complete", count=200, size=50 * MB), (asked,))
+    yield Case(
+        "200 blobs of 50 MB, and 32 MB are asked for",
+        partial(large_blobs, name="complete", count=200, size=50 * MB),
+        (asked,),
+    )
     pads = partial(large_blobs, name="small", count=60, behind=0x4000_0000)
-    yield Case("a small dump with 60 blobs and a GB of padding behind each", pads, (dumpkind(0, 1), dumpkind_json(0, 1), minify(3)))
+    yield Case(
+        "a small dump with 60 blobs and a GB of padding behind each",
+        pads,
+        (dumpkind(0, 1), dumpkind_json(0, 1), minify(3)),
+    )

@@ -142,8 +142,12 @@ def cases() -> Iterator[Case]:
         write = partial(drivers, name=name, count=10_000, names=b"", units=0x8000, size=8 * GB)
         yield Case(f"10,000 drivers share a name of 64 KB, a hole ({name})", write, told)
         write = partial(drivers, name=name, count=10_000, names=b"", units=0x8000, apart=0x10000, size=8 * GB)
-        yield Case(f"10,000 drivers have names of 64 KB, of one block of the disk each ({name})", write, told, slow=True)
-        write = partial(drivers, name=name, count=10_000, names="\x1b".encode("utf-16-le") * 0x8000, units=0x8000, size=GB)
+        yield Case(
+            f"10,000 drivers have names of 64 KB, of one block of the disk each ({name})", write, told, slow=True
+        )
+        write = partial(
+            drivers, name=name, count=10_000, names="\x1b".encode("utf-16-le") * 0x8000, units=0x8000, size=GB
+        )
         yield Case(f"10,000 drivers share a name of 32,768 escapes ({name})", write, told)
         write = partial(drivers, name=name, count=1, names=b"", units=0xFFFFFFFF, size=16 * GB)
         yield Case(f"a driver's name has 2^32 characters ({name})", write, told)
