@@ -19,7 +19,7 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from hostile_files import process
 from hostile_files.case import MB
-from hostile_files.checks import broken
+from hostile_files.checks import broken, unexpected
 from hostile_files.everything import all_cases
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def rows_of(case: Case, quick: bool) -> list[tuple[str, list[str]]]:
             rows.append((shown.encode("unicode_escape").decode(), list(broken(command, outcome, on_disk))))
             if quick and outcome.killed:
                 break
+            if unexpected(command, outcome):  # the next command is to find the case as it was
+                process.remove(folder)
+                folder.mkdir()
+                case.write(folder)
     finally:
         process.remove(folder)
     return rows

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile_files.checks import broken
+from hostile_files.checks import broken, unexpected
 from hostile_files.everything import all_cases
 from hostile_files.process import bytes_on_disk, remove, run
 
@@ -67,4 +67,6 @@ def test_a_hostile_file_cannot_hold_a_command_up(folders: Folders, case: Case, c
     folder = folders.of(case)
     outcome = run(command, folder)
     problems = list(broken(command, outcome, bytes_on_disk(folder)))
+    if unexpected(command, outcome):  # the next command is to find the case as it was
+        folders.clear()
     assert not problems, "\n".join([f"{case.name}: windbg-ext {command}", *problems])

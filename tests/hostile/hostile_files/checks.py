@@ -34,8 +34,7 @@ def broken(command: Command, outcome: Outcome, on_disk: int) -> Iterator[str]:
         yield f"its report has {len(outcome.out):,} bytes, at most {command.largest_output:,} are right"
     if not outcome.killed and outcome.status not in command.statuses:
         yield f"its exit status is {outcome.status}, right is {' or '.join(map(str, command.statuses))}"
-    allowed = command.writes if outcome.status in (0, 1) else ()
-    outside = [name for name in outcome.left if not name.startswith(tuple(allowed) or ("\0",))]
+    outside = unexpected(command, outcome)
     if outside:
         yield f"it left or changed {', '.join(map(ascii, outside))}"
     if outcome.left_temporary:
@@ -44,6 +43,15 @@ def broken(command: Command, outcome: Outcome, on_disk: int) -> Iterator[str]:
     yield from _of_report(command, outcome)
     shown = (outcome.out + outcome.err).decode("utf-8", "replace").lower()
     yield from (f"it says {word!r}" for word in command.never if word in shown)
+
+
+def unexpected(command: Command, outcome: Outcome) -> list[str]:
+    """Return the files that a run left or changed and should not have; where it failed, that is all of them.
+
+    A report that cannot be shown comes after the file.
+    """
+    done = outcome.status in (0, 1) or command.standard_output
+    return [name for name in outcome.left if not done or not name.startswith(command.writes or ("\0",))]
 
 
 def _of_complaint(command: Command, outcome: Outcome) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,12 +49,11 @@ def run(command: Command, folder: Path) -> Outcome:
         temporary = Path(scratch, "temporary")
         temporary.mkdir()
         out, err, answer = Path(scratch, "out"), Path(scratch, "err"), Path(scratch, "answer")
-        with (
-            answer.open("wb") as told,
-            open(command.standard_input, "rb") as source,  # noqa: PTH123 - it may be a device
-            open(command.standard_output or out, "wb") as shown,  # noqa: PTH123
-            open(command.standard_error or err, "wb") as complaints,  # noqa: PTH123
-        ):
+        with ExitStack() as files:
+            told = files.enter_context(answer.open("wb"))
+            source = files.enter_context(Path(command.standard_input).open("rb"))
+            shown = files.enter_context(Path(command.standard_output or out).open("wb"))
+            complaints = files.enter_context(Path(command.standard_error or err).open("wb"))
             limits = {
                 "processor": MOST_PROCESSOR_SECONDS,
                 "clock": MOST_SECONDS,
