@@ -117,7 +117,8 @@ def _state(folder: Path) -> dict[str, tuple[int, ...]]:
 
 def bytes_on_disk(folder: Path) -> int:
     """Return what the files of a folder really take, holes not counted."""
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+    states = (path.lstat() for path in folder.rglob("*"))
+    return sum({state.st_ino: state.st_blocks * 512 for state in states}.values())
 
 
 def remove(path: Path) -> None:
