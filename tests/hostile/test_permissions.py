@@ -206,18 +206,17 @@ def link_destinations_out(folder: int, victim: str) -> None:
         _try(os.symlink, f"{outside}/{number}.dmp", name, dir_fd=folder)
 
 
-@pytest.fixture
-def victim(place: Path) -> Iterator[Path]:
-    """A file of the superuser; at the end it must be what it was."""
-    path = place / "victim"
+@contextmanager
+def unchanged(place: Path) -> Iterator[Path]:
+    """Give a file of the superuser and a private folder beside it; both must be what they were behind the block."""
+    path, private = place / "victim", place / "private"
     path.write_bytes(SECRET)
     path.chmod(0o600)
-    private = place / "private"
     private.mkdir(mode=0o700)
     before = path.stat()
     yield path
     after = path.stat()
-    assert oct(mode_of(path)) == oct(stat.S_IMODE(before.st_mode))
+    assert oct(mode_of(path)) == oct(0o600)
     assert (after.st_uid, after.st_gid, after.st_nlink) == (before.st_uid, before.st_gid, 1)
     assert path.read_bytes() == SECRET
     assert not list(private.iterdir())
@@ -234,34 +233,34 @@ def _source(place: Path) -> Path:
 @two_users
 @pytest.mark.parametrize("attack", [replace_temporary_files, replace_everything, leave_leftovers])
 def test_whoever_owns_the_destinations_folder_gets_no_other_file_changed(
-    place: Path, victim: Path, attack: Callable[[int, str], None]
+    place: Path, attack: Callable[[int, str], None]
 ) -> None:
     source, folder = _source(place), place / "folder"
     folder.mkdir()
-    with attacking(attack, folder, victim):
+    with unchanged(place) as victim, attacking(attack, folder, victim):
         run(("minify", "--overwrite", source, folder / "small.dmp"), cwd=place, times=TRIES)
 
 
 @two_users
 @pytest.mark.parametrize("attack", [replace_temporary_files, link_destinations_out])
 def test_whoever_owns_a_folder_of_dumps_gets_no_other_file_changed_by_a_batch(
-    place: Path, victim: Path, attack: Callable[[int, str], None]
+    place: Path, attack: Callable[[int, str], None]
 ) -> None:
     folder = place / "folder"
     folder.mkdir()
     source = _source(place)
     for number in range(20):
         shutil.copy2(source, folder / f"M{number}.DMP")
-    with attacking(attack, folder, victim):
+    with unchanged(place) as victim, attacking(attack, folder, victim):
         run(("minify", "--overwrite", "--jobs", "2", folder), cwd=place, times=TRIES // 20)
 
 
 @two_users
 @pytest.mark.slow
-def test_whoever_owns_the_folder_for_temporary_files_gets_no_other_file_changed(place: Path, victim: Path) -> None:
+def test_whoever_owns_the_folder_for_temporary_files_gets_no_other_file_changed(place: Path) -> None:
     folder = place / "temporary"
     folder.mkdir()
     packed = place / "MEMORY.DMP.zst"
     packed.write_bytes(zstd_of_zeros(claiming(1)[:0x2000].ljust(0x20000, b"\0"), 65 * MB))
-    with attacking(replace_everything, folder, victim):
+    with unchanged(place) as victim, attacking(replace_everything, folder, victim):
         run(("minify", packed, place / "small-{n}.dmp"), cwd=place, times=TRIES, temporary=folder)
