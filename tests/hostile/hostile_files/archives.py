@@ -68,11 +68,11 @@ def cab_of_claimed(folder: Path, *, gigabytes: int, offset: int = 0) -> None:
 
     offset: of the dump in what the blocks unpack to.
     """
-    start = claiming(gigabytes)[:BLOCK]
+    start = claiming(max(1, gigabytes))[:BLOCK]
     (zeros,) = mszip_blocks(bytes(BLOCK))
     (first,) = mszip_blocks(start)
     blocks = [*[zeros] * (offset // BLOCK), first, *[zeros] * (gigabytes * GB // BLOCK)]
-    (folder / DUMP).write_bytes(cab_file(blocks, min(gigabytes * GB, 0xFFFFFFFF), 1, offset=offset))
+    (folder / DUMP).write_bytes(cab_file(blocks, max(BLOCK, gigabytes * GB), 1, offset=offset))
 
 
 def stored_in_a_hole(folder: Path, *, gigabytes: int) -> None:
