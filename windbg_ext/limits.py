@@ -39,5 +39,3 @@ class Budget:
             why = f"asks for {drawn:,} {limit.unit}, at most {limit.most:,} are read: {limit.why}"
             raise LimitError(field, why, "the file is damaged, or made to be a burden")
         self._drawn[limit] = drawn
-
-
