@@ -15,11 +15,16 @@ MB = 1 << 20
 
 
 class Limit(NamedTuple):
-    """The most of something that one file may ask for. unit: what is counted, as an error says it; why: the reason."""
+    """The most of something that one file may ask for. unit: what is counted, as an error says it; why: the reason.
+
+    per_byte: how much more each byte of packed data allows that was really read; advice: what the user can do then.
+    """
 
     most: int
     unit: str
     why: str
+    per_byte: int = 0
+    advice: str = "the file is damaged, or made to be a burden"
 
 
 class LimitError(DumpError):
@@ -31,11 +36,70 @@ class Budget:
 
     def __init__(self) -> None:
         self._drawn: dict[Limit, int] = {}
+        self._packed = 0
+
+    def earn(self, packed: int) -> None:
+        """Note that so many bytes of packed data were really read."""
+        self._packed += packed
+
+    def most(self, limit: Limit, packed: int = 0) -> int:
+        """Return how much of something may be asked for by now, or with so many bytes of packed data more."""
+        return limit.most + limit.per_byte * (self._packed + packed)
 
     def draw(self, limit: Limit, amount: int, field: str) -> None:
         """Note that a field of the file asks for so much. Raise LimitError where that exceeds the limit."""
         drawn = self._drawn.get(limit, 0) + amount
-        if drawn > limit.most:
-            why = f"asks for {drawn:,} {limit.unit}, at most {limit.most:,} are read: {limit.why}"
-            raise LimitError(field, why, "the file is damaged, or made to be a burden")
+        most = self.most(limit)
+        if drawn > most:
+            why = f"asks for {drawn:,} {limit.unit}, at most {most:,} are read: {limit.why}"
+            raise LimitError(field, why, limit.advice)
         self._drawn[limit] = drawn
+
+
+# Packed files
+
+UNPACK_IT = "unpack the file first"
+
+MAX_UNPACKED = Limit(
+    1 << 30,
+    "bytes of content",
+    "1 GB, and 64 bytes for each packed byte; dumps of machines that hardly used their RAM shrink to a fiftieth",
+    per_byte=64,
+    advice=UNPACK_IT,
+)
+MAX_TEMPORARY = Limit(
+    192 * MB,
+    "bytes of a temporary file",
+    "pages that are not all zeros shrink to a third or less, seldom to a tenth",
+    per_byte=64,
+    advice=UNPACK_IT,
+)
+MAX_SHORT_STREAMS = Limit(
+    100_000,
+    "packed streams with next to nothing in them",
+    "bgzip makes a stream for each 64 KB, others one for the whole file",
+)
+MAX_SHORT_BLOCKS = Limit(
+    10_000,
+    "short blocks",
+    "all blocks of a CAB file but the last of each folder hold 32 KB",
+)
+MAX_LZX_STEPS = Limit(
+    3_000_000,
+    "steps of unpacking LZX",
+    "packers spend 4 bits or more on a literal or match, and make a block of codes for each 32 KB",
+    per_byte=2,
+    advice=UNPACK_IT,
+)
+MAX_INDEX = Limit(
+    512 << 10,
+    "bytes of index",
+    "xz writes some 8 bytes for each 24 MB of content",
+)
+MAX_XZ_STREAMS = Limit(1000, "xz streams whose indexes are added up", "xz itself writes one")
+MAX_DIRECTORY = Limit(
+    1 * MB,
+    "bytes",
+    "some thousand files are listed in that",
+    advice="unpack it and name the dump that comes out",
+)

@@ -14,6 +14,7 @@ from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
 from windbg_ext.sources.source import no_progress
 from windbg_ext.structs.header import FILL, DumpType
+from windbg_ext.structs.secondary import SECONDARY_SIGNATURE
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
@@ -157,13 +158,20 @@ class _Opening:
             return
         try:
             if self._unpack:
-                self.packed.unpack(end, end + MAX_SECONDARY, self._progress)
+                self._unpack_dump(self.packed, end)
             elif end <= MAX_IN_MEMORY:
                 self.packed.find_end()
         except DumpError as error:
             if self._unpack:
                 raise _UnpackingFailedError(error) from None
             self.problems.append(Problem(Part.PACKED_FILE, error))
+
+    def _unpack_dump(self, packed: ArchiveMember, end: int) -> None:
+        """Unpack a dump; what goes on behind its body only where that is secondary data."""
+        behind = end + len(SECONDARY_SIGNATURE)
+        packed.unpack(end, behind, self._progress)
+        if packed.read(end, len(SECONDARY_SIGNATURE)) == SECONDARY_SIGNATURE:
+            packed.unpack(end, end + MAX_SECONDARY, self._progress)
 
 
 class _UnpackingFailedError(Exception):

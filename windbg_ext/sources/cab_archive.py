@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import MAX_SHORT_BLOCKS, MAX_UNPACKED, LimitError
 from windbg_ext.sources.archive import DamagedError, PackedBytes, choose_member
 from windbg_ext.sources.formats import Content
 from windbg_ext.sources.lzx import SLOTS, LzxUnpacker
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
+    from windbg_ext.limits import Budget
     from windbg_ext.sources.source import Source
 
 HEADER = struct.Struct("<4s4xI4xI4xBBHHHHH")
@@ -50,17 +52,25 @@ class Member(NamedTuple):
     folder: int
 
 
-def open_cab(source: Source) -> Content:
+def open_cab(source: Source, budget: Budget) -> Content:
     """Find the one dump in a CAB file. Raise DumpError where there is none that can be unpacked."""
     directory = _read_directory(source)
     member = directory.members[choose_member("CAB", [member.name for member in directory.members])]
     if member.folder >= FIRST_CONTINUED:
-        raise DumpError("CAB file", "is one of a set, and the dump goes on in another one", EXPAND)
+        raise _one_of_a_set()
     if member.folder >= len(directory.folders):
         raise DumpError("CAB file", f"has no folder {member.folder}, in which the dump should be", "copy it again")
     at, method = directory.folders[member.folder]
-    blocks = _blocks(source, at, _unpacker(method), directory.block_reserve)
-    return Content(member.size, _content(blocks, member))
+    most = budget.most(MAX_UNPACKED, max(0, source.size - at))
+    if member.offset > most:
+        why = f"begins {member.offset:,} bytes into its folder, at most {most:,} are unpacked"
+        raise LimitError("dump in the CAB file", f"{why}: {MAX_UNPACKED.why}", EXPAND)
+    blocks = _blocks(PackedBytes(source, budget, at), budget, _unpacker(method, budget), directory)
+    return Content(member.size, _content(blocks, member, budget))
+
+
+def _one_of_a_set() -> DumpError:
+    return DumpError("CAB file", "is one of a set, and the dump goes on in another one", EXPAND)
 
 
 def _read_directory(source: Source) -> _Directory:
@@ -71,11 +81,12 @@ def _read_directory(source: Source) -> _Directory:
 
 
 class _Directory:
-    """folders: (file offset of the first block, method) of each."""
+    """folders: (file offset of the first block, method) of each; goes_on: whether another CAB file follows."""
 
     def __init__(self, data: bytes) -> None:
         _, _, files_at, _, _, folders, files, flags, _, _ = HEADER.unpack_from(data)
         at, folder_reserve, self.block_reserve = HEADER.size, 0, 0
+        self.goes_on = bool(flags & NEXT)
         if flags & RESERVE:
             header_reserve, folder_reserve, self.block_reserve = RESERVED.unpack_from(data, at)
             at += RESERVED.size + header_reserve
@@ -95,28 +106,37 @@ class _Directory:
             files_at = end + 1
 
 
-def _content(blocks: Iterator[bytes], member: Member) -> Iterator[bytes]:
+def _content(blocks: Iterator[bytes], member: Member, budget: Budget) -> Iterator[bytes]:
+    """Yield the bytes of a file. What comes before it in its folder is unpacked, too, and draws on the budget."""
     at, end = 0, member.offset + member.size
     while at < end:
         data = next(blocks, None)
         if data is None:
             raise DamagedError("it ends too early")
-        piece = data[max(0, member.offset - at) : end - at]
+        before = max(0, member.offset - at)
+        budget.draw(MAX_UNPACKED, min(before, len(data)), "what is before the dump in the CAB file")
+        piece = data[before : end - at]
         at += len(data)
         if piece:
             yield piece
 
 
-def _blocks(source: Source, at: int, unpack: Callable[[bytes, int], bytes], reserve: int) -> Iterator[bytes]:
+def _blocks(
+    packed_bytes: PackedBytes, budget: Budget, unpack: Callable[[bytes, int], bytes], directory: _Directory
+) -> Iterator[bytes]:
     """Yield the content of a folder block by block."""
-    packed_bytes = PackedBytes(source, at)
+    reserve = directory.block_reserve
     while True:
         header = packed_bytes.read(BLOCK.size + reserve)
         if len(header) < BLOCK.size + reserve:
             return
         checksum, packed_size, size = BLOCK.unpack_from(header)
+        if directory.goes_on and packed_size and not size:
+            raise _one_of_a_set()  # in the middle of a block, says [MS-CAB] 2.4
         if not 0 < size <= MAX_BLOCK or packed_size > MAX_PACKED_BLOCK:
             raise DamagedError(f"a block of {packed_size} bytes for {size}")
+        if size < MAX_BLOCK:
+            budget.draw(MAX_SHORT_BLOCKS, 1, "content of the CAB file")
         packed = packed_bytes.read(packed_size)
         if len(packed) < packed_size:
             return
@@ -129,7 +149,7 @@ def _blocks(source: Source, at: int, unpack: Callable[[bytes, int], bytes], rese
         yield data
 
 
-def _unpacker(method: int) -> Callable[[bytes, int], bytes]:
+def _unpacker(method: int, budget: Budget) -> Callable[[bytes, int], bytes]:
     """Return what unpacks the blocks of a folder in their order."""
     kind, window_bits = method & 0xF, method >> 8 & 0x1F
     if kind == STORED:
@@ -137,7 +157,7 @@ def _unpacker(method: int) -> Callable[[bytes, int], bytes]:
     if kind == MSZIP:
         return _MszipUnpacker().unpack
     if kind == LZX and window_bits in SLOTS:
-        return LzxUnpacker(window_bits).unpack
+        return LzxUnpacker(window_bits, budget).unpack
     raise DumpError("CAB file", f"is packed with {'Quantum' if kind == QUANTUM else f'method 0x{method:x}'}", EXPAND)
 
 

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.sources.source import Source
+    from windbg_ext.limits import Budget
+    from windbg_ext.sources.source import Range, Source
 
 
 class Content(NamedTuple):
-    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
+    """What a format finds in a packed file.
+
+    size: bytes, None if that shows only at the end; pieces: the bytes; stored: where in the packed file they lie, if
+    they are not packed.
+    """
 
     size: int | None
     pieces: Iterator[bytes]
+    stored: Range | None = None
 
 
 class Format(NamedTuple):
@@ -27,37 +33,37 @@ class Format(NamedTuple):
     name: str
     signatures: tuple[bytes, ...]
     endings: tuple[str, ...]
-    open: Callable[[Source], Content]
+    open: Callable[[Source, Budget], Content]
 
 
-def _open_gzip(source: Source) -> Content:
+def _open_gzip(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.compressed import open_gzip
 
-    return open_gzip(source)
+    return open_gzip(source, budget)
 
 
-def _open_xz(source: Source) -> Content:
+def _open_xz(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.compressed import open_xz
 
-    return open_xz(source)
+    return open_xz(source, budget)
 
 
-def _open_zstd(source: Source) -> Content:
+def _open_zstd(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.compressed import open_zstd
 
-    return open_zstd(source)
+    return open_zstd(source, budget)
 
 
-def _open_zip(source: Source) -> Content:
+def _open_zip(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.zip_archive import open_zip
 
-    return open_zip(source)
+    return open_zip(source, budget)
 
 
-def _open_cab(source: Source) -> Content:
+def _open_cab(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.cab_archive import open_cab
 
-    return open_cab(source)
+    return open_cab(source, budget)
 
 
 FORMATS = (
