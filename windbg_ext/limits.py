@@ -60,17 +60,18 @@ class Budget:
 
 UNPACK_IT = "unpack the file first"
 
+# Dumps of a machine that hardly used its RAM shrink to a fiftieth; pages that are not all zeros shrink to a third.
 MAX_UNPACKED = Limit(
     1 << 30,
     "bytes of content",
-    "1 GB, and 64 bytes for each packed byte; dumps of machines that hardly used their RAM shrink to a fiftieth",
+    "1 GB, and 64 for each packed byte",
     per_byte=64,
     advice=UNPACK_IT,
 )
 MAX_TEMPORARY = Limit(
     192 * MB,
     "bytes of a temporary file",
-    "pages that are not all zeros shrink to a third or less, seldom to a tenth",
+    "192 MB, and 64 for each packed byte",
     per_byte=64,
     advice=UNPACK_IT,
 )
@@ -85,7 +86,7 @@ MAX_SHORT_BLOCKS = Limit(
     "all blocks of a CAB file but the last of each folder hold 32 KB",
 )
 MAX_LZX_STEPS = Limit(
-    3_000_000,
+    5_000_000,
     "steps of unpacking LZX",
     "packers spend 4 bits or more on a literal or match, and make a block of codes for each 32 KB",
     per_byte=2,

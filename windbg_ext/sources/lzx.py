@@ -8,6 +8,7 @@ its own codes, do not keep to frames.
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from itertools import accumulate
 from typing import NamedTuple
@@ -24,8 +25,8 @@ FIRST_DISTANCES = tuple(first - 2 for first in accumulate((1 << bits for bits in
 VERBATIM, ALIGNED, UNCOMPRESSED = 1, 2, 3
 LENGTH_SYMBOLS = 249
 SHORTEST_MATCH = 2
-BLOCK_STEPS = 1000
-"""What setting up the codes of a block takes, in literals: it was measured at up to 700."""
+BLOCK_STEPS, CODE_STEPS, LENGTH_STEPS = 700, 1500, 6
+"""What beginning a block, setting up one of its codes and reading a length take at most, measured in literals."""
 TRANSLATED_FRAMES = 0x8000
 CALL = b"\xe8"
 """The x86 instruction whose operand is translated back, from absolute to relative."""
@@ -35,7 +36,7 @@ class Code(NamedTuple):
     """A Huffman code. table: for the next `bits` bits, the symbol << 5 | the bits that it takes."""
 
     bits: int
-    table: list[int]
+    table: array[int]
 
 
 class LzxUnpacker:
@@ -46,7 +47,7 @@ class LzxUnpacker:
         self._budget = Budget() if budget is None else budget
         self._lengths = bytearray(256 + 8 * SLOTS[window_bits])  # of the codes, kept from block to block
         self._match_lengths = bytearray(LENGTH_SYMBOLS)
-        self._main = self._match = self._aligned = Code(0, [])
+        self._main = self._match = self._aligned = Code(0, array("I"))
         self._recent = (1, 1, 1)
         self._block, self._left, self._pad = 0, 0, False
         self._history = bytearray()
@@ -98,11 +99,17 @@ class LzxUnpacker:
             return
         if self._block == ALIGNED:
             self._aligned = _code(bytes(bits.take(3) for _ in range(8)))
-        _read_lengths(bits, self._lengths, 0, 256)
-        _read_lengths(bits, self._lengths, 256, len(self._lengths))
-        self._main = _code(self._lengths)
-        _read_lengths(bits, self._match_lengths, 0, LENGTH_SYMBOLS)
-        self._match = _code(self._match_lengths)
+        lengths, match_lengths = bytes(self._lengths), bytes(self._match_lengths)
+        read = _read_lengths(bits, self._lengths, 0, 256)
+        read += _read_lengths(bits, self._lengths, 256, len(self._lengths))
+        read += _read_lengths(bits, self._match_lengths, 0, LENGTH_SYMBOLS)
+        self._draw(LENGTH_STEPS * read)
+        if lengths != self._lengths:
+            self._draw(CODE_STEPS)
+            self._main = _code(self._lengths)
+        if match_lengths != self._match_lengths:
+            self._draw(CODE_STEPS)
+            self._match = _code(self._match_lengths)
 
     def _unpack_codes(self, bits: _Bits, end: int) -> None:
         """Unpack literals and matches until there are `end` bytes."""
@@ -246,22 +253,23 @@ class _Bits:
 
 
 def _code(lengths: bytes | bytearray) -> Code:
-    """Make the code whose symbols have these lengths in bits."""
+    """Make the code whose symbols have these lengths in bits. An array: a list of 65,536 takes ten times as long."""
     bits = max(lengths)
-    table: list[int] = []
-    for length, symbol in sorted((length, symbol) for symbol, length in enumerate(lengths) if length):
-        table += [symbol << 5 | length] * (1 << bits - length)
-        if len(table) > 1 << bits:
-            break
-    if bits and len(table) != 1 << bits:
+    if bits and sum(lengths.count(length) << bits - length for length in range(1, bits + 1)) != 1 << bits:
         raise DamagedError("the lengths of an LZX code make no code")
-    return Code(bits, table)
+    used = sorted(length << 10 | symbol for symbol, length in enumerate(lengths) if length)
+    pieces = [
+        ((entry & 0x3FF) << 5 | entry >> 10).to_bytes(4, sys.byteorder) * (1 << bits - (entry >> 10)) for entry in used
+    ]
+    return Code(bits, array("I", b"".join(pieces)))
 
 
-def _read_lengths(bits: _Bits, lengths: bytearray, at: int, end: int) -> None:
-    """Change the lengths of a code's symbols by what the frame says, itself coded."""
+def _read_lengths(bits: _Bits, lengths: bytearray, at: int, end: int) -> int:
+    """Change the lengths of a code's symbols by what the frame says, itself coded; return in how many steps."""
     code = _code(bytes(bits.take(4) for _ in range(20)))
+    steps = 0
     while at < end:
+        steps += 1
         step, count = bits.symbol(code), 1
         if step == 17:
             count, value = 4 + bits.take(4), 0
@@ -274,3 +282,4 @@ def _read_lengths(bits: _Bits, lengths: bytearray, at: int, end: int) -> None:
         count = min(count, end - at)
         lengths[at : at + count] = bytes([value]) * count
         at += count
+    return steps

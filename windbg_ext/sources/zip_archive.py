@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_DIRECTORY
-from windbg_ext.sources.archive import MAX_PIECE, PACKED_PIECE, DamagedError, PackedBytes, choose_member
+from windbg_ext.sources.archive import MAX_IN_MEMORY, PACKED_PIECE, DamagedError, PackedBytes, choose_member
 from windbg_ext.sources.formats import Content
 from windbg_ext.sources.source import Range
 
@@ -88,10 +88,11 @@ def open_zip(source: Source, budget: Budget) -> Content:
         method = OTHER_METHODS.get(member.method, f"method {member.method}")
         raise DumpError("zip file", f"is packed with {method}", NAME_IT)
     at = _data_of(source, member)
-    if member.method == STORED:
-        size = min(member.size, member.packed_size, max(0, source.size - at))
-        return Content(size, iter(()), Range(at, size))
-    return Content(member.size, _pieces(PackedBytes(source, budget, at, at + member.packed_size), member))
+    stored = None
+    if member.method == STORED and at + MAX_IN_MEMORY < at + member.size <= source.size:
+        stored = Range(at, member.size)  # read in place, and not checked: no copy of it is made
+    packed_bytes = PackedBytes(source, budget, at, min(at + member.packed_size, source.size))
+    return Content(member.size, _pieces(packed_bytes, member), stored)
 
 
 def _find_directory(source: Source) -> Directory:
@@ -170,12 +171,12 @@ def _data_of(source: Source, member: Member) -> int:
 
 def _pieces(packed_bytes: PackedBytes, member: Member) -> Iterator[bytes]:
     """Yield the content, cut at the length that the directory says."""
-    unpacker = zlib.decompressobj(RAW_DEFLATE)
+    unpacker = zlib.decompressobj(RAW_DEFLATE) if member.method == DEFLATED else None
     left, check = member.size, 0
-    while left and not unpacker.eof:
-        packed = unpacker.unconsumed_tail or packed_bytes.read(PACKED_PIECE)
+    while left and not (unpacker and unpacker.eof):
+        packed = (unpacker and unpacker.unconsumed_tail) or packed_bytes.read(PACKED_PIECE)
         try:
-            data = unpacker.decompress(packed, min(left, MAX_PIECE))
+            data = unpacker.decompress(packed, min(left, PACKED_PIECE)) if unpacker else packed[:left]
         except zlib.error as error:
             raise DamagedError(str(error)) from None
         if not data and packed_bytes.ended:
@@ -183,9 +184,9 @@ def _pieces(packed_bytes: PackedBytes, member: Member) -> Iterator[bytes]:
         packed_bytes.unpacked += len(data)
         left -= len(data)
         check = zlib.crc32(data, check)
+        if not left and check != member.check:
+            raise DamagedError("Bad CRC-32")
         if data:
             yield data
     if left:
         raise DamagedError("it ends too early")
-    if check != member.check:
-        raise DamagedError("Bad CRC-32")
