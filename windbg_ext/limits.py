@@ -86,7 +86,7 @@ MAX_SHORT_BLOCKS = Limit(
     "all blocks of a CAB file but the last of each folder hold 32 KB",
 )
 MAX_LZX_STEPS = Limit(
-    5_000_000,
+    8_000_000,
     "steps of unpacking LZX",
     "packers spend 4 bits or more on a literal or match, and make a block of codes for each 32 KB",
     per_byte=2,

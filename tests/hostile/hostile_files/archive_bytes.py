@@ -174,9 +174,9 @@ def lzx_frame(blocks: int, *, fresh: bool) -> bytes:
         size = BLOCK // blocks
         bits.put(VERBATIM, 3)
         bits.put(size, 24)
-        _put_lengths(bits, DEEP, 256, changed=fresh and not block)
-        _put_lengths(bits, (), 8 * 30, changed=False)
-        _put_lengths(bits, DEEP, 249, changed=fresh and not block)
+        put_lengths(bits, DEEP, 256, changed=fresh and not block)
+        put_lengths(bits, (), 8 * 30, changed=False)
+        put_lengths(bits, DEEP, 249, changed=fresh and not block)
         bits.put(0, size)  # the literal 0
     return bits.bytes()
 
@@ -185,9 +185,9 @@ PRE_LENGTHS = (3, *[6] * 15, 7, 3, 1, 7)
 """Of the code for differences: 0 and 17 (some zeros) take 3 bits, 18 (many) one; Kraft's sum is 1."""
 
 
-def _put_lengths(bits: Bits, lengths: tuple[int, ...], count: int, *, changed: bool) -> None:
+def put_lengths(bits: Bits, lengths: tuple[int, ...], count: int, *, changed: bool) -> None:
     """Put the lengths of a code: those given and zeros, or that nothing is changed since the block before."""
-    codes = _canonical(PRE_LENGTHS)
+    codes = canonical(PRE_LENGTHS)
     for length in PRE_LENGTHS:
         bits.put(length, 4)
     for length in lengths:
@@ -208,7 +208,7 @@ def _put_lengths(bits: Bits, lengths: tuple[int, ...], count: int, *, changed: b
         done += run
 
 
-def _canonical(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
+def canonical(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
     """Return (value, bits) of each symbol."""
     codes: dict[int, tuple[int, int]] = {}
     value = before = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hostile_files import (
+    archive_bombs,
     archives,
     hives,
     kernel_structures,
@@ -26,6 +27,7 @@ FAMILIES = {
     "pages and page tables": page_sources.cases,
     "kernel structures": kernel_structures.cases,
     "archives": archives.cases,
+    "archives that swell": archive_bombs.cases,
     "registry hives": hives.cases,
     "names and lists": names.cases,
     "secondary data": secondary.cases,
