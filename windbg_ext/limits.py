@@ -39,7 +39,7 @@ class Budget:
         self._packed = 0
 
     def earn(self, packed: int) -> None:
-        """Note that so many bytes of packed data were really read."""
+        """Note that so many more bytes of packed data were really read."""
         self._packed += packed
 
     def most(self, limit: Limit, packed: int = 0) -> int:

@@ -38,13 +38,13 @@ PACKED_PIECE = 1 << 16
 """Bytes of a packed file that are read at once."""
 UNKNOWN_SIZE = 1 << 62
 SHORTEST = 8
-"""Bytes. That a member is shorter shows before anything is asked of it."""
+"""Bytes that are unpacked to learn the size, so that the size of a shorter member is known at once."""
 PAGE = 0x1000
 ZEROS = bytes(MAX_PIECE + PAGE)
 
 
 class DamagedError(Exception):
-    """Packed data is damaged; the text says how."""
+    """Packed data is damaged. The text says how."""
 
 
 def choose_member(kind: str, names: Sequence[str]) -> int:
@@ -69,11 +69,11 @@ def _shown(name: str) -> str:
 
 
 class PackedBytes:
-    """The bytes of a packed file in their order. unpacked: how many bytes its reader has made of them so far.
+    """Sequential access to a packed file. unpacked: bytes of content that its reader has made so far.
 
-    ended: nothing more comes. What is read is noted in the budget, without bytes that are zero: a hole in a sparse file
-    costs nothing, and packed data has next to none. Raise DamagedError for a file that is long and nearly empty: packed
-    data may go on without end and hold nothing.
+    ended: whether the end was reached. Every byte that is read raises the limits of the budget, except zeros: a hole in
+    a sparse file costs its writer nothing, and packed data has hardly any. Raise DamagedError for a file that is long
+    and nearly empty: packed data may go on without end and hold nothing.
     """
 
     def __init__(self, source: Source, budget: Budget, at: int = 0, end: int | None = None) -> None:

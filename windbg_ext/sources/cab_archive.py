@@ -1,4 +1,4 @@
-"""The dump in a CAB file, as WinDbg's `.dump /b` makes them.
+"""The dump in a CAB file, such as WinDbg's `.dump /b` writes.
 
 Format: Microsoft's [MS-CAB], which describes MSZIP, too. A folder there is a run of blocks, each of at most 32 KB of
 content, that are packed together; a file is a stretch of a folder's content.
@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
-from windbg_ext.limits import MAX_SHORT_BLOCKS, MAX_UNPACKED, LimitError
+from windbg_ext.limits import MAX_DIRECTORY, MAX_SHORT_BLOCKS, MAX_UNPACKED, LimitError
 from windbg_ext.sources.archive import DamagedError, PackedBytes, choose_member
 from windbg_ext.sources.formats import Content
 from windbg_ext.sources.lzx import SLOTS, LzxUnpacker
@@ -34,17 +34,15 @@ PREVIOUS, NEXT, RESERVE = 1, 2, 4
 FIRST_CONTINUED = 0xFFFD
 """Folder numbers from here on: a file that begins or ends in another CAB file."""
 USUAL_DIRECTORY = 1 << 14
-MAX_DIRECTORY = 1 << 20
-"""Bytes of the directory that are read: of some thousand files."""
 MAX_BLOCK = 0x8000
 MAX_PACKED_BLOCK = MAX_BLOCK + 6144
-"""Microsoft's bound of what a block takes where packing made it longer."""
+"""Microsoft's limit for a block that packing made longer."""
 STORED, MSZIP, QUANTUM, LZX = range(4)
 EXPAND = "unpack it (on Windows: expand -F:* FILE .) and name the dump that comes out"
 
 
 class Member(NamedTuple):
-    """A file in a CAB file: its name, its bytes, where in the folder's content they begin, the folder's number."""
+    """A file in a CAB file. offset: where its bytes begin in the content of the folder with this number."""
 
     name: str
     size: int
@@ -74,7 +72,7 @@ def _one_of_a_set() -> DumpError:
 
 
 def _read_directory(source: Source) -> _Directory:
-    for length in (USUAL_DIRECTORY, MAX_DIRECTORY):
+    for length in (USUAL_DIRECTORY, MAX_DIRECTORY.most):
         with contextlib.suppress(struct.error, ValueError):  # it ends before the directory does
             return _Directory(source.read(0, length))
     raise DumpError("CAB file", "its directory is cut, damaged or longer than 1 MB", "copy the file again")
@@ -150,7 +148,7 @@ def _blocks(
 
 
 def _unpacker(method: int, budget: Budget) -> Callable[[bytes, int], bytes]:
-    """Return what unpacks the blocks of a folder in their order."""
+    """Return the function that unpacks the blocks of a folder, which it must be given in order."""
     kind, window_bits = method & 0xF, method >> 8 & 0x1F
     if kind == STORED:
         return lambda packed, _size: packed
@@ -162,7 +160,7 @@ def _unpacker(method: int, budget: Budget) -> Callable[[bytes, int], bytes]:
 
 
 class _MszipUnpacker:
-    """Each block is Deflate (RFC 1951) for itself, but may refer to the content of the one before."""
+    """Each block is a Deflate stream (RFC 1951) of its own that may refer to the content of the previous one."""
 
     def __init__(self) -> None:
         self._before = b""
@@ -178,7 +176,7 @@ class _MszipUnpacker:
 
 
 def _checksum(data: bytes) -> int:
-    """Return the exclusive or of all 32-bit words; the bytes of a last, shorter word count from the other end."""
+    """Return the exclusive or of all 32-bit words. The bytes of a last, shorter word are in reverse order."""
     words = len(data) // 4
     value = int.from_bytes(data[: 4 * words], "little")
     tail = int.from_bytes(data[4 * words :], "big")

@@ -1,4 +1,4 @@
-"""Unpacking of gzip, xz and zstd: one packed stream behind the other, until the file ends.
+"""Unpacking gzip, xz and zstd: one packed stream after another until the file ends.
 
 Formats: RFC 1952 (gzip), "The .xz File Format" of tukaani.org (xz), whose index tells how long the content is, and
 RFC 8878 (zstd).
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from windbg_ext.sources.source import Source
 
     class Unpacker(Protocol):
-        """What zlib, lzma and zstd have in common. `needs_input` is missing in zlib, which always takes more."""
+        """The interface that zlib, lzma and zstd share. zlib has no `needs_input`: it always takes more."""
 
         @property
         def eof(self) -> bool:
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
         @property
         def unused_data(self) -> bytes:
-            """What came behind its end."""
+            """The bytes after its end."""
 
         def decompress(self, data: bytes, max_length: int) -> bytes:
             """Unpack at most max_length bytes."""
 
 
-MAX_MEMORY = 160 << 20
-"""Bytes that xz may take for itself: dictionaries of 128 MiB, twice that of its highest preset."""
-ZSTD_MEMORY = 128 << 20
-"""Bytes of the largest window that zstd takes by itself (RFC 8878 asks for 8 MB at least)."""
+MAX_XZ_MEMORY = 160 << 20
+"""Bytes of memory for xz: enough for a dictionary of 128 MiB, twice that of its highest preset."""
+MAX_ZSTD_MEMORY = 128 << 20
+"""Bytes of the largest window that zstd accepts by default (RFC 8878 asks for 8 MB at least)."""
 FIRST_PIECE = 512
 """Bytes of a stream that are read first; each further piece is twice as long."""
 SHORT_STREAM = 1 << 14
@@ -72,22 +72,22 @@ class Damage(NamedTuple):
 
 
 def open_gzip(source: Source, budget: Budget) -> Content:
-    """Return the content of a gzip file, whose length shows only at its end."""
+    """Return the content of a gzip file. Its length is unknown until its end is reached."""
     damage = Damage("gzip", zlib.error)
     return Content(None, _unpack(source, budget, partial(zlib.decompressobj, GZIP), damage))
 
 
 def open_xz(source: Source, budget: Budget) -> Content:
     """Return the content of an xz file. Its length is known where the indexes of its streams tell."""
-    new_unpacker = partial(lzma.LZMADecompressor, memlimit=MAX_MEMORY)
-    damage = Damage("xz", lzma.LZMAError, "Memory usage limit", MAX_MEMORY)
+    new_unpacker = partial(lzma.LZMADecompressor, memlimit=MAX_XZ_MEMORY)
+    damage = Damage("xz", lzma.LZMAError, "Memory usage limit", MAX_XZ_MEMORY)
     return Content(_xz_size(source, budget), _unpack(source, budget, new_unpacker, damage))
 
 
 def open_zstd(source: Source, budget: Budget) -> Content:
-    """Return the content of a zstd file, whose length shows only at its end. Raise DumpError if no module reads it."""
+    """Return the content of a zstd file, of unknown length. Raise DumpError if this Python has no module for it."""
     zstd = _zstd()
-    damage = Damage("zstd", zstd.ZstdError, "too much memory", ZSTD_MEMORY)
+    damage = Damage("zstd", zstd.ZstdError, "too much memory", MAX_ZSTD_MEMORY)
     return Content(None, _unpack(source, budget, zstd.ZstdDecompressor, damage))
 
 
@@ -104,9 +104,9 @@ def _zstd() -> ModuleType:
 
 
 class _Feed:
-    """Packed bytes for one stream behind the other, in small pieces at first: what is behind a stream's end comes back.
+    """Packed bytes for one stream after another. The first pieces of a stream are small, the rest are larger.
 
-    So a great number of short streams costs no more than their bytes.
+    The bytes after a stream's end are handed out again. Small pieces keep that cheap for thousands of short streams.
     """
 
     def __init__(self, packed_bytes: PackedBytes) -> None:
@@ -114,7 +114,7 @@ class _Feed:
         self._held, self._at, self._step = b"", 0, FIRST_PIECE
 
     def next(self) -> bytes:
-        """Return the next piece, nothing at the end."""
+        """Return the next piece, no bytes at the end."""
         if self._at == len(self._held):
             self._held, self._at = self._packed_bytes.read(PACKED_PIECE), 0
         piece = self._held[self._at : self._at + self._step]
@@ -123,7 +123,7 @@ class _Feed:
         return piece
 
     def another_stream(self, unused: bytes) -> bool:
-        """Go on behind a stream and zeros after it; return whether anything is there. unused: the last bytes of it."""
+        """Skip the zeros after a stream; return whether another one follows. unused: bytes that the stream left over."""
         self._at -= len(unused)
         self._step = FIRST_PIECE
         while piece := self.next():
@@ -136,13 +136,13 @@ class _Feed:
 
 
 def _unpack(source: Source, budget: Budget, new_unpacker: Callable[[], Unpacker], damage: Damage) -> Iterator[bytes]:
-    """Yield the content in pieces; DamagedError where the packed data is damaged, ends early or is mostly nothing."""
+    """Yield the content in pieces. Raise DamagedError where the packed data is damaged, cut, or nearly empty."""
     packed_bytes = PackedBytes(source, budget)
     feed = _Feed(packed_bytes)
     unpacker = new_unpacker()
     packed, size = b"", 0
     while True:
-        if unpacker.eof:  # another stream may follow, perhaps behind zeros
+        if unpacker.eof:  # another stream may follow, perhaps after zeros
             if size < SHORT_STREAM:
                 budget.draw(MAX_SHORT_STREAMS, 1, f"content of the {damage.kind} file")
             if not feed.another_stream(unpacker.unused_data):
@@ -171,7 +171,7 @@ MAX_PADDING = 1 << 16
 
 
 def _xz_size(source: Source, budget: Budget) -> int | None:
-    """Add up what the indexes at the ends of the xz streams say; None where they do not fit together or are long."""
+    """Return the sum of the sizes in the indexes of all xz streams; None where the indexes are wrong or too long."""
     end, total = source.size, 0
     while end > 0:
         padded = source.read(max(0, end - MAX_PADDING), min(end, MAX_PADDING))  # zeros between streams
@@ -195,7 +195,7 @@ def _xz_size(source: Source, budget: Budget) -> int | None:
 
 
 def _xz_index(index: bytes) -> tuple[int, int] | None:
-    """Return (bytes of the packed blocks, bytes that they unpack to), None for what is no index."""
+    """Return (bytes of the packed blocks, bytes of their content), None for a wrong index."""
     numbers: list[int] = []
     value = shift = 0
     for byte in index[1:]:

@@ -1,4 +1,4 @@
-"""The formats of packed files: how each is told by its first bytes, and what opens it.
+"""The formats of packed files: the bytes that each begins with, and the function that opens it.
 
 Modules are imported when a file of their format is opened: lzma, zlib and zipfile take longer to import than dumpkind
 takes for a dump, and most dumps are not packed.
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Content(NamedTuple):
-    """What a format finds in a packed file.
+    """The dump in a packed file.
 
-    size: bytes, None if that shows only at the end; pieces: the bytes; stored: where in the packed file they lie, if
-    they are not packed.
+    size: bytes, None if only unpacking tells; pieces: the bytes in order; stored: their range in the packed file, if
+    they are stored uncompressed.
     """
 
     size: int | None
@@ -77,13 +77,13 @@ FORMATS = (
 MAX_SIGNATURE = 8
 """Bytes of the longest signature, rounded up."""
 ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
-"""Of the names of packed files."""
+"""Endings of the names of packed files."""
 DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
-"""Of the names of dumps, which are looked for in folders and archives."""
+"""Endings of the names of dumps, in folders and in archives."""
 
 
 def format_of(source: Source) -> Format | None:
-    """Tell the format of a packed file; None for any other, and for one that cannot be read: whoever reads on tells."""
+    """Return the format of a packed file; None for any other file, or one that cannot be read: a later read says so."""
     try:
         start = source.read(0, MAX_SIGNATURE)
     except OSError:

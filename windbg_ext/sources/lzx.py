@@ -1,4 +1,4 @@
-"""Unpacking of LZX, which WinDbg packs a dump with when it writes a CAB file.
+"""Unpacking LZX, the compression of the CAB files that WinDbg writes.
 
 Format: Microsoft's "LZX Data Compression Format" of the Cabinet SDK (its sibling is [MS-PATCH]). The stream comes in
 frames of 32 KB of content, each in 16-bit words of its own, whose bits are taken from the highest on. Blocks, each with
@@ -20,7 +20,7 @@ FRAME = 0x8000
 SLOTS = {15: 30, 16: 32, 17: 34, 18: 36, 19: 38, 20: 42, 21: 50}
 """Distance slots by the window's bits."""
 EXTRA_BITS = tuple(min(max(0, slot // 2 - 1), 17) for slot in range(50))
-"""Of a distance, behind its slot."""
+"""Bits of a distance after its slot."""
 FIRST_DISTANCES = tuple(first - 2 for first in accumulate((1 << bits for bits in EXTRA_BITS[:-1]), initial=0))
 VERBATIM, ALIGNED, UNCOMPRESSED = 1, 2, 3
 LENGTH_SYMBOLS = 249
@@ -40,7 +40,7 @@ class Code(NamedTuple):
 
 
 class LzxUnpacker:
-    """Unpacks the frames of one stream in their order. What is damaged is a DamagedError."""
+    """Unpacks the frames of one stream in order. Raises DamagedError for damaged ones, LimitError for costly ones."""
 
     def __init__(self, window_bits: int, budget: Budget | None = None) -> None:
         self._window = 1 << window_bits
@@ -121,9 +121,9 @@ class LzxUnpacker:
         self._draw(len(self._history) - start - matched + 2 * matches)
 
     def _unpack_symbols(self, bits: _Bits, end: int) -> tuple[int, int]:
-        """Do so; return the number of matches, and of bytes that they made. Raise IndexError where bits are missing.
+        """Unpack; return the number of matches and of the bytes that they made. Raise IndexError where bits are missing.
 
-        This is where the time goes, so that bits are taken without a call: from 32 of them at each 16-bit word.
+        Most of the time is spent here, so bits are taken without a call, from the 32 bits at each 16-bit word.
         """
         history, window = self._history, self._window
         words, at = bits.words(), bits.at
@@ -184,7 +184,7 @@ class LzxUnpacker:
         return matches, matched
 
     def _translated(self, frame: bytes) -> bytes:
-        """Undo the translation of x86 calls: it makes addresses out of distances, which are alike more often."""
+        """Undo the translation of x86 calls: packers replace their distances by addresses, which repeat more often."""
         size = self._translated_size
         if not size or self._frames > TRANSLATED_FRAMES or len(frame) <= 10 or CALL not in frame:
             return frame
@@ -200,7 +200,7 @@ class LzxUnpacker:
 
 
 class _Bits:
-    """The bits of a frame. at: how many were taken. Behind its end come zeros, and `overrun` tells."""
+    """The bits of a frame. at: how many were taken. Zeros follow its end; `overrun` tells whether they were taken."""
 
     def __init__(self, packed: bytes) -> None:
         self._begin(packed)
@@ -242,18 +242,18 @@ class _Bits:
         return entry >> 5
 
     def align(self) -> None:
-        """Go on at the next whole word; 16 bits are skipped where one begins here."""
+        """Skip to the next whole word; 16 bits where one begins here."""
         self.at += 16 - self.at % 16
 
     def take_bytes(self, count: int) -> bytes:
-        """Take bytes as they are, fewer at the end. Behind them words begin anew, perhaps at an odd byte."""
+        """Take bytes as they are, fewer at the end. The words start again after them, perhaps at an odd byte."""
         rest = self._packed[self.at >> 3 :]
         self._begin(rest[count:])
         return rest[:count]
 
 
 def _code(lengths: bytes | bytearray) -> Code:
-    """Make the code whose symbols have these lengths in bits. An array: a list of 65,536 takes ten times as long."""
+    """Return the code whose symbols have these lengths in bits. An array is faster to build than a list of 65,536."""
     bits = max(lengths)
     if bits and sum(lengths.count(length) << bits - length for length in range(1, bits + 1)) != 1 << bits:
         raise DamagedError("the lengths of an LZX code make no code")
@@ -265,7 +265,7 @@ def _code(lengths: bytes | bytearray) -> Code:
 
 
 def _read_lengths(bits: _Bits, lengths: bytearray, at: int, end: int) -> int:
-    """Change the lengths of a code's symbols by what the frame says, itself coded; return in how many steps."""
+    """Change the lengths of a code's symbols by the coded differences in the frame; return the number of these."""
     code = _code(bytes(bits.take(4) for _ in range(20)))
     steps = 0
     while at < end:

@@ -1,6 +1,6 @@
-"""The dump in a zip file, without Python's zipfile: that takes the whole directory apart, however much it lists.
+"""The dump in a zip file. Python's zipfile is not used: it parses any directory, however long.
 
-Format: PKWARE's APPNOTE.TXT; numbers in comments are its sections.
+Format: PKWARE's APPNOTE.TXT; the numbers below are its sections.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ END64 = struct.Struct("<4sQ2H2L4Q")
 LOCATOR64 = struct.Struct("<4sLQL")
 """Zip64 end of central directory locator (4.3.15)."""
 ENTRY = struct.Struct("<4s4x2H4x3L4H6xL")
-"""File header in the central directory (4.3.12), without what nobody needs here."""
+"""File header in the central directory (4.3.12), without the fields that are not needed here."""
 LOCAL = struct.Struct("<4s22x2H")
 """Local file header (4.3.7): the lengths of its name and of its extra field."""
 MAX_COMMENT = 0xFFFF
