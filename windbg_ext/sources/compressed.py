@@ -123,7 +123,7 @@ class _Feed:
         return piece
 
     def another_stream(self, unused: bytes) -> bool:
-        """Skip the zeros after a stream; return whether another one follows. unused: bytes that the stream left over."""
+        """Skip the zeros after a stream; return whether another one follows. unused: bytes that the stream left."""
         self._at -= len(unused)
         self._step = FIRST_PIECE
         while piece := self.next():

@@ -121,7 +121,7 @@ class LzxUnpacker:
         self._draw(len(self._history) - start - matched + 2 * matches)
 
     def _unpack_symbols(self, bits: _Bits, end: int) -> tuple[int, int]:
-        """Unpack; return the number of matches and of the bytes that they made. Raise IndexError where bits are missing.
+        """Unpack; return the number of matches and of the bytes that they made. Raise IndexError if bits are missing.
 
         Most of the time is spent here, so bits are taken without a call, from the 32 bits at each 16-bit word.
         """

@@ -327,7 +327,7 @@ def cases() -> Iterator[Case]:
     )
     yield Case("300,000 blocks of a CAB file hold a byte each", partial(short_blocks, count=300_000), told)
     yield Case("an LZX file is nothing but calls", partial(calls, size=512 * MB), told)
-    for frames, blocks in ((40, 64), (100, 8)):
+    for frames, blocks in ((40, 16), (100, 8)):
         write = partial(other_codes, frames=frames, blocks=blocks)
         yield Case(f"{blocks} LZX blocks a frame have other codes than the one before", write, told)
     yield Case("a CAB file's last block goes on in the next one", partial(made, make=split_block), told)
