@@ -196,7 +196,8 @@ class ArchiveMember:
             def follow(done: int) -> None:
                 progress(f"unpacking the {self.kind} file", min(done, expected), expected)
 
-            self._unpack_to(min(MAX_IN_MEMORY, most) + 1, follow)
+            if self._disk is None:
+                self._unpack_to(min(MAX_IN_MEMORY, most) + 1, follow)
             if not self._ended and most > MAX_IN_MEMORY:
                 self._unpack_to_disk(expected, most, follow)
             self._most = most
