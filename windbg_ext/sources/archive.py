@@ -196,8 +196,7 @@ class ArchiveMember:
             def follow(done: int) -> None:
                 progress(f"unpacking the {self.kind} file", min(done, expected), expected)
 
-            if self._disk is None:
-                self._unpack_to(min(MAX_IN_MEMORY, most) + 1, follow)
+            self._unpack_to(min(MAX_IN_MEMORY, most) + 1, follow)
             if not self._ended and most > MAX_IN_MEMORY:
                 self._unpack_to_disk(expected, most, follow)
             self._most = most
@@ -240,7 +239,8 @@ class ArchiveMember:
             raise _unreadable(error) from None
 
     def _unpack_to(self, end: int, follow: Callable[[int], None] = lambda done: None) -> None:
-        if len(self._unpacked) >= end or self._ended:
+        """Unpack up to `end` bytes in memory, as long as the content is kept there."""
+        if len(self._unpacked) >= end or self._ended or self._disk is not None:
             return
         for piece in self._pieces(len(self._unpacked)):
             self._unpacked += piece
