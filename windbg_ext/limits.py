@@ -14,6 +14,10 @@ from windbg_ext.errors import DumpError
 MB = 1 << 20
 
 
+class LimitError(DumpError):
+    """A file asks for more than any honest one does. `field` is what asks for it."""
+
+
 class Limit(NamedTuple):
     """The most of something that one file may ask for. unit: what is counted, as an error says it; why: the reason.
 
@@ -24,11 +28,14 @@ class Limit(NamedTuple):
     unit: str
     why: str
     per_byte: int = 0
-    advice: str = "the file is damaged, or made to be a burden"
+    advice: str = "the file is damaged, or was made to use up time and memory"
 
-
-class LimitError(DumpError):
-    """A file asks for more than any honest one does. `field` is what asks for it."""
+    def check(self, amount: int, field: str, packed: int = 0) -> None:
+        """Raise LimitError where a field of the file asks for more than this. packed: bytes that were really read."""
+        most = self.most + self.per_byte * packed
+        if amount > most:
+            why = f"asks for {amount:,} {self.unit}, at most {most:,} are read: {self.why}"
+            raise LimitError(field, why, self.advice)
 
 
 class Budget:
@@ -42,17 +49,10 @@ class Budget:
         """Note that so many more bytes of packed data were really read."""
         self._packed += packed
 
-    def most(self, limit: Limit, packed: int = 0) -> int:
-        """Return how much of something may be asked for by now, or with so many bytes of packed data more."""
-        return limit.most + limit.per_byte * (self._packed + packed)
-
     def draw(self, limit: Limit, amount: int, field: str) -> None:
         """Note that a field of the file asks for so much. Raise LimitError where that exceeds the limit."""
         drawn = self._drawn.get(limit, 0) + amount
-        most = self.most(limit)
-        if drawn > most:
-            why = f"asks for {drawn:,} {limit.unit}, at most {most:,} are read: {limit.why}"
-            raise LimitError(field, why, limit.advice)
+        limit.check(drawn, field, self._packed)
         self._drawn[limit] = drawn
 
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
-from windbg_ext.limits import MAX_TEMPORARY, MAX_UNPACKED, UNPACK_IT, Budget, LimitError
+from windbg_ext.limits import MAX_TEMPORARY, MAX_UNPACKED, UNPACK_IT, Budget
 from windbg_ext.sources.formats import DUMP_ENDINGS
 from windbg_ext.sources.source import read_at, read_each
 
@@ -220,10 +220,7 @@ class ArchiveMember:
         """Raise DumpError where so much cannot be unpacked, before anything is."""
         if self._disk is None:
             check_room(expected)
-        most = self._budget.most(MAX_UNPACKED, self._packed.size)
-        if expected > most:
-            why = f"has {expected:,} bytes by its own header, from {self._packed.size:,} packed ones"
-            raise LimitError(self._field, f"{why}, at most {most:,} are unpacked: {MAX_UNPACKED.why}", UNPACK_IT)
+        MAX_UNPACKED.check(expected, f"header in the {self.kind} file", self._packed.size)
 
     def _pieces(self, done: int) -> Iterator[bytes]:
         """Yield the rest of the member. done: bytes that were unpacked before."""

@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import DumpError
-from windbg_ext.limits import MAX_DIRECTORY, MAX_SHORT_BLOCKS, MAX_UNPACKED, LimitError
+from windbg_ext.limits import MAX_DIRECTORY, MAX_SHORT_BLOCKS, MAX_UNPACKED
 from windbg_ext.sources.archive import DamagedError, PackedBytes, choose_member
 from windbg_ext.sources.formats import Content
 from windbg_ext.sources.lzx import SLOTS, LzxUnpacker
@@ -38,6 +38,7 @@ MAX_BLOCK = 0x8000
 MAX_PACKED_BLOCK = MAX_BLOCK + 6144
 """Microsoft's limit for a block that packing made longer."""
 STORED, MSZIP, QUANTUM, LZX = range(4)
+BEFORE_IT = "what comes before the dump in the CAB file"
 EXPAND = "unpack it (on Windows: expand -F:* FILE .) and name the dump that comes out"
 
 
@@ -59,10 +60,7 @@ def open_cab(source: Source, budget: Budget) -> Content:
     if member.folder >= len(directory.folders):
         raise DumpError("CAB file", f"has no folder {member.folder}, in which the dump should be", "copy it again")
     at, method = directory.folders[member.folder]
-    most = budget.most(MAX_UNPACKED, max(0, source.size - at))
-    if member.offset > most:
-        why = f"begins {member.offset:,} bytes into its folder, at most {most:,} are unpacked"
-        raise LimitError("dump in the CAB file", f"{why}: {MAX_UNPACKED.why}", EXPAND)
+    MAX_UNPACKED.check(member.offset, BEFORE_IT, max(0, source.size - at))
     blocks = _blocks(PackedBytes(source, budget, at), budget, _unpacker(method, budget), directory)
     return Content(member.size, _content(blocks, member, budget))
 
@@ -112,7 +110,7 @@ def _content(blocks: Iterator[bytes], member: Member, budget: Budget) -> Iterato
         if data is None:
             raise DamagedError("it ends too early")
         before = max(0, member.offset - at)
-        budget.draw(MAX_UNPACKED, min(before, len(data)), "what is before the dump in the CAB file")
+        budget.draw(MAX_UNPACKED, min(before, len(data)), BEFORE_IT)
         piece = data[before : end - at]
         at += len(data)
         if piece:
