@@ -13,6 +13,7 @@ from support.small_dump_file import SmallDumpFile
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.dump.small import read_small_dump
 from windbg_ext.dump.small_file import load_small_dump, write_small_dump
+from windbg_ext.limits import Budget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +27,10 @@ def written_again(data: bytes) -> bytes:
     out = io.BytesIO()
     with file_of(data) as file:
         header = read_header(file)
-        layout = read_small_dump(file, header)
-        chain = read_secondary_data(file, layout.size_of_dump)
+        layout = read_small_dump(file, header, Budget())
+        chain = read_secondary_data(file, layout.size_of_dump, Budget())
         secondary = b"" if chain is None else file.read(chain.offset, chain.size)
-        write_small_dump(load_small_dump(file, header, layout), secondary, out)
+        write_small_dump(load_small_dump(file, header, layout, Budget()), secondary, out)
     return out.getvalue()
 
 

@@ -10,6 +10,7 @@ from support.dump_bytes import bitmap_dump, file_of, header, patched, ranges_dum
 
 from windbg_ext.dump.header import header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
+from windbg_ext.limits import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ def pages_of(data: bytes) -> Iterator[PageSource]:
     """The pages of a 32-bit or 64-bit dump with these bytes."""
     with file_of(data) as file:
         structure = header_layouts(file).header
-        pages = read_page_source(file, parse_header(structure.parse(file.read(0, structure.SIZE))))
+        pages = read_page_source(file, parse_header(structure.parse(file.read(0, structure.SIZE))), Budget())
         assert pages is not None
         yield pages
 

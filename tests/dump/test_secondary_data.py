@@ -9,6 +9,7 @@ import pytest
 from support.dump_bytes import file_of
 
 from windbg_ext.dump.secondary import SecondaryBlob, SecondaryData, read_secondary_data
+from windbg_ext.limits import Budget
 
 START = 0x123
 BEFORE = b"\xcc" * START
@@ -28,7 +29,7 @@ def blob(
 
 def read(chain: bytes) -> SecondaryData | None:
     with file_of(BEFORE + chain) as file:
-        return read_secondary_data(file, START)
+        return read_secondary_data(file, START, Budget())
 
 
 def test_every_blob_is_found_behind_its_paddings() -> None:
@@ -70,7 +71,7 @@ def test_where_no_chain_begins_there_is_none(rest: bytes) -> None:
 
 def test_a_chain_that_would_begin_behind_the_end_of_the_file_is_none() -> None:
     with file_of(chain_header()) as file:
-        assert read_secondary_data(file, 1 << 63) is None
+        assert read_secondary_data(file, 1 << 63, Budget()) is None
 
 
 @pytest.mark.parametrize("rest", [bytes(0x1800), b"something that another tool appended to the file", b"\x20"])
@@ -170,7 +171,7 @@ def read_failing(chain: bytes, first: int, monkeypatch: pytest.MonkeyPatch) -> S
             return read(offset, length)
 
         monkeypatch.setattr(file, "read", fail)
-        return read_secondary_data(file, 0)
+        return read_secondary_data(file, 0, Budget())
 
 
 def test_where_the_system_cannot_read_it_is_not_known_whether_there_is_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:

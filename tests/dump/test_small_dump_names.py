@@ -10,6 +10,7 @@ from support.dump_bytes import file_of, read_header
 from samples.builder import SAMPLES, build
 from windbg_ext.dump.small import read_drivers, read_small_dump
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import Budget
 
 SAMPLE = SAMPLES[-1]
 SMALL = build(SAMPLE)
@@ -19,7 +20,9 @@ ENTRY = 0x90
 
 def names_of(data: bytes) -> list[str]:
     with file_of(data) as file:
-        return [driver.name for driver in read_drivers(file, read_small_dump(file, read_header(file)))]
+        return [
+            driver.name for driver in read_drivers(file, read_small_dump(file, read_header(file), Budget()), Budget())
+        ]
 
 
 def with_numbers(data: bytes, numbers: dict[int, int]) -> bytes:

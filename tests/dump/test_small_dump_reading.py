@@ -26,6 +26,7 @@ from support.small_bytes import (
 from windbg_ext.dump.small import Extent, SmallDumpParts, read_small_dump
 from windbg_ext.dump.small_file import SmallDump, load_small_dump
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +36,13 @@ ALL = list(PARTS)
 
 def find_parts(data: bytes) -> SmallDumpParts:
     with file_of(data) as file:
-        return read_small_dump(file, read_header(file))
+        return read_small_dump(file, read_header(file), Budget())
 
 
 def load(data: bytes) -> SmallDump:
     with file_of(data) as file:
         header = read_header(file)
-        return load_small_dump(file, header, read_small_dump(file, header))
+        return load_small_dump(file, header, read_small_dump(file, header, Budget()), Budget())
 
 
 @settings(max_examples=40, deadline=None)

@@ -26,6 +26,7 @@ from windbg_ext.dump.small_file import (
     write_parts,
     write_small_dump,
 )
+from windbg_ext.limits import Budget
 from windbg_ext.structs.header import DumpHeader32, DumpHeader64
 from windbg_ext.structs.layouts import LAYOUTS64, layouts_of
 from windbg_ext.structs.structure import Structure
@@ -106,7 +107,7 @@ def write(dump: SmallDump, secondary: bytes = b"") -> bytes:
 def load(data: bytes) -> SmallDump:
     with file_of(data) as file:
         header = read_header(file)
-        return load_small_dump(file, header, read_small_dump(file, header))
+        return load_small_dump(file, header, read_small_dump(file, header, Budget()), Budget())
 
 
 def without_offsets(dump: SmallDump) -> SmallDump:

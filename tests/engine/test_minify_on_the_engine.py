@@ -152,7 +152,7 @@ def write_again(source: Path, destination: Path) -> None:
         assert dump.small is not None
         chain = dump.secondary
         secondary = dump.source.read(chain.offset, chain.size) if chain else b""
-        write_small_dump(load_small_dump(dump.source, dump.header, dump.small), secondary, out)
+        write_small_dump(load_small_dump(dump.source, dump.header, dump.small, dump.budget), secondary, out)
 
 
 def without_size(dump: SmallDumpFile) -> bytes:

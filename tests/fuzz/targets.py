@@ -48,6 +48,7 @@ from windbg_ext.dump.small import read_drivers, read_small_dump
 from windbg_ext.errors import DumpError, MemoryReadError, NotInDumpError, NotMappedError
 from windbg_ext.kernel import DumpTarget, read_kernel
 from windbg_ext.kernel.debugger_data import read_debugger_data
+from windbg_ext.limits import Budget
 from windbg_ext.memory import PagedMemory
 from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
@@ -266,7 +267,7 @@ def check_pages(path: Path, _option: int) -> None:
     """Assert that pages lie between header and end, no two in one place, and are those of the bitmap's bits."""
     with closing(LocalFile(path)) as file:
         header = _read_header(file)
-        source = read_page_source(file, header)
+        source = read_page_source(file, header, Budget())
         if source is None:
             return
         first = source.end - PAGE * (source.counted_pages if isinstance(source, BitmapPages) else source.page_count)
@@ -289,9 +290,9 @@ def check_small(path: Path, _option: int) -> None:
     """Assert that what is read from a small dump can be written, and reads the same again."""
     with closing(LocalFile(path)) as file:
         header = _read_header(file)
-        parts = read_small_dump(file, header)
-        drivers = read_drivers(file, parts)
-        dump = load_small_dump(file, header, parts)
+        parts = read_small_dump(file, header, Budget())
+        drivers = read_drivers(file, parts, Budget())
+        dump = load_small_dump(file, header, parts, Budget())
         assert dump.drivers == drivers
         assert sum(len(block.data) for block in dump.data_blocks) <= file.size
     written = io.BytesIO()
@@ -300,7 +301,7 @@ def check_small(path: Path, _option: int) -> None:
     path.write_bytes(written.getvalue())
     with closing(LocalFile(path)) as file:
         again = _read_header(file)
-        back = load_small_dump(file, again, read_small_dump(file, again))
+        back = load_small_dump(file, again, read_small_dump(file, again, Budget()), Budget())
     kept = ("unloaded_drivers", "call_stack", "debugger_data", "data_page", "data_blocks", "top_of_stack")
     assert {name: getattr(back, name) for name in kept} == {name: getattr(dump, name) for name in kept}
     assert [driver.name for driver in back.drivers] == [driver.name for driver in drivers]
@@ -309,7 +310,7 @@ def check_small(path: Path, _option: int) -> None:
 def check_secondary(path: Path, _option: int) -> None:
     """Assert that the chain and each of its blobs lie in the file, one behind the other."""
     with closing(LocalFile(path)) as file:
-        chain = read_secondary_data(file, 0)
+        chain = read_secondary_data(file, 0, Budget())
         if chain is not None:
             assert 0 <= chain.size <= file.size
             end = 0x10

@@ -58,6 +58,6 @@ def check_small_dump(path: Path) -> None:
     with open_dump(path) as dump:
         assert dump.small is not None
         assert dump.header.required_dump_space == len(small.data)
-        read = load_small_dump(dump.source, dump.header, dump.small)
+        read = load_small_dump(dump.source, dump.header, dump.small, dump.budget)
     assert [(block.address, block.data) for block in read.data_blocks] == blocks
     assert [driver.name for driver in read.drivers] == [driver.name for driver in small.drivers]

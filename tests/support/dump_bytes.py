@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from support.dump_file import file_of as file_of
 from windbg_ext.dump.header import header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
+from windbg_ext.limits import Budget
 from windbg_ext.sources import read_field
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Runs = list[tuple[int, int]]
 def pages_of(data: bytes) -> Iterator[PageSource]:
     """Yield the pages of a dump with these bytes."""
     with file_of(data) as file:
-        source = read_page_source(file, read_header(file))
+        source = read_page_source(file, read_header(file), Budget())
         assert source is not None
         yield source
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
     from windbg_ext.structs.layouts import RawHeader, TriageDump
 
@@ -45,7 +46,8 @@ class Dump(NamedTuple):
     parsed: the header as values, None where a field of it lies or is missing (`header` is for those who need one);
     pages: where physical pages lie, None for a small dump; triage, small: the header of a small dump and where its
     parts lie; secondary: the chain of tagged blobs, None without one; problems: in the order in which they were found;
-    archive: the format of the packed file that the dump is in.
+    archive: the format of the packed file that the dump is in; budget: what is left of the limits for what a file may
+    ask for, which every reader of the dump draws on.
 
     What could not be read is None, and a problem says why.
     """
@@ -60,6 +62,7 @@ class Dump(NamedTuple):
     problems: tuple[Problem, ...]
     archive: str | None
     owns_source: bool
+    budget: Budget
 
     @property
     def header(self) -> DumpHeader:

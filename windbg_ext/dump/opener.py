@@ -9,10 +9,12 @@ from windbg_ext.dump.header import KnownFields, header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
 from windbg_ext.dump.secondary import MAX_SECONDARY, read_secondary_data
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import Budget
 from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
 from windbg_ext.sources.source import no_progress
 from windbg_ext.structs.header import FILL, DumpType
+from windbg_ext.structs.secondary import SECONDARY_SIGNATURE
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
@@ -56,6 +58,7 @@ class _Opening:
         self.packed = source if isinstance(source, ArchiveMember) else None
         self._unpack, self._progress = unpack, progress
         self.problems: list[Problem] = []
+        self.budget = Budget()
         self.fields = self._read_fields()
         self.parsed: DumpHeader | None = None
         self.pages: PageSource | None = None
@@ -79,6 +82,7 @@ class _Opening:
             problems=tuple(self.problems),
             archive=None if self.packed is None else self.packed.kind,
             owns_source=owns_source,
+            budget=self.budget,
         )
 
     def _read_fields(self) -> RawHeader:
@@ -120,7 +124,7 @@ class _Opening:
             end = self._read_small_dump(header) if part is Part.SMALL_DUMP else self._read_pages(header)
             part = Part.SECONDARY_DATA
             if 0 < end <= self.source.reach:
-                self.secondary = read_secondary_data(self.source, end)
+                self.secondary = read_secondary_data(self.source, end, self.budget)
         except _UnpackingFailedError as failed:
             self.problems.append(Problem(Part.PACKED_FILE, failed.error))
         except DumpError as error:
@@ -128,7 +132,7 @@ class _Opening:
 
     def _read_pages(self, header: DumpHeader) -> int:
         """Find the pages; return the file offset behind them, 0 where there are none."""
-        self.pages = read_page_source(self.source, header)
+        self.pages = read_page_source(self.source, header, self.budget)
         if self.pages is None:
             return 0
         self._unpack_to(self.pages.end)
@@ -143,7 +147,7 @@ class _Opening:
         end = self.triage.size_of_dump
         self._unpack_to(end)
         try:
-            self.small = read_small_dump(self.source, header)
+            self.small = read_small_dump(self.source, header, self.budget)
         except DumpError as error:
             self.problems.append(Problem(Part.SMALL_DUMP, error))
         return end
@@ -154,13 +158,20 @@ class _Opening:
             return
         try:
             if self._unpack:
-                self.packed.unpack(end, end + MAX_SECONDARY, self._progress)
+                self._unpack_dump(self.packed, end)
             elif end <= MAX_IN_MEMORY:
                 self.packed.find_end()
         except DumpError as error:
             if self._unpack:
                 raise _UnpackingFailedError(error) from None
             self.problems.append(Problem(Part.PACKED_FILE, error))
+
+    def _unpack_dump(self, packed: ArchiveMember, end: int) -> None:
+        """Unpack a dump; what goes on behind its body only where that is secondary data."""
+        behind = end + len(SECONDARY_SIGNATURE)
+        packed.unpack(end, behind, self._progress)
+        if packed.read(end, len(SECONDARY_SIGNATURE)) == SECONDARY_SIGNATURE:
+            packed.unpack(end, end + MAX_SECONDARY, self._progress)
 
 
 class _UnpackingFailedError(Exception):

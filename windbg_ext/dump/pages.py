@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
 
 PAGE_SIZE = 0x1000
@@ -67,7 +68,7 @@ class PageSource(Protocol):
         """Count the page frames with a smaller number that the dump holds."""
 
 
-def read_page_source(source: Source, header: DumpHeader) -> PageSource | None:
+def read_page_source(source: Source, header: DumpHeader, budget: Budget) -> PageSource | None:
     """Find the pages of a dump; None for the types that hold none. Counts and offsets that lie are a DumpError."""
     body = body_of(header.dump_type)
     if body is Body.RUNS:

@@ -14,6 +14,7 @@ from windbg_ext.values import NamedTuple
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
 
 MAX_BLOBS = 0x10000
@@ -61,7 +62,7 @@ class SecondaryData(NamedTuple):
         return list(zip(bounds, bounds[1:]))
 
 
-def read_secondary_data(source: Source, offset: int) -> SecondaryData | None:
+def read_secondary_data(source: Source, offset: int, budget: Budget) -> SecondaryData | None:
     """Walk the chain that starts at a file offset; None if there is none. What is behind its end does not count."""
     try:
         start = _read(source, offset, DumpBlobFileHeader.SIZE)

@@ -20,6 +20,7 @@ from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
     from windbg_ext.structs.layouts import DumpDriverEntry, Layouts, TriageDump
     from windbg_ext.structs.structure import Field
@@ -78,7 +79,7 @@ class SmallDumpParts(NamedTuple):
         return self.triage.size_of_dump
 
 
-def read_small_dump(source: Source, header: DumpHeader) -> SmallDumpParts:
+def read_small_dump(source: Source, header: DumpHeader, budget: Budget) -> SmallDumpParts:
     """Find the parts of a small dump; an offset or a count that lies is a DumpError."""
     layouts = header.layouts
     triage = layouts.triage.parse(read_field(source, layouts.triage.NAME, header.size, layouts.triage.SIZE))
@@ -185,7 +186,7 @@ def _block_extents(source: Source, triage: TriageDump, layouts: Layouts) -> tupl
     return blocks
 
 
-def read_drivers(source: Source, parts: SmallDumpParts) -> tuple[Driver, ...]:
+def read_drivers(source: Source, parts: SmallDumpParts, budget: Budget) -> tuple[Driver, ...]:
     """Read the list of loaded modules with their names."""
     data = read_field(source, "DriverList", parts.driver_list.offset, parts.driver_list.size)
     structure = DumpDriverEntry64 if isinstance(parts.triage, TriageDump64) else DumpDriverEntry32

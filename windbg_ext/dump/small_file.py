@@ -26,6 +26,7 @@ from windbg_ext.values import NamedTuple
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
     from windbg_ext.structs.layouts import DumpUnloadedDriver, Layouts, RawHeader, TriageDump
 
@@ -63,7 +64,7 @@ class SmallDump:
     architecture_specific: bytes = b""
 
 
-def load_small_dump(source: Source, header: DumpHeader, parts: SmallDumpParts) -> SmallDump:
+def load_small_dump(source: Source, header: DumpHeader, parts: SmallDumpParts, budget: Budget) -> SmallDump:
     """Read every part but the secondary data."""
     triage, layouts = parts.triage, header.layouts
 
@@ -80,7 +81,7 @@ def load_small_dump(source: Source, header: DumpHeader, parts: SmallDumpParts) -
         top_of_stack=triage.top_of_stack,
         call_stack=load(parts.call_stack),
         debugger_data=load(parts.debugger_data),
-        drivers=read_drivers(source, parts) if parts.driver_list.size else (),
+        drivers=read_drivers(source, parts, budget) if parts.driver_list.size else (),
         data_page_address=triage.data_page_address,
         data_page=load(parts.data_page),
         data_blocks=_load_blocks(source, parts),

@@ -30,7 +30,7 @@ class Listing(NamedTuple):
 
 def read_listing(dump: Dump, parts: SmallDumpParts) -> Listing:
     """Read it. Raise DumpError where a part of it is damaged."""
-    drivers = read_drivers(dump.source, parts) if parts.driver_list.size else ()
+    drivers = read_drivers(dump.source, parts, dump.budget) if parts.driver_list.size else ()
     return Listing(
         driver_names=tuple(driver.name for driver in drivers),
         modules=tuple(map(_module, drivers)),

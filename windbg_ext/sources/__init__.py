@@ -1,4 +1,4 @@
-"""Where bytes lie: files of this machine, members of archives, streams that a caller passes in. Knows no dumps."""
+"""Random access to bytes: local files, members of archives, streams of a caller. Nothing here knows what a dump is."""
 
 from windbg_ext.sources.open import SourceLike, open_source
 from windbg_ext.sources.source import Range, Source, read_field, read_fields

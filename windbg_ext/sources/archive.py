@@ -1,24 +1,25 @@
 """What all packed files share: choosing the member, unpacking it only as far as it is looked at, bounds, damage.
 
-A member is kept in memory up to a bound, then on disk. How long it may be, its reader says: packed data that goes on
-longer, as a bomb would, is not unpacked further, and what is expected must fit into the free space of the temporary
-folder before anything is written there.
+A member is kept in memory up to a bound, then on disk. Its reader says how long it may be: packed data that goes on
+longer, as a bomb would, is not unpacked further. What is expected must fit into the free space of the temporary folder
+before anything is written there, and everything that is unpacked draws on a budget.
 """
 
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
-from itertools import chain, groupby
+from _thread import RLock
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import MAX_TEMPORARY, MAX_UNPACKED, UNPACK_IT, Budget
 from windbg_ext.sources.source import read_at, read_each
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from typing import IO, Callable
+    from collections.abc import Iterator, Sequence
+    from typing import Callable
 
     from windbg_ext.sources.source import Identity, Progress, Range, Source
 
@@ -26,9 +27,11 @@ DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
 """Of the names of dumps, which are looked for in archives and folders."""
 MAX_LISTED = 8
 """Names of files in an archive in an error."""
+MAX_LISTED_NAME = 80
+"""Characters of each."""
 MAX_IN_MEMORY = 64 << 20
 """Bytes: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
-MAX_WASTE = 2 * MAX_IN_MEMORY
+MAX_WASTE = 4 << 20
 """Bytes of a packed file that may unpack to nothing; beyond them, it must unpack to half of its length."""
 MAX_PIECE = 1 << 20
 """Bytes that are unpacked at once."""
@@ -36,19 +39,25 @@ PACKED_PIECE = 1 << 16
 """Bytes of a packed file that are read at once."""
 UNKNOWN_SIZE = 1 << 62
 SHORTEST = 8
-"""Bytes. That a member is shorter shows before anything is asked of it."""
-ZERO_PAGE = bytes(0x1000)
+"""Bytes that are unpacked to learn the size, so that the size of a shorter member is known at once."""
+PAGE = 0x1000
+ZEROS = bytes(MAX_PIECE + PAGE)
 
 
 class DamagedError(Exception):
-    """Packed data is damaged; the text says how."""
+    """Packed data is damaged. The text says how."""
 
 
 class Content(NamedTuple):
-    """What a format finds in a packed file. size: bytes, None if that shows only at the end; pieces: the bytes."""
+    """The dump in a packed file.
+
+    size: bytes, None if only unpacking tells; pieces: the bytes in order; stored: their range in the packed file, if
+    they are stored uncompressed.
+    """
 
     size: int | None
     pieces: Iterator[bytes]
+    stored: Range | None = None
 
 
 def choose_member(kind: str, names: Sequence[str]) -> int:
@@ -60,24 +69,31 @@ def choose_member(kind: str, names: Sequence[str]) -> int:
         return found[0]
     if not names:
         raise DumpError(f"{kind} file", "holds no file", "name the dump")
-    listed = ", ".join(ascii(names[index]) for index in (found or range(len(names)))[:MAX_LISTED])
+    listed = ", ".join(_shown(names[index]) for index in (found or range(len(names)))[:MAX_LISTED])
     more = len(found or names) - MAX_LISTED
     which = f"{listed} and {more:,} more" if more > 0 else listed
     what = "dumps" if found else "files, none of which is a dump by its name"
     raise DumpError(f"{kind} file", f"holds several {what}: {which}", "unpack it and name the one that is meant")
 
 
-class PackedBytes:
-    """The bytes of a packed file in their order. unpacked: how many bytes its reader has made of them so far.
+def _shown(name: str) -> str:
+    shown = ascii(name)
+    return shown if len(shown) <= MAX_LISTED_NAME else f"{shown[:MAX_LISTED_NAME]}..."
 
-    ended: nothing more comes. Raise DamagedError for a file that is long and nearly empty: packed data may go on for
-    ever and hold nothing.
+
+class PackedBytes:
+    """Sequential access to a packed file. unpacked: bytes of content that its reader has made so far.
+
+    ended: whether the end was reached. Every byte that is read raises the limits of the budget, except zeros: a hole in
+    a sparse file costs its writer nothing, and packed data has hardly any. Raise DamagedError for a file that is long
+    and nearly empty: packed data may go on without end and hold nothing.
     """
 
-    def __init__(self, source: Source, at: int = 0, end: int | None = None) -> None:
+    def __init__(self, source: Source, budget: Budget, at: int = 0, end: int | None = None) -> None:
         self.unpacked = 0
         self.ended = False
-        self._source, self._at, self._end = source, at, source.size if end is None else end
+        self._source, self._budget = source, budget
+        self._at, self._end = at, source.size if end is None else end
         self._read = 0
 
     def read(self, most: int) -> bytes:
@@ -85,6 +101,7 @@ class PackedBytes:
         data = self._source.read(self._at, min(most, self._end - self._at))
         self._at += len(data)
         self._read += len(data)
+        self._budget.earn(len(data) - data.count(0))
         self.ended = not data
         if self._read > MAX_WASTE + 2 * self.unpacked:
             raise DamagedError("it unpacks to less than half of its length")
@@ -94,36 +111,42 @@ class PackedBytes:
 class ArchiveMember:
     """The dump inside a packed file, as a source. `size` is UNKNOWN_SIZE until it is known.
 
-    It can be read here and there up to MAX_IN_MEMORY, and everywhere after `unpack`. Raise DumpError beyond what can be
-    read, and where the packed file is damaged.
+    It can be read up to MAX_IN_MEMORY, and as far as it was unpacked after `unpack`; one that is stored as it is can be
+    read everywhere at once. Raise DumpError beyond what can be read, and where the packed file is damaged or asks for
+    more than its budget.
     """
 
-    def __init__(self, packed: Source, kind: str, open_content: Callable[[Source], Content]) -> None:
+    def __init__(self, packed: Source, kind: str, open_content: Callable[[Source, Budget], Content]) -> None:
         self.kind = kind
         self.name, self.base_name = packed.name, packed.base_name
+        self._field = f"content of the {self.kind} file"
         self._packed = packed
         self._open_content = open_content
-        self._lock = allocate_lock()
+        self._budget = Budget()
+        self._lock = RLock()
         self._unpacked = bytearray()
+        self._disk: _TemporaryFile | None = None
         self._ended = False
         self._content: Content | None = None
         self._size: int | None = None
-        self._disk: IO[bytes] | None = None
+        self._most = UNKNOWN_SIZE
 
     @property
     def size(self) -> int:
         """Bytes of the member."""
-        if self._size is None:
-            told = self._open().size
-            if told is not None:
-                return told
-            self._unpack_to(SHORTEST)
-        return UNKNOWN_SIZE if self._size is None else self._size
+        with self._lock:
+            if self._size is None:
+                told = self._open().size
+                if told is not None:
+                    return min(told, self._most)
+                self._unpack_to(SHORTEST)
+            return self._most if self._size is None else min(self._size, self._most)
 
     @property
     def reach(self) -> int:
         """Number of leading bytes that can be read."""
-        return self.size if self._disk is not None else min(self.size, MAX_IN_MEMORY)
+        everything = self._disk is not None or self._open().stored is not None
+        return self.size if everything else min(self.size, MAX_IN_MEMORY)
 
     @property
     def identity(self) -> Identity | None:
@@ -145,13 +168,17 @@ class ArchiveMember:
         if length <= 0:
             return b""
         with self._lock:
+            stored = self._open().stored
+            if stored is not None:
+                return self._packed.read(stored.offset + offset, length)
             if self._disk is not None:
-                return read_at(self._disk, offset, length, self.size)
+                return self._disk.read(offset, length)
             if offset + length > MAX_IN_MEMORY:
                 why = f"0x{offset:x} is behind the first {MAX_IN_MEMORY >> 20} MB, the most that is looked into"
-                raise DumpError(f"content of the {self.kind} file", why, "unpack the file first")
+                raise DumpError(self._field, why, UNPACK_IT)
             self._unpack_to(offset + length)
-            return bytes(self._unpacked[offset : offset + length])
+            with memoryview(self._unpacked) as there:
+                return bytes(there[offset : offset + length])
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """Read several ranges, one after the other."""
@@ -159,26 +186,33 @@ class ArchiveMember:
 
     def find_end(self) -> None:
         """Unpack to the end to know the size, or as far as the bound allows."""
-        if self.size == UNKNOWN_SIZE:
-            self._unpack_to(MAX_IN_MEMORY)
+        with self._lock:
+            if self.size == UNKNOWN_SIZE:
+                self._unpack_to(MAX_IN_MEMORY)
 
     def unpack(self, expected: int, most: int, progress: Progress) -> None:
-        """Unpack all of it, so that it can be read here and there; on disk what is too long to be kept in memory.
+        """Unpack it up to `most` bytes, so that they can be read here and there; on disk what is too long for memory.
 
-        expected: bytes that it should have by its own header; most: where it is cut off in any case. progress: called
-        with what is being done, bytes done and bytes expected. Raise DumpError where there is too little room.
+        expected: bytes that it should have by its own header; most: where it is cut off in any case, which may be
+        raised later. progress: called with what is being done, bytes done and bytes expected. Raise DumpError where
+        there is too little room, and where so few packed bytes cannot hold as many.
         """
-        expected = min(expected, self.size)
+        with self._lock:
+            if self._open().stored is not None:
+                return
+            before, self._most = self._most, UNKNOWN_SIZE
+            expected = min(expected, self.size)
+            self._most = before
+            if expected > MAX_IN_MEMORY:
+                self._check(expected)
 
-        def follow(done: int) -> None:
-            progress(f"unpacking the {self.kind} file", min(done, expected), expected)
+            def follow(done: int) -> None:
+                progress(f"unpacking the {self.kind} file", min(done, expected), expected)
 
-        self._unpack_to(MAX_IN_MEMORY + 1, follow)
-        if not self._ended:
-            self._disk = self._unpack_to_disk(expected, most, follow)
-            self._unpacked = bytearray()
-            self._size = self._disk.seek(0, os.SEEK_END)
-        self._size = min(self.size, most)
+            self._unpack_to(min(MAX_IN_MEMORY, most) + 1, follow)
+            if not self._ended and most > MAX_IN_MEMORY:
+                self._unpack_to_disk(expected, most, follow)
+            self._most = most
 
     def close(self) -> None:
         """Close the packed file and forget what was unpacked; a temporary file is gone."""
@@ -190,25 +224,33 @@ class ArchiveMember:
     def _open(self) -> Content:
         if self._content is None:
             try:
-                self._content = self._open_content(self._packed)
+                self._content = self._open_content(self._packed, self._budget)
             except OSError as error:
                 raise _unreadable(error) from None
         return self._content
+
+    def _check(self, expected: int) -> None:
+        """Raise DumpError where so much cannot be unpacked, before anything is."""
+        if self._disk is None:
+            check_room(expected)
+        MAX_UNPACKED.check(expected, f"header in the {self.kind} file", self._packed.size)
 
     def _pieces(self, done: int) -> Iterator[bytes]:
         """Yield the rest of the member. done: bytes that were unpacked before."""
         try:
             for piece in self._open().pieces:
+                self._budget.draw(MAX_UNPACKED, len(piece), self._field)
                 yield piece
                 done += len(piece)
         except DamagedError as error:
             why = f"damaged behind 0x{done:x} ({error})"
-            raise DumpError(f"content of the {self.kind} file", why, "copy the file again") from None
+            raise DumpError(self._field, why, "copy the file again") from None
         except OSError as error:
             raise _unreadable(error) from None
 
     def _unpack_to(self, end: int, follow: Callable[[int], None] = lambda done: None) -> None:
-        if len(self._unpacked) >= end or self._ended:
+        """Unpack up to `end` bytes in memory, as long as the content is kept there."""
+        if len(self._unpacked) >= end or self._ended or self._disk is not None:
             return
         for piece in self._pieces(len(self._unpacked)):
             self._unpacked += piece
@@ -218,45 +260,103 @@ class ArchiveMember:
         self._ended = True
         self._size = len(self._unpacked)
 
-    def _unpack_to_disk(self, expected: int, most: int, follow: Callable[[int], None]) -> IO[bytes]:
-        def pieces() -> Iterator[bytes]:
-            done, there = 0, len(self._unpacked)
-            first = (bytes(self._unpacked[at : at + MAX_PIECE]) for at in range(0, there, MAX_PIECE))
-            for piece in chain(first, self._pieces(there)):
-                yield piece[: most - done]
-                done += len(piece)
-                follow(max(done, there))
-                if done >= most:
-                    return
-
-        file = _temporary_file(expected)
+    def _unpack_to_disk(self, expected: int, most: int, follow: Callable[[int], None]) -> None:
+        """Unpack up to `most` bytes to a temporary file, with what is in memory already."""
+        disk = self._disk
         try:
-            write_sparse(pieces(), file)
+            if disk is None:
+                check_room(max(expected, len(self._unpacked)))
+                disk = _TemporaryFile(self._budget, expected)
+                for at in range(0, len(self._unpacked), MAX_PIECE):
+                    disk.append(bytes(self._unpacked[at : at + MAX_PIECE]))
+            if disk.size <= most:
+                for piece in self._pieces(disk.size):
+                    disk.append(piece)
+                    follow(disk.size)
+                    if disk.size > most:
+                        break
+                else:
+                    self._ended = True
+                    self._size = disk.size
+            disk.flush()
         except OSError as error:
-            file.close()
             raise _no_room(f"cannot be written ({error.strerror})", expected) from None
-        except BaseException:
-            file.close()
-            raise
-        return file
+        else:
+            self._disk, self._unpacked = disk, bytearray()
+        finally:
+            if disk is not None and self._disk is None:
+                disk.close()
+
+
+class _TemporaryFile:
+    """A file that nobody else sees and that is gone when it is closed, or when this process ends.
+
+    Pages of zeros become holes where the file system has such; the others draw on the budget. size: bytes.
+    """
+
+    def __init__(self, budget: Budget, expected: int) -> None:
+        self.size = 0
+        self._budget = budget
+        self._rest = b""
+        import tempfile
+
+        try:
+            self._file = tempfile.TemporaryFile(prefix="windbg-ext-", buffering=0)  # noqa: SIM115 - it stays open
+        except OSError as error:
+            raise _no_room(f"cannot be used ({error.strerror or error})", expected) from None
+
+    def append(self, piece: bytes) -> None:
+        """Write a piece behind the others, but for the last page that is not whole yet."""
+        data = self._rest + piece
+        whole = len(data) - len(data) % PAGE
+        self._write(data[:whole], self.size - len(self._rest))
+        self._rest = data[whole:]
+        self.size += len(piece)
+
+    def flush(self) -> None:
+        """Write the page that is not whole."""
+        self._write(self._rest, self.size - len(self._rest))
+        self._file.truncate(self.size)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read up to `length` bytes from `offset` of what was flushed."""
+        return read_at(self._file, offset, length, self.size)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+    def _write(self, data: bytes, at: int) -> None:
+        if data == ZEROS[: len(data)]:
+            return
+        pages = range(0, len(data), PAGE)
+        for zero, places in groupby(
+            pages, key=lambda page: data[page : page + PAGE] == ZEROS[: len(data) - page][:PAGE]
+        ):
+            if not zero:
+                run = list(places)
+                piece = memoryview(data)[run[0] : run[-1] + PAGE]
+                self._budget.draw(MAX_TEMPORARY, len(piece), "temporary file")
+                self._file.seek(at + run[0])
+                while len(piece):
+                    piece = piece[self._file.write(piece) :]
 
 
 def _unreadable(error: OSError) -> DumpError:
     return DumpError("file", f"cannot be read ({error.strerror or error})", "copy the file again")
 
 
-def _temporary_file(size: int) -> IO[bytes]:
-    """Return a file that nobody else sees and that is gone when it is closed, or when this process ends."""
+def check_room(size: int) -> None:
+    """Raise DumpError where the folder for temporary files has too little room for so many bytes."""
     import shutil
     import tempfile
 
     try:
         free = shutil.disk_usage(tempfile.gettempdir()).free
-        if free < size:
-            raise _no_room(f"has {free:,} bytes free", size)
-        return tempfile.TemporaryFile(prefix="windbg-ext-", buffering=0)
     except OSError as error:
         raise _no_room(f"cannot be used ({error.strerror or error})", size) from None
+    if free < size:
+        raise _no_room(f"has {free:,} bytes free", size)
 
 
 def _no_room(why: str, size: int) -> DumpError:
@@ -266,26 +366,3 @@ def _no_room(why: str, size: int) -> DumpError:
     where = f"temporary folder {tempfile.tempdir}" if tempfile.tempdir else "temporary folder"
     advice = f"set {variable} to a folder on a disk with that much room, or unpack the file yourself"
     return DumpError(where, f"{why}, unpacking takes {size:,}", advice)
-
-
-def write_sparse(pieces: Iterable[bytes], file: IO[bytes]) -> None:
-    """Write the pieces one behind the other; pages of zeros become holes where the file system has such."""
-    rest = b""
-    for piece in pieces:
-        rest += piece
-        whole = len(rest) - len(rest) % len(ZERO_PAGE)
-        _write_pages(memoryview(rest)[:whole], file)
-        rest = rest[whole:]
-    _write_pages(memoryview(rest), file)
-    file.truncate(file.tell())
-
-
-def _write_pages(data: memoryview, file: IO[bytes]) -> None:
-    size = len(ZERO_PAGE)
-    for zero, places in groupby(range(0, len(data), size), key=lambda at: data[at : at + size] == ZERO_PAGE):
-        pages = list(places)
-        at, end = pages[0], min(len(data), pages[-1] + size)
-        if zero:
-            file.seek(end - at, os.SEEK_CUR)
-        while not zero and at < end:
-            at += file.write(data[at:end])

@@ -1,4 +1,4 @@
-"""The formats of packed files: how each is told by its first bytes, and what opens it.
+"""The formats of packed files: the bytes that each begins with, and the function that opens it.
 
 Modules are imported when a file of their format is opened: lzma, zlib and zipfile take longer to import than dumpkind
 takes for a dump, and most dumps are not packed.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Callable
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
+    from windbg_ext.limits import Budget
     from windbg_ext.sources.archive import Content
     from windbg_ext.sources.source import Source
 
@@ -21,37 +22,37 @@ class Format(NamedTuple):
     name: str
     signatures: tuple[bytes, ...]
     endings: tuple[str, ...]
-    open: Callable[[Source], Content]
+    open: Callable[[Source, Budget], Content]
 
 
-def _open_gzip(source: Source) -> Content:
+def _open_gzip(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.compressed import open_gzip
 
-    return open_gzip(source)
+    return open_gzip(source, budget)
 
 
-def _open_xz(source: Source) -> Content:
+def _open_xz(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.compressed import open_xz
 
-    return open_xz(source)
+    return open_xz(source, budget)
 
 
-def _open_zstd(source: Source) -> Content:
+def _open_zstd(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.compressed import open_zstd
 
-    return open_zstd(source)
+    return open_zstd(source, budget)
 
 
-def _open_zip(source: Source) -> Content:
+def _open_zip(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.zip_archive import open_zip
 
-    return open_zip(source)
+    return open_zip(source, budget)
 
 
-def _open_cab(source: Source) -> Content:
+def _open_cab(source: Source, budget: Budget) -> Content:
     from windbg_ext.sources.cab_archive import open_cab
 
-    return open_cab(source)
+    return open_cab(source, budget)
 
 
 FORMATS = (
@@ -74,7 +75,7 @@ def with_article(name: str) -> str:
 
 
 def format_of(source: Source) -> Format | None:
-    """Tell the format of a packed file; None for any other, and for one that cannot be read: whoever reads on tells."""
+    """Return the format of a packed file; None for any other file, or one that cannot be read: a later read says so."""
     try:
         start = source.read(0, MAX_SIGNATURE)
     except OSError:

@@ -1,4 +1,4 @@
-"""From whatever a user or a caller names to a source: a path, an open stream, a source; packed files are unpacked."""
+"""Opening a source from a path, an open stream or another source; packed files are opened as what they contain."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SourceLike: TypeAlias = "str | os.PathLike[str] | BinaryIO | Source"
 
 
 def open_source(what: SourceLike) -> Source:
-    """Open a path, a stream or a source. What is packed is read as the file inside it.
+    """Open a path, a stream or a source. A packed file is read as the file inside it.
 
     Raise DumpError where it cannot be opened. A source is returned as it is, unless it is packed.
     """
     source = _open_plain(what)
-    if isinstance(source, ArchiveMember):  # a packed file inside a packed file is told as one, and not unpacked
+    if isinstance(source, ArchiveMember):  # a packed file inside a packed file is reported, not unpacked
         return source
     packed = format_of(source)
     return source if packed is None else ArchiveMember(source, packed.name, packed.open)

@@ -1,4 +1,4 @@
-"""The protocol through which everything above reads bytes, and what all sources share."""
+"""The Source protocol, through which all other layers read bytes, and helpers that all sources share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Range(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What two names of one file have in common: the number of its volume and its own (st_dev and st_ino)."""
+    """The volume and the file number of a file (st_dev and st_ino), the same for all of its names."""
 
     volume: int
     file: int
@@ -70,7 +70,7 @@ class Source(Protocol):
         """Read several ranges, each as `read` does. A source that is far away asks for all of them at once."""
 
     def close(self) -> None:
-        """Release it; to read from it is an error from now on."""
+        """Release the source; reading from it afterwards is an error."""
 
 
 class RawFile(Protocol):
@@ -101,7 +101,7 @@ def read_at(file: RawFile, offset: int, length: int, size: int) -> bytes:
 
 
 def read_each(source: Source, ranges: Iterable[Range]) -> list[bytes]:
-    """Read ranges one after the other: `read_many` of a source whose reads cost no round trip."""
+    """Read ranges one after the other, as `read_many` of a source whose reads cost no round trip."""
     return [source.read(offset, length) for offset, length in ranges]
 
 
@@ -133,7 +133,7 @@ def _unreadable(field: str, offset: int, error: OSError) -> DumpError:
 
 
 def _cut(source: Source, field: str, start: int, end: int, there: int) -> DumpError:
-    """Tell why bytes from start to end are not all there, only those up to `there`."""
+    """Return the error for bytes from start to end of which only those up to `there` exist."""
     if end <= source.size:
         why = f"ends at 0x{there:x}, the file has become shorter since it was opened"
         return DumpError(field, why, "something still writes it: wait until that is done")

@@ -1,4 +1,4 @@
-"""A binary stream that a caller of the library has opened: io.BytesIO, a file, what a storage library returns."""
+"""A binary stream that a caller of the library has opened, such as io.BytesIO, a file or an object in a bucket."""
 
 from __future__ import annotations
 

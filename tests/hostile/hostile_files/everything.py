@@ -1,0 +1,43 @@
+"""All cases of all families."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hostile_files import (
+    archive_bombs,
+    archives,
+    hives,
+    kernel_structures,
+    names,
+    options,
+    page_sources,
+    places,
+    secondary,
+    small_dumps,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hostile_files.case import Case
+
+FAMILIES = {
+    "small dumps": small_dumps.cases,
+    "pages and page tables": page_sources.cases,
+    "kernel structures": kernel_structures.cases,
+    "archives": archives.cases,
+    "archives that swell": archive_bombs.cases,
+    "registry hives": hives.cases,
+    "names and lists": names.cases,
+    "secondary data": secondary.cases,
+    "options": options.cases,
+    "file system": places.cases,
+}
+
+
+def all_cases() -> Iterator[tuple[str, Case]]:
+    """Yield the name of a family and a case of it."""
+    for family, cases in FAMILIES.items():
+        for case in cases():
+            yield family, case

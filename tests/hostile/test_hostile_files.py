@@ -1,0 +1,72 @@
+"""Each command on each hostile file, in a process with limits: time, memory, output, exit status, nobody else's files.
+
+The promise: any file, any command, at most 5 seconds of processor time beyond what its honest size needs, 300 MB, one
+line, no traceback. `python tests/hostile/table.py` shows the figures of all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hostile_files.checks import broken, unexpected
+from hostile_files.everything import all_cases
+from hostile_files.process import bytes_on_disk, remove, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hostile_files.case import Case, Command
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="holes in files, and memory and bytes written of a process: Linux only"
+)
+
+
+class Folders:
+    """The folder of the case that is being run; its files are written once for all of its commands."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._case: Case | None = None
+        self._folder = top
+
+    def of(self, case: Case) -> Path:
+        if case is not self._case:
+            self.clear()
+            self._folder = self._top / "case"
+            self._folder.mkdir()
+            case.write(self._folder)
+            self._case = case
+        return self._folder
+
+    def clear(self) -> None:
+        if self._case is not None:
+            remove(self._folder)
+            self._case = None
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
+    folders = Folders(tmp_path_factory.mktemp("hostile"))
+    yield folders
+    folders.clear()
+
+
+def _parameters() -> Iterator[object]:
+    for _, case in all_cases():
+        for command in case.commands:
+            name = f"{case.name}: {command}".encode("unicode_escape").decode()
+            yield pytest.param(case, command, id=name, marks=[pytest.mark.slow] if case.slow else [])
+
+
+@pytest.mark.parametrize(("case", "command"), _parameters())
+def test_a_hostile_file_cannot_hold_a_command_up(folders: Folders, case: Case, command: Command) -> None:
+    folder = folders.of(case)
+    outcome = run(command, folder)
+    problems = list(broken(command, outcome, bytes_on_disk(folder)))
+    if unexpected(command, outcome):  # the next command is to find the case as it was
+        folders.clear()
+    assert not problems, "\n".join([f"{case.name}: windbg-ext {command}", *problems])
