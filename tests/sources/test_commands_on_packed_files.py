@@ -144,7 +144,7 @@ def with_size(archive: bytes, size: int) -> bytes:
     return bytes(data)
 
 
-KERNEL = build(BY_NAME["kernel"])
+KERNEL, COMPLETE = build(BY_NAME["kernel"]), build(BY_NAME["complete"])
 ZIP, CAB = zip_file({"MEMORY.DMP": KERNEL}), cab({"MEMORY.DMP": KERNEL}, MSZIP)
 MANY = {f"{number}.dmp": b"PAGEDU64" for number in range(50_000)}
 
@@ -239,6 +239,18 @@ def test_what_goes_on_behind_a_dump_is_not_unpacked(tmp_path: Path, ten_gigabyte
     assert (tmp_path / "small.dmp").read_bytes() == (tmp_path / "plain.dmp").read_bytes()
 
 
+def test_what_a_blob_of_secondary_data_says_is_unpacked_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes behind a dump, which would go to the temporary folder, and there is none."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [KERNEL, *([b"\1" * MIB] * 70)])
+    (tmp_path / "MEMORY.DMP").write_bytes(KERNEL)
+    minify(tmp_path / "MEMORY.DMP", tmp_path / "plain.dmp")
+    minify(source, tmp_path / "small.dmp")
+    assert (tmp_path / "small.dmp").read_bytes() == (tmp_path / "plain.dmp").read_bytes()
+
+
 def claiming(data: bytes, pages: int) -> bytes:
     """Let the one run of a complete dump have so many pages; its header is that of Windows: runs at 0x88."""
     return at(at(at(data, 0x88, "<I", 1), 0x98, "<Q", 1), 0xA0, "<Q", pages)
@@ -248,7 +260,7 @@ def test_a_header_that_claims_more_than_the_disk_has_is_refused_before_anything_
     tmp_path: Path, ten_gigabytes_of_zeros: Path
 ) -> None:
     source = tmp_path / "bomb.dmp.gz"
-    complete = claiming(build(BY_NAME["complete"]), 1 << 36)
+    complete = claiming(COMPLETE, 1 << 36)
     source.write_bytes(gzip.compress(complete) + ten_gigabytes_of_zeros.read_bytes())
     with limited():
         line = refusal(tmp_path, source, tmp_path / "small.dmp")
@@ -276,7 +288,7 @@ def test_a_disk_that_is_full_in_the_middle_is_one_line_and_leaves_nothing(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [build(BY_NAME["complete"]), *([b"\1" * MIB] * 70)])
+    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [claiming(COMPLETE, LARGE >> 12), *([b"\1" * MIB] * 70)])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, hard))
@@ -293,7 +305,7 @@ def test_a_folder_for_temporary_files_that_is_not_there_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [KERNEL, *zeros(LARGE)])
+    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [claiming(COMPLETE, LARGE >> 12), *zeros(LARGE)])
     assert "cannot be used (No such file or directory)" in refusal(tmp_path, source, tmp_path / "small.dmp")
 
 
@@ -301,7 +313,7 @@ def test_a_folder_for_temporary_files_that_is_not_there_is_told(
 def test_an_interrupted_run_leaves_no_temporary_file(tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [KERNEL, *([b"\1" * MIB] * 256)])
+    source = gzip_of(tmp_path / "MEMORY.DMP.gz", [claiming(COMPLETE, 190 << 8), *([b"\1" * MIB] * 190)])
     process = subprocess.Popen(
         command("minify", source, tmp_path / "small.dmp"),
         env=environment(TMPDIR=str(temporary)),

@@ -14,7 +14,7 @@ from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
 from windbg_ext.sources.source import no_progress
 from windbg_ext.structs.header import FILL, DumpType
-from windbg_ext.structs.secondary import SECONDARY_SIGNATURE
+from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
@@ -167,11 +167,23 @@ class _Opening:
             self.problems.append(Problem(Part.PACKED_FILE, error))
 
     def _unpack_dump(self, packed: ArchiveMember, end: int) -> None:
-        """Unpack a dump; what goes on behind its body only where that is secondary data."""
-        behind = end + len(SECONDARY_SIGNATURE)
-        packed.unpack(end, behind, self._progress)
-        if packed.read(end, len(SECONDARY_SIGNATURE)) == SECONDARY_SIGNATURE:
-            packed.unpack(end, end + MAX_SECONDARY, self._progress)
+        """Unpack a dump; what follows its body only as far as the headers of its secondary data say."""
+        packed.unpack(end, end + DumpBlobFileHeader.SIZE, self._progress)
+        start = packed.read(end, DumpBlobFileHeader.SIZE)
+        if not start.startswith(SECONDARY_SIGNATURE) or len(start) < DumpBlobFileHeader.SIZE:
+            return
+        at = end + max(DumpBlobFileHeader.parse(start).header_size, DumpBlobFileHeader.SIZE)
+        most = end + MAX_SECONDARY
+        while at < most:
+            packed.unpack(end, min(at + DumpBlobHeader.SIZE, most), self._progress)
+            data = packed.read(at, DumpBlobHeader.SIZE)
+            if len(data) < DumpBlobHeader.SIZE:
+                return
+            header = DumpBlobHeader.parse(data)
+            if header.header_size != DumpBlobHeader.SIZE:
+                return
+            at += DumpBlobHeader.SIZE + header.pre_pad + header.data_size + header.post_pad
+        packed.unpack(end, most, self._progress)
 
 
 class _UnpackingFailedError(Exception):

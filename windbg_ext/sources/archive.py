@@ -278,7 +278,8 @@ class ArchiveMember:
                 else:
                     self._ended = True
                     self._size = disk.size
-            disk.flush()
+            if disk.size > disk.flushed:
+                disk.flush()
         except OSError as error:
             raise _no_room(f"cannot be written ({error.strerror})", expected) from None
         else:
@@ -291,11 +292,12 @@ class ArchiveMember:
 class _TemporaryFile:
     """A file that nobody else sees and that is gone when it is closed, or when this process ends.
 
-    Pages of zeros become holes where the file system has such; the others draw on the budget. size: bytes.
+    Pages of zeros become holes where the file system has such; the others draw on the budget. size: bytes; flushed: as
+    many of them can be read.
     """
 
     def __init__(self, budget: Budget, expected: int) -> None:
-        self.size = 0
+        self.size = self.flushed = 0
         self._budget = budget
         self._rest = b""
         import tempfile
@@ -317,6 +319,7 @@ class _TemporaryFile:
         """Write the page that is not whole."""
         self._write(self._rest, self.size - len(self._rest))
         self._file.truncate(self.size)
+        self.flushed = self.size
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes from `offset` of what was flushed."""
