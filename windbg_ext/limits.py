@@ -14,6 +14,10 @@ from windbg_ext.errors import DumpError
 MB = 1 << 20
 
 
+class LimitError(DumpError):
+    """A file asks for more than any honest one does. `field` is what asks for it."""
+
+
 class Limit(NamedTuple):
     """The most of something that one file may ask for. unit: what is counted, as an error says it; why: the reason."""
 
@@ -21,9 +25,11 @@ class Limit(NamedTuple):
     unit: str
     why: str
 
-
-class LimitError(DumpError):
-    """A file asks for more than any honest one does. `field` is what asks for it."""
+    def check(self, amount: int, field: str) -> None:
+        """Raise LimitError where a field of the file asks for more than this."""
+        if amount > self.most:
+            why = f"asks for {amount:,} {self.unit}, at most {self.most:,} are read: {self.why}"
+            raise LimitError(field, why, "the file is damaged, or was made to use up time and memory")
 
 
 class Budget:
@@ -35,7 +41,40 @@ class Budget:
     def draw(self, limit: Limit, amount: int, field: str) -> None:
         """Note that a field of the file asks for so much. Raise LimitError where that exceeds the limit."""
         drawn = self._drawn.get(limit, 0) + amount
-        if drawn > limit.most:
-            why = f"asks for {drawn:,} {limit.unit}, at most {limit.most:,} are read: {limit.why}"
-            raise LimitError(field, why, "the file is damaged, or made to be a burden")
+        limit.check(drawn, field)
         self._drawn[limit] = drawn
+
+
+# Dumps of pages
+
+MAX_PAGE_FRAMES = Limit(
+    1 << 36, "page frames", "256 TB, the most that Windows Server 2025 uses without five-level paging"
+)
+"""Of a bitmap; one of so many bits has 8 GB."""
+MAX_RANGES = Limit(1 << 22, "ranges", "as many as 16 GB have where no two pages touch")
+MAX_UNSORTED_RANGES = Limit(1 << 18, "ranges out of order", "Windows writes them in ascending order")
+
+# Small dumps
+
+MAX_STRUCTURE = 0xFFFF
+"""Bytes of the PRCB, process and thread: the debugger data block tells the size of each in 16 bits (WDBGEXTS.H)."""
+MAX_CALL_STACK = Limit(1 << 20, "bytes", "a kernel stack has at most 72 KB, and those that it was expanded by as many")
+MAX_DEBUGGER_DATA = Limit(1 << 16, "bytes", "KDDEBUGGER_DATA64 has less than 1 KB")
+MAX_DATA_PAGE = Limit(1 << 16, "bytes", "a page has 4 KB")
+MAX_DATA_BLOCKS = Limit(1 << 18, "data blocks", "small dumps have a few thousand")
+MAX_DRIVERS = Limit(10_000, "drivers", "Windows loads a few hundred")
+MAX_UNLOADED_DRIVERS = Limit(1_000, "unloaded drivers", "Windows keeps 50")
+MAX_NAME = Limit(0x8000, "characters in one name", "a path of Windows has at most 32,767")
+MAX_DRIVER_NAMES = Limit(1 << 20, "characters in the names of drivers", "those of 250 drivers with paths take 14,000")
+MAX_SMALL_DUMP = Limit(256 * MB, "bytes to load at once", "small dumps of Windows have up to 10 MB")
+
+# Secondary data
+
+MAX_BLOBS = Limit(0x10000, "blobs", "Windows and drivers add a few dozen")
+MAX_SECONDARY_COPIED = 64 * MB
+"""Bytes that a small dump takes over unless a size is asked for. Honest dumps have up to 10 MB."""
+
+# Reports
+
+MAX_LISTED = 1 << 14
+"""Entries of one list that a report shows; it says how many more there are."""

@@ -7,6 +7,7 @@ Without pathlib, whose import takes longer than dumpkind needs for a dump.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from _thread import allocate_lock  # what threading.Lock is, without the 3 ms that threading takes to import
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_PLAIN_PATH = 200
 """Characters. Windows ends at 260, and a temporary file beside a destination has up to 22 more in its name."""
+SEEK_DATA: int | None = getattr(os, "SEEK_DATA", None)
+"""Windows has another way, which is not asked: its dumps are written without holes."""
 DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
 
 
@@ -88,6 +91,16 @@ class LocalFile:
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """Read several ranges, one after the other."""
         return read_each(self, ranges)
+
+    def next_data(self, offset: int) -> int:
+        """Return where the hole at an offset ends; the offset itself outside any, or where the system does not tell."""
+        if SEEK_DATA is None:
+            return offset
+        try:
+            with self._lock:
+                return os.lseek(self._file.fileno(), offset, SEEK_DATA)
+        except OSError as error:
+            return self.size if error.errno == errno.ENXIO else offset
 
     def close(self) -> None:
         """Close the file."""

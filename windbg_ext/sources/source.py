@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Callable, NamedTuple, Protocol, runtime_checkable
 
 from windbg_ext.errors import DumpError
 
@@ -70,6 +70,19 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release it; to read from it is an error from now on."""
+
+
+@runtime_checkable
+class Sparse(Protocol):
+    """A source that knows where it has holes, which read as zeros and take no room on the disk."""
+
+    def next_data(self, offset: int) -> int:
+        """Return the lowest offset, not below the given one, of a byte outside any hole; the size if there is none."""
+
+
+def next_data(source: Source, offset: int) -> int:
+    """Return where the hole at an offset of a source ends; the offset itself outside any, or where that is unknown."""
+    return source.next_data(offset) if isinstance(source, Sparse) else offset
 
 
 class RawFile(Protocol):
