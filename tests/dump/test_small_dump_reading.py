@@ -204,7 +204,10 @@ def test_an_absurd_count_of_unloaded_drivers_is_refused(count: int) -> None:
     at = struct.unpack_from("<I", GOOD, TRIAGE + 0x18)[0]
     with pytest.raises(DumpError) as raised:
         load(patched(GOOD, at, "I", count))
-    assert (raised.value.field, raised.value.why) == ("UnloadedDrivers", f"a list of {count}, Windows keeps 50")
+    assert (raised.value.field, raised.value.why) == (
+        "UnloadedDrivers",
+        f"asks for {count:,} unloaded drivers, at most 1,000 are read: Windows keeps 50",
+    )
 
 
 def test_more_unloaded_drivers_than_the_file_has_room_for_are_refused() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import ReadFailure
+from windbg_ext.limits import MAX_BLOBS, LimitError
 from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
 
-MAX_BLOBS = 0x10000
 MAX_SECONDARY = 256 << 20
 """Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
 
@@ -88,9 +88,7 @@ def read_secondary_data(source: Source, offset: int, budget: Budget) -> Secondar
             if first + header.data_size > source.size:
                 problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 break
-            if len(blobs) == MAX_BLOBS:
-                problem = f"the chain goes on after {MAX_BLOBS} blobs"
-                break
+            budget.draw(MAX_BLOBS, 1, "its chain")
             blobs.append(SecondaryBlob(header.tag, first, header.data_size, at))
             at = min(end, source.size)
         else:
@@ -99,6 +97,8 @@ def read_secondary_data(source: Source, offset: int, budget: Budget) -> Secondar
                     f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 )
                 end = at + DumpBlobHeader.SIZE
+    except LimitError as error:
+        problem = f"{error.field} {error.why}"
     except OSError as error:
         problem = ReadFailure(
             f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror or error}): the rest is lost"
