@@ -61,7 +61,9 @@ MAX_STRUCTURE = 0xFFFF
 MAX_CALL_STACK = Limit(1 << 20, "bytes", "a kernel stack has at most 72 KB, and those that it was expanded by as many")
 MAX_DEBUGGER_DATA = Limit(1 << 16, "bytes", "KDDEBUGGER_DATA64 has less than 1 KB")
 MAX_DATA_PAGE = Limit(1 << 16, "bytes", "a page has 4 KB")
-MAX_DATA_BLOCKS = Limit(1 << 18, "data blocks", "small dumps have a few thousand")
+MAX_DATA_BLOCKS = Limit(
+    1 << 19, "data blocks", "96 MB in blocks of 0x100 bytes have fewer, small dumps of Windows a few thousand"
+)
 MAX_DRIVERS = Limit(10_000, "drivers", "Windows loads a few hundred")
 MAX_UNLOADED_DRIVERS = Limit(1_000, "unloaded drivers", "Windows keeps 50")
 MAX_NAME = Limit(0x8000, "characters in one name", "a path of Windows has at most 32,767")
