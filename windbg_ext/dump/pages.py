@@ -194,16 +194,16 @@ class BitmapPages:
         """Count the set bits of each block. Holes of the file are not read: they may have gigabytes."""
         counts = array("Q", bytes(8 * -(-_bytes_of(self._bits) // BLOCK_BYTES)))
         unread: list[int] = []
-        at, length, end = 0, CHUNK_BYTES, _bytes_of(self._bits)
+        at, end = 0, _bytes_of(self._bits)
         while at < end:
-            data = (next_data(self._source, self._offset + at) - self._offset) & -BLOCK_BYTES
-            if data > at:
-                at, length = data, BLOCK_BYTES  # behind a hole there is perhaps no more than that
-            else:
-                block = at // BLOCK_BYTES
+            data, hole = (place - self._offset for place in next_data(self._source, self._offset + at))
+            at = max(at, data & -BLOCK_BYTES)
+            hole = max(hole, at + 1)  # each step goes on, whatever a source says
+            while at < min(hole, end):
+                block, length = at // BLOCK_BYTES, min(hole - at + BLOCK_BYTES - 1 & -BLOCK_BYTES, CHUNK_BYTES)
                 found = self._counts(at, length, unread)
                 counts[block : block + len(found)] = found
-                at, length = at + length, min(2 * length, CHUNK_BYTES)
+                at += length
         if unread:
             self._bridge(counts, unread)
         return counts

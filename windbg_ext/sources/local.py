@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MAX_PLAIN_PATH = 200
 """Characters. Windows ends at 260, and a temporary file beside a destination has up to 22 more in its name."""
 SEEK_DATA: int | None = getattr(os, "SEEK_DATA", None)
-"""Windows has another way, which is not asked: its dumps are written without holes."""
+SEEK_HOLE: int | None = getattr(os, "SEEK_HOLE", None)
+"""None on Windows, which has another way that is not used: nothing writes dumps with holes there."""
 DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
 
 
@@ -92,15 +93,19 @@ class LocalFile:
         """Read several ranges, one after the other."""
         return read_each(self, ranges)
 
-    def next_data(self, offset: int) -> int:
-        """Return where the hole at an offset ends; the offset itself outside any, or where the system does not tell."""
-        if SEEK_DATA is None:
-            return offset
+    def next_data(self, offset: int) -> tuple[int, int]:
+        """Return where the first bytes outside holes begin, at or behind an offset, and where the next hole does.
+
+        Where the system does not tell, everything up to the end counts as bytes.
+        """
+        if SEEK_DATA is None or SEEK_HOLE is None:
+            return offset, self.size
         try:
             with self._lock:
-                return os.lseek(self._file.fileno(), offset, SEEK_DATA)
+                start = os.lseek(self._file.fileno(), offset, SEEK_DATA)
+                return start, min(self.size, os.lseek(self._file.fileno(), start, SEEK_HOLE))
         except OSError as error:
-            return self.size if error.errno == errno.ENXIO else offset
+            return (self.size if error.errno == errno.ENXIO else offset), self.size
 
     def close(self) -> None:
         """Close the file."""

@@ -76,13 +76,16 @@ class Source(Protocol):
 class Sparse(Protocol):
     """A source that knows where it has holes, which read as zeros and take no room on the disk."""
 
-    def next_data(self, offset: int) -> int:
-        """Return the lowest offset, not below the given one, of a byte outside any hole; the size if there is none."""
+    def next_data(self, offset: int) -> tuple[int, int]:
+        """Return where the first bytes outside holes begin, at or behind an offset, and where the next hole does.
+
+        Both are the size where there are none.
+        """
 
 
-def next_data(source: Source, offset: int) -> int:
-    """Return where the hole at an offset of a source ends; the offset itself outside any, or where that is unknown."""
-    return source.next_data(offset) if isinstance(source, Sparse) else offset
+def next_data(source: Source, offset: int) -> tuple[int, int]:
+    """Return what `Sparse.next_data` does; everything up to the end for a source that knows of no holes."""
+    return source.next_data(offset) if isinstance(source, Sparse) else (offset, source.size)
 
 
 class RawFile(Protocol):
