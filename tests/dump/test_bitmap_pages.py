@@ -226,7 +226,7 @@ def test_holes_of_the_file_count_for_nothing_and_are_not_read(tmp_path: Path, pl
 def test_a_bitmap_for_more_memory_than_windows_uses_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "long"
     with path.open("wb") as file:
-        file.write(bitmap_dump(b"", (1 << 36) + 1, 1 << 34))
+        file.write(bitmap_dump(b"", (1 << 36) + 1, 0x3000))
         file.truncate(1 << 34)
     with closing(LocalFile(path)) as source, pytest.raises(LimitError) as raised:
         read_page_source(source, read_header(source), Budget())

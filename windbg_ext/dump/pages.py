@@ -71,7 +71,7 @@ class PageSource(Protocol):
 
 
 def read_page_source(source: Source, header: DumpHeader, budget: Budget) -> PageSource | None:
-    """Find the pages of a dump; None for the types that hold none. Raise DumpError for counts or offsets that lie."""
+    """Find the pages of a dump; None for the types that hold none. Raise DumpError for wrong counts or offsets."""
     if header.dump_type is DumpType.FULL:
         return _read_runs(header, budget)
     if header.dump_type in (DumpType.BITMAP_FULL, DumpType.BITMAP_KERNEL, DumpType.AUTOMATIC):
@@ -172,7 +172,7 @@ class BitmapPages:
     counted_pages: set bits; page_count: what the header says. They differ in a damaged dump.
 
     Where blocks of the bitmap cannot be read, page_count tells how many bits are set in them, so that the pages behind
-    them are found; those in between are lost. unread: a sentence about that, None where all could be read.
+    them are found; those in between are lost. unread: a sentence that says so, None where all could be read.
     """
 
     def __init__(self, source: Source, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:

@@ -22,7 +22,7 @@ MAX_SECONDARY = 256 << 20
 
 
 class SecondaryBlob(NamedTuple):
-    """One blob: the bytes of the GUID that tells its owner, where its data lies in the file and how many they are.
+    """One blob: the bytes of the GUID that names its owner, the file offset of its data and their size in bytes.
 
     start: where the blob itself begins in the file, with its header.
     """
@@ -43,7 +43,7 @@ class SecondaryBlob(NamedTuple):
 class SecondaryData(NamedTuple):
     """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
 
-    problem: why the chain ended before its time, None when it ended as it should. Where the file cannot be read it is a
+    problem: why the chain ended early, None when it ended as it should. Where the file cannot be read it is a
     ReadFailure, and size is 0 if that is the very beginning. missing: bytes of its last blob that the end of the file
     cuts off; what may have followed is not counted.
     """

@@ -87,7 +87,7 @@ class SmallDumpParts(NamedTuple):
 
 
 def read_small_dump(source: Source, header: DumpHeader, budget: Budget) -> SmallDumpParts:
-    """Find the parts of a small dump. Raise DumpError for an offset or a count that lies."""
+    """Find the parts of a small dump. Raise DumpError for a wrong offset or count."""
     layouts = header.layouts
     triage = layouts.triage.parse(read_field(source, layouts.triage.NAME, header.size, layouts.triage.SIZE))
     starts = sorted({*_offsets(triage), triage.size_of_dump, source.size})

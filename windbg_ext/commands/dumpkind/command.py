@@ -39,7 +39,7 @@ ENCRYPTED = "the pages are encrypted: nothing but the header can be read without
 
 
 def dumpkind(source: SourceLike, *, details: bool = False) -> DumpReport:
-    """Tell what a file is, whether it is whole, and what crashed. details: also what only `-v` shows.
+    """Report what a file is, whether it is whole, and what crashed. details: also what only `-v` shows.
 
     source: a path, a binary stream or an open source. Raise nothing for what is wrong with the file: that is in the
     report. A kind of "none" is no kernel dump at all.
@@ -69,7 +69,7 @@ def _not_a_dump(path: str, packed: str | None, error: DumpError) -> DumpReport:
 
 
 class _Answers:
-    """What a dump tells, question by question, and what was found to be wrong with it."""
+    """The answers of one dump, each asked for by itself, and the problems that were found."""
 
     def __init__(self, dump: Dump, *, details: bool) -> None:
         self.dump, self.known, self.details = dump, KnownFields(dump.fields), details
