@@ -7,9 +7,8 @@ or a multiple of the largest that was seen; honest dumps stay far below all of t
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from windbg_ext.errors import DumpError
+from windbg_ext.values import NamedTuple
 
 MB = 1 << 20
 
@@ -104,3 +103,39 @@ MAX_DIRECTORY = Limit(
     "some thousand files are listed in that",
     advice="unpack it and name the dump that comes out",
 )
+
+# Dumps of pages
+
+MAX_PAGE_FRAMES = Limit(
+    1 << 36, "page frames", "256 TB, the most that Windows Server 2025 uses without five-level paging"
+)
+"""Of a bitmap; one of so many bits has 8 GB."""
+MAX_RANGES = Limit(1 << 22, "ranges", "as many as 16 GB have where no two pages touch")
+MAX_UNSORTED_RANGES = Limit(1 << 18, "ranges out of order", "Windows writes them in ascending order")
+
+# Small dumps
+
+MAX_STRUCTURE = 0xFFFF
+"""Bytes of the PRCB, process and thread: the debugger data block tells the size of each in 16 bits (WDBGEXTS.H)."""
+MAX_CALL_STACK = Limit(1 << 20, "bytes", "a kernel stack has at most 72 KB, and those that it was expanded by as many")
+MAX_DEBUGGER_DATA = Limit(1 << 16, "bytes", "KDDEBUGGER_DATA64 has less than 1 KB")
+MAX_DATA_PAGE = Limit(1 << 16, "bytes", "a page has 4 KB")
+MAX_DATA_BLOCKS = Limit(
+    1 << 19, "data blocks", "96 MB in blocks of 0x100 bytes have fewer, small dumps of Windows a few thousand"
+)
+MAX_DRIVERS = Limit(10_000, "drivers", "Windows loads a few hundred")
+MAX_UNLOADED_DRIVERS = Limit(1_000, "unloaded drivers", "Windows keeps 50")
+MAX_NAME = Limit(0x8000, "characters in one name", "a path of Windows has at most 32,767")
+MAX_DRIVER_NAMES = Limit(1 << 20, "characters in the names of drivers", "those of 250 drivers with paths take 14,000")
+MAX_SMALL_DUMP = Limit(256 * MB, "bytes to load at once", "small dumps of Windows have up to 10 MB")
+
+# Secondary data
+
+MAX_BLOBS = Limit(0x10000, "blobs", "Windows and drivers add a few dozen")
+MAX_SECONDARY_COPIED = 64 * MB
+"""Bytes that a small dump takes over unless a size is asked for. Honest dumps have up to 10 MB."""
+
+# Reports
+
+MAX_LISTED = 1 << 14
+"""Entries of one list that a report shows; it says how many more there are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Callable
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dump_bytes import bitmap_dump, file_of, header, pages_of, patched
+from support.dump_bytes import bitmap_dump, file_of, header, pages_of, patched, read_header
 
 import windbg_ext.dump.pages
-from windbg_ext.dump.pages import BitmapPages
+from windbg_ext.dump.pages import BitmapPages, read_page_source
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import Budget, LimitError
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
     from windbg_ext.dump.pages import PageSource
@@ -198,3 +201,34 @@ def test_set_bits_are_counted_on_old_and_new_pythons(version: tuple[int, int], m
         assert popcount(data) == sum(byte >> bit & 1 for byte in data for bit in range(8))
     assert popcount(b"\xff" * 4096) == 0x8000
     assert popcount(b"\xff" * 8192) == 0x10000
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="holes in files: Linux only")
+@pytest.mark.parametrize("places", [(), (0,), (5,), (3, 4, 90), (255, 256, 257), (0, 4090)])
+def test_holes_of_the_file_count_for_nothing_and_are_not_read(tmp_path: Path, places: tuple[int, ...]) -> None:
+    """Each place is a block of 4 KB of the disk, all of whose bits are set; the bitmap itself begins inside a block."""
+    path, bits, first_page = tmp_path / "sparse", 8 << 24, 0x1008000
+    with path.open("wb") as file:
+        file.truncate(first_page)
+        for place in places:
+            file.seek(0x4000 + (place << 12))
+            file.write(b"\xff" * 0x1000)
+    before = 0x4000 - 0x2038  # bytes of the bitmap before the first place
+    expected = [(before + (place << 12)) * 8 + bit for place in places for bit in range(0x8000)]
+    with closing(LocalFile(path)) as source:
+        pages = BitmapPages(source, 0x2038, bits, first_page, len(expected))
+        assert pages.counted_pages == len(expected)
+        assert source.bytes_read <= 3 * 4096 * len(places)
+        for rank in range(0, len(expected), 997):
+            assert pages.offset_of(expected[rank]) == first_page + 0x1000 * rank
+
+
+def test_a_bitmap_for_more_memory_than_windows_uses_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    with path.open("wb") as file:
+        file.write(bitmap_dump(b"", (1 << 36) + 1, 0x3000))
+        file.truncate(1 << 34)
+    with closing(LocalFile(path)) as source, pytest.raises(LimitError) as raised:
+        read_page_source(source, read_header(source), Budget())
+    assert raised.value.field == "bitmap header.Pages"
+    assert raised.value.why.startswith("asks for 68,719,476,737 page frames, at most 68,719,476,736 are read")

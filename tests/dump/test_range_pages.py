@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from support.dump_bytes import Runs, header, naive_offsets, pages_of, patched, ranges_dump
 
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import Limit
 
 TYPES = [8, 9, 0xA]
 each_type = pytest.mark.parametrize("dump_type", TYPES)
@@ -153,3 +154,30 @@ def test_ranges_beyond_52_bits_of_physical_address_are_refused(dump_type: int) -
 @each_type
 def test_a_cut_range_header_is_refused(dump_type: int) -> None:
     assert refused(header(dump_type) + b"\x40\0\0\0RDMPDUMP").field == "range header"
+
+
+@each_type
+def test_a_table_of_more_ranges_than_any_machine_has_is_refused(
+    dump_type: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windbg_ext.dump.pages.MAX_RANGES", Limit(3, "ranges", "a test has no more"))
+    with pages_of(ranges_dump(dump_type, [(1, 1), (3, 1), (5, 1)])) as pages:
+        assert pages.page_count == 3
+    error = refused(ranges_dump(dump_type, [(1, 1), (3, 1), (5, 1), (7, 1)]))
+    assert (error.field, error.why) == ("range table", "asks for 4 ranges, at most 3 are read: a test has no more")
+
+
+@each_type
+def test_many_ranges_are_taken_in_ascending_order_only(dump_type: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("windbg_ext.dump.pages.MAX_UNSORTED_RANGES", Limit(2, "ranges", "a test has no more"))
+    with pages_of(ranges_dump(dump_type, [(1, 1), (3, 1), (5, 1)])) as pages:
+        assert pages.offset_of(5) is not None
+    with pages_of(ranges_dump(dump_type, [(3, 1), (1, 1)])) as pages:
+        assert pages.offset_of(1) is not None
+    assert refused(ranges_dump(dump_type, [(3, 1), (1, 1), (5, 1)])).field == "range"
+
+
+@each_type
+def test_the_place_of_a_range_that_overlaps_another_counts_those_without_pages(dump_type: int) -> None:
+    error = refused(ranges_dump(dump_type, [(9, 0), (1, 4), (7, 0), (3, 1)]))
+    assert (error.field, error.why) == ("range[3]", "page frame 0x3 is in two runs")

@@ -38,12 +38,12 @@ def test_every_page_is_where_counting_all_pages_puts_it(runs: Runs) -> None:
 
 
 def test_pages_follow_the_order_of_the_runs_and_not_of_their_frames() -> None:
-    pages = RunPages([(0x100, 2), (0x10, 1)], 0x2000)
+    pages = RunPages([0x100, 0x10], [2, 1], 0x2000)
     assert [pages.offset_of(pfn) for pfn in (0x100, 0x101, 0x10)] == [0x2000, 0x3000, 0x4000]
 
 
 def test_frames_around_a_run_are_not_in_the_dump() -> None:
-    pages = RunPages([(0x10, 2)], 0x2000)
+    pages = RunPages([0x10], [2], 0x2000)
     assert [pages.offset_of(pfn) for pfn in (-1, 0, 0xF, 0x12, 1 << 52)] == [None] * 5
 
 
@@ -95,7 +95,7 @@ def test_a_complete_dump_without_runs_is_refused() -> None:
 
 def test_each_of_fifty_thousand_runs_is_found() -> None:
     runs = [(index * 0x100, Random(index).randrange(1, 0x100)) for index in range(50_000)]
-    pages = RunPages(runs, FIRST)
+    pages = RunPages([base for base, _ in runs], [count for _, count in runs], FIRST)
     expected = FIRST
     for base, count in runs:
         assert pages.offset_of(base) == expected

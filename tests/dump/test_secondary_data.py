@@ -9,7 +9,7 @@ import pytest
 from support.dump_bytes import file_of
 
 from windbg_ext.dump.secondary import SecondaryBlob, SecondaryData, read_secondary_data
-from windbg_ext.limits import Budget
+from windbg_ext.limits import Budget, Limit
 
 START = 0x123
 BEFORE = b"\xcc" * START
@@ -142,11 +142,11 @@ def test_a_chain_header_that_leads_out_of_the_file_is_all_there_is_and_told(size
 
 
 def test_a_chain_that_never_ends_stops_at_a_bound_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windbg_ext.dump.secondary.MAX_BLOBS", 50)
+    monkeypatch.setattr("windbg_ext.dump.secondary.MAX_BLOBS", Limit(50, "blobs", "nobody adds more"))
     found = read(chain_header() + blob(TAGS[0], b"") * 51)
     assert found is not None
     assert len(found.blobs) == 50
-    assert found.problem == "the chain goes on after 50 blobs"
+    assert found.problem == "its chain asks for 51 blobs, at most 50 are read: nobody adds more"
     assert found.size == 0x10 + 50 * 0x20
 
 

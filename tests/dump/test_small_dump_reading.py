@@ -26,7 +26,7 @@ from support.small_bytes import (
 from windbg_ext.dump.small import Extent, SmallDumpParts, read_small_dump
 from windbg_ext.dump.small_file import SmallDump, load_small_dump
 from windbg_ext.errors import DumpError
-from windbg_ext.limits import Budget
+from windbg_ext.limits import Budget, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,10 @@ def test_an_absurd_count_of_unloaded_drivers_is_refused(count: int) -> None:
     at = struct.unpack_from("<I", GOOD, TRIAGE + 0x18)[0]
     with pytest.raises(DumpError) as raised:
         load(patched(GOOD, at, "I", count))
-    assert (raised.value.field, raised.value.why) == ("UnloadedDrivers", f"a list of {count}, Windows keeps 50")
+    assert (raised.value.field, raised.value.why) == (
+        "UnloadedDrivers",
+        f"asks for {count:,} unloaded drivers, at most 1,000 are read: Windows keeps 50",
+    )
 
 
 def test_more_unloaded_drivers_than_the_file_has_room_for_are_refused() -> None:
@@ -291,3 +294,32 @@ def test_more_than_ten_thousand_drivers_are_absurd_whatever_the_file_has_room_fo
     with pytest.raises(DumpError) as raised:
         load(patched(GOOD, TRIAGE + 0x34, "I", count))
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("offset", "field", "most"),
+    [
+        (0x2C, "SizeOfCallStack", 1 << 20),
+        (0x6C, "DataPageSize", 1 << 16),
+        (0x74, "DebuggerDataSize", 1 << 16),
+        (0x7C, "DataBlocksCount", 1 << 19),
+    ],
+)
+def test_no_part_is_larger_than_windows_makes_it_whatever_the_file_has_room_for(
+    offset: int, field: str, most: int
+) -> None:
+    with pytest.raises(LimitError) as raised:
+        find_parts(patched(GOOD, TRIAGE + offset, "I", most + 1))
+    assert raised.value.field == f"TRIAGE_DUMP64.{field}"
+    assert raised.value.why.startswith(f"asks for {most + 1:,} ")
+
+
+@pytest.mark.parametrize("part", ["prcb", "process", "thread"])
+def test_a_structure_whose_size_nothing_tells_has_what_sixteen_bits_can_tell_at_most(part: str) -> None:
+    data = patched(GOOD, TRIAGE + 0x74, "I", 0) + bytes(0x20000)
+    found = getattr(find_parts(patched(data, TRIAGE + STRUCTURES[part], "I", len(GOOD))), part)
+    assert found == Extent(len(GOOD), 0xFFFF)
+
+
+STRUCTURES = {"prcb": 0x1C, "process": 0x20, "thread": 0x24}
+"""Offsets of PrcbOffset, ProcessOffset and ThreadOffset (formats.md, section 9)."""

@@ -30,7 +30,7 @@ def written(folder: Path, data: bytes) -> Path:
 def test_secondary_data_is_given_whole(sample: Sample) -> None:
     path = FOLDER / sample.file_name
     with open_dump(path) as dump:
-        header, *blobs = (b"".join(pieces) for pieces in DumpTarget(dump).secondary_data())
+        header, *blobs = (b"".join(blob.pieces) for blob in DumpTarget(dump).secondary_data())
     data = header + b"".join(blobs)
     assert len(blobs) == len(sample.machine.secondary)
     assert data.startswith(b"DumpBlob")
@@ -44,7 +44,7 @@ def test_secondary_data_comes_in_pieces_of_a_mebibyte(tmp_path: Path) -> None:
     source = (FOLDER / "ranges-kernel.dmp").read_bytes()
     without = source[: source.rindex(b"DumpBlob")]
     with open_dump(written(tmp_path, without + chain)) as dump:
-        header, pieces = (list(pieces) for pieces in DumpTarget(dump).secondary_data())
+        header, pieces = (list(blob.pieces) for blob in DumpTarget(dump).secondary_data())
     assert [len(piece) for piece in pieces] == [1 << 20, 1 << 20, 0x20 + size - (2 << 20)]
     assert b"".join([*header, *pieces]) == chain
 

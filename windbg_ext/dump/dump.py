@@ -1,4 +1,4 @@
-"""An open dump: what of it could be read, and what is wrong with the rest."""
+"""An open dump: the parts that could be read, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Dump(NamedTuple):
     """A kernel dump as `open_dump` found it. Use it in a with statement, or close it.
 
     fields: every field of the header as it stands in the file, the writer's fill where the file ends before it;
-    parsed: the header as values, None where a field of it lies or is missing (`header` is for those who need one);
+    parsed: the header as values, None where a field of it is wrong or missing (`header` is for callers that need one);
     pages: where physical pages lie, None for a small dump; triage, small: the header of a small dump and where its
     parts lie; secondary: the chain of tagged blobs, None without one; problems: in the order in which they were found;
     archive: the format of the packed file that the dump is in; budget: what is left of the limits for what a file may

@@ -82,7 +82,7 @@ class DumpHeader(NamedTuple):
 
 
 def header_layouts(source: Source) -> Layouts:
-    """Tell by its signature whether a dump is of 32-bit or 64-bit Windows. Raise DumpError for any other file."""
+    """Return the layouts of 32-bit or 64-bit Windows, by the signature. Raise DumpError for any other file."""
     start = read_field(source, "DUMP_HEADER64", 0, min(source.size, 8)) if source.size else b""
     if not start:
         raise DumpError("file", "is empty", "the copy failed or Windows wrote nothing: get the dump again")
@@ -140,7 +140,7 @@ def number_of(field: Field[int], raw: RawHeader) -> int | None:
 
 
 def parse_header(raw: RawHeader) -> DumpHeader:
-    """Check a header and take it for what it says; a field that lies is a DumpError."""
+    """Check a header and return its values. Raise DumpError for a field with an impossible value."""
     known = KnownFields(raw)
     return DumpHeader(
         dump_type=_member(DumpType, type(raw).dump_type, raw),

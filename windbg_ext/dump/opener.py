@@ -139,7 +139,7 @@ class _Opening:
         return self.pages.end
 
     def _read_small_dump(self, header: DumpHeader) -> int:
-        """Find the parts; return the file offset behind them. One that lies is a problem of the parts alone."""
+        """Find the parts and return the file offset behind them. A wrong one is a problem of the parts alone."""
         from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
 
         triage = header.layouts.triage
@@ -153,7 +153,7 @@ class _Opening:
         return end
 
     def _unpack_to(self, end: int) -> None:
-        """Unpack a dump whose body ends there, or see how long it is where that is within what is kept in memory."""
+        """Unpack a dump whose body ends at an offset; without `unpack`, find its size where it fits into memory."""
         if self.packed is None:
             return
         try:

@@ -77,7 +77,7 @@ LOOKED_AT = 64
 
 
 def identify(source: Source) -> OtherFile:
-    """Tell what a file is that has no kernel dump's signature. OSError as the system reports it."""
+    """Return what a file without a kernel dump's signature is. Raise OSError as the system does."""
     start = source.read(0, PAGE_SIZE)
     for signature, other in SIGNATURES.items():
         if start.startswith(signature):

@@ -6,16 +6,19 @@ Layouts and sources: `windbg_ext.structs.header` (runs), `windbg_ext.structs.bod
 
 from __future__ import annotations
 
-import struct
 import sys
+from array import array
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, compress, count, islice
+from operator import add, le
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.dump.kinds import Body, body_of
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import MAX_PAGE_FRAMES, MAX_RANGES, MAX_UNSORTED_RANGES
 from windbg_ext.sources import read_field
+from windbg_ext.sources.source import next_data
 from windbg_ext.structs.bodies import (
     BITMAP_SIGNATURES,
     RANGES_MARKER,
@@ -30,7 +33,7 @@ from windbg_ext.structs.header import DumpType
 from windbg_ext.structs.layouts import LAYOUTS32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.limits import Budget
@@ -69,79 +72,99 @@ class PageSource(Protocol):
 
 
 def read_page_source(source: Source, header: DumpHeader, budget: Budget) -> PageSource | None:
-    """Find the pages of a dump; None for the types that hold none. Counts and offsets that lie are a DumpError."""
+    """Find the pages of a dump; None for the types that hold none. Raise DumpError for wrong counts or offsets."""
     body = body_of(header.dump_type)
     if body is Body.RUNS:
-        return _read_runs(header)
+        return _read_runs(header, budget)
     if body is Body.BITMAP:
-        return _read_bitmap(source, header.size)
+        return _read_bitmap(source, header.size, budget)
     if body is Body.RANGES:
-        return _read_ranges(source, header.size, header.dump_type)
+        return _read_ranges(source, header.size, header.dump_type, budget)
     if body is Body.SUMMARY and header.layouts is LAYOUTS32:
-        return _read_summary(source, header.size)
+        return _read_summary(source, header.size, budget)
     return None
+
+
+def _numbers(values: Iterable[int] = ()) -> array[int]:
+    """Return 64-bit numbers in 8 bytes each: a tuple takes 40, and a file may have millions of ranges."""
+    return array("Q", values)
 
 
 class RunPages:
     """Pages that lie run by run, in the order of the runs, from one offset on."""
 
-    def __init__(self, runs: Iterable[tuple[int, int]], first_page_offset: int) -> None:
-        """runs: (first page frame, count) in the order of the file."""
-        counts: list[tuple[int, int]] = list(runs)
-        starts = accumulate((count for _, count in counts), initial=0)
-        placed = sorted((base, count, start) for (base, count), start in zip(counts, starts) if count)
-        self._bases = [base for base, _, _ in placed]
-        self._below = list(accumulate((count for _, count, _ in placed), initial=0))
-        self._runs = placed
+    def __init__(self, bases: Sequence[int], counts: Sequence[int], first_page_offset: int) -> None:
+        """bases, counts: the first page frame of each run and how many it has, in the order of the file."""
+        if 0 in counts:
+            bases, counts = list(compress(bases, counts)), list(filter(None, counts))
+        starts = _numbers(accumulate(counts, initial=0))
         self._first = first_page_offset
-        self.page_count = sum(count for _, count in counts)
+        self.page_count = starts.pop()
         self.end = first_page_offset + self.page_count * PAGE_SIZE
+        self._bases, self._counts = _numbers(bases), _numbers(counts)
+        self._starts = self._below = starts
+        if not _ascending(self._bases):
+            order = sorted(range(len(starts)), key=self._bases.__getitem__)
+            self._bases, self._counts, self._starts = (
+                _numbers(map(column.__getitem__, order)) for column in (self._bases, self._counts, starts)
+            )
+            self._below = _numbers(accumulate(islice(self._counts, max(0, len(starts) - 1)), initial=0))
 
     def offset_of(self, pfn: int) -> int | None:
-        """Give the file offset of a page frame, None if the dump does not hold it."""
+        """Return the file offset of a page frame, None if the dump does not hold it."""
         index = bisect_right(self._bases, pfn) - 1
         if index < 0:
             return None
-        base, count, start = self._runs[index]
-        return self._first + (start + pfn - base) * PAGE_SIZE if pfn - base < count else None
+        within = pfn - self._bases[index]
+        return self._first + (self._starts[index] + within) * PAGE_SIZE if within < self._counts[index] else None
 
     @property
     def frames(self) -> int:
         """The number behind the highest page frame."""
-        return sum(self._runs[-1][:2]) if self._runs else 0
+        return self._bases[-1] + self._counts[-1] if self._bases else 0
 
     def pages_below(self, pfn: int) -> int:
         """Count the page frames with a smaller number that the dump holds."""
         index = bisect_right(self._bases, pfn) - 1
-        if index < 0:
-            return 0
-        base, count, _ = self._runs[index]
-        return self._below[index] + min(count, pfn - base)
+        return self._below[index] + min(self._counts[index], pfn - self._bases[index]) if index >= 0 else 0
 
 
-def _read_runs(header: DumpHeader) -> RunPages:
+def _ascending(bases: Sequence[int]) -> bool:
+    return all(map(le, bases, islice(bases, 1, None)))
+
+
+def _read_runs(header: DumpHeader, budget: Budget) -> RunPages:
     if header.physical_memory is None:
         raise DumpError("PhysicalMemoryBlock", "was never set, so the pages of this dump cannot be found", PLAUSIBLE)
-    runs = [(run.base_page, run.page_count) for run in header.physical_memory]
-    _check_runs("PhysicalMemoryBlock.Run", runs)
-    return RunPages(runs, header.size)
+    bases = _numbers(run.base_page for run in header.physical_memory)
+    counts = _numbers(run.page_count for run in header.physical_memory)
+    _check_runs("PhysicalMemoryBlock.Run", bases, counts, budget)
+    return RunPages(bases, counts, header.size)
 
 
-def _check_runs(field: str, runs: list[tuple[int, int]]) -> None:
-    for index, (base, count) in enumerate(runs):
-        if base + count > MAX_PFN:
-            raise DumpError(f"{field}[{index}]", f"page frames 0x{base:x} + 0x{count:x} are beyond 52 bits", PLAUSIBLE)
-    by_base = sorted((item for item in enumerate(runs) if item[1][1]), key=lambda item: item[1])
-    for (_, (base, count)), (index, (next_base, _)) in zip(by_base, by_base[1:]):
-        if base + count > next_base:
-            raise DumpError(f"{field}[{index}]", f"page frame 0x{next_base:x} is in two runs", PLAUSIBLE)
+def _check_runs(field: str, bases: array[int], counts: array[int], budget: Budget) -> None:
+    """Raise DumpError for a run that is beyond all physical memory, or that has a page frame of another one."""
+    if max(map(add, bases, counts), default=0) > MAX_PFN:
+        at = next(at for at, end in enumerate(map(add, bases, counts)) if end > MAX_PFN)
+        why = f"page frames 0x{bases[at]:x} + 0x{counts[at]:x} are beyond 52 bits"
+        raise DumpError(f"{field}[{at}]", why, PLAUSIBLE)
+    places: Sequence[int] = range(len(bases))
+    if 0 in counts:  # those of no pages may lie anywhere
+        places = _numbers(compress(count(), counts))
+        bases, counts = _numbers(compress(bases, counts)), _numbers(filter(None, counts))
+    if all(map(le, map(add, bases, counts), islice(bases, 1, None))):
+        return
+    budget.draw(MAX_UNSORTED_RANGES, len(bases), field)
+    order = sorted(range(len(bases)), key=lambda at: (bases[at], counts[at]))
+    for before, at in zip(order, order[1:]):
+        if bases[before] + counts[before] > bases[at]:
+            raise DumpError(f"{field}[{places[at]}]", f"page frame 0x{bases[at]:x} is in two runs", PLAUSIBLE)
 
 
 BLOCK_BYTES = 4096
 """Bytes of the bitmap per entry of the rank directory: 128 MiB of physical memory."""
 CHUNK_BYTES = 1 << 20
 """Bytes of a bitmap or a list of ranges that are read at once."""
-UNKNOWN = -1
 
 
 class BitmapPages:
@@ -151,7 +174,7 @@ class BitmapPages:
     counted_pages: set bits; page_count: what the header says. They differ in a damaged dump.
 
     Where blocks of the bitmap cannot be read, page_count tells how many bits are set in them, so that the pages behind
-    them are found; those in between are lost. unread: a sentence about that, None where all could be read.
+    them are found; those in between are lost. unread: a sentence that says so, None where all could be read.
     """
 
     def __init__(self, source: Source, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:
@@ -161,44 +184,67 @@ class BitmapPages:
         self._first = first_page_offset
         self.page_count = page_count
         self._lost = range(0)
-        self._errors: list[DumpError] = []
+        self._error: DumpError | None = None
         self.unread: str | None = None
-        counts = [count for start in range(0, _bytes_of(bits), CHUNK_BYTES) for count in self._counts(start)]
-        if self._errors:
-            self._bridge(counts)
-        self._ranks = list(accumulate(counts, initial=0))
+        counts = self._count_all()
+        self._ranks = _numbers(accumulate(counts, initial=0))
         self.counted_pages = self._ranks[-1]
         self.end = first_page_offset + self.counted_pages * PAGE_SIZE
         self._block = lru_cache(maxsize=256)(self._read_block)
 
-    def _counts(self, start: int) -> list[int]:
-        """Count the set bits of each block of a chunk, UNKNOWN for one that cannot be read."""
-        try:
-            chunk = self._read(start, CHUNK_BYTES)
-        except DumpError:
-            end = min(start + CHUNK_BYTES, _bytes_of(self._bits))
-            return [self._count_alone(at) for at in range(start, end, BLOCK_BYTES)]
-        return [_count(chunk[at : at + BLOCK_BYTES]) for at in range(0, len(chunk), BLOCK_BYTES)]
+    def _count_all(self) -> array[int]:
+        """Count the set bits of each block. Holes of the file are not read: they may have gigabytes."""
+        counts = array("Q", bytes(8 * -(-_bytes_of(self._bits) // BLOCK_BYTES)))
+        unread: list[int] = []
+        at, end = 0, _bytes_of(self._bits)
+        while at < end:
+            data, hole = (place - self._offset for place in next_data(self._source, self._offset + at))
+            at = max(at, data & -BLOCK_BYTES)
+            hole = max(hole, at + 1)  # each step goes on, whatever a source says
+            while at < min(hole, end):
+                block, length = at // BLOCK_BYTES, min(hole - at + BLOCK_BYTES - 1 & -BLOCK_BYTES, CHUNK_BYTES)
+                found = self._counts(at, length, unread)
+                counts[block : block + len(found)] = found
+                at += length
+        if unread:
+            self._bridge(counts, unread)
+        return counts
 
-    def _count_alone(self, at: int) -> int:
+    def _counts(self, start: int, length: int, unread: list[int]) -> array[int]:
+        """Count the set bits of each block of a chunk. One that cannot be read counts for none and is noted."""
+        try:
+            chunk = self._read(start, length)
+        except DumpError:
+            end = min(start + length, _bytes_of(self._bits))
+            return _numbers(self._count_alone(at, unread) for at in range(start, end, BLOCK_BYTES))
+        return _numbers(_count(chunk[at : at + BLOCK_BYTES]) for at in range(0, len(chunk), BLOCK_BYTES))
+
+    def _count_alone(self, at: int, unread: list[int]) -> int:
         try:
             return _count(self._read(at, BLOCK_BYTES))
         except DumpError as error:
-            self._errors.append(error)
-            return UNKNOWN
+            self._error = self._error or error
+            unread.append(at // BLOCK_BYTES)
+            return 0
 
-    def _bridge(self, counts: list[int]) -> None:
-        """Let the first of the blocks that cannot be read count for all up to the last one. DumpError if none can."""
-        lost = [block for block, count in enumerate(counts) if count == UNKNOWN]
-        self._lost = range(lost[0], lost[-1] + 1)
-        missing = self.page_count - sum(count for block, count in enumerate(counts) if block not in self._lost)
+    def _bridge(self, counts: array[int], unread: list[int]) -> None:
+        """Let the first block that cannot be read count for all up to the last one.
+
+        Raise DumpError where the header's count does not tell how many that is.
+        """
+        assert self._error is not None
+        self._lost = range(unread[0], unread[-1] + 1)
+        missing = self.page_count - sum(counts[: self._lost.start]) - sum(counts[self._lost.stop :])
         if not 0 <= missing <= len(self._lost) * BLOCK_BYTES * 8:
-            raise self._errors[0]
-        counts[lost[0] : lost[-1] + 1] = [missing] + [0] * (len(self._lost) - 1)
-        self.unread = f"{self._errors[0].why}; by the header's count it tells of {missing:,} pages, which are lost"
+            raise self._error
+        counts[self._lost.start : self._lost.stop] = _numbers([missing] + [0] * (len(self._lost) - 1))
+        self.unread = f"{self._error.why}; by the header's count it tells of {missing:,} pages, which are lost"
 
     def offset_of(self, pfn: int) -> int | None:
-        """Give the file offset of a page frame, None if the dump does not hold it. DumpError: that cannot be read."""
+        """Return the file offset of a page frame, None if the dump does not hold it.
+
+        Raise DumpError where the block of the bitmap that tells cannot be read.
+        """
         if not 0 <= pfn < self._bits:
             return None
         block, bit = divmod(pfn, BLOCK_BYTES * 8)
@@ -226,8 +272,8 @@ class BitmapPages:
         return self._ranks[block] + popcount(bits[: bit // 8] + bytes([bits[bit // 8] & (1 << bit % 8) - 1]))
 
     def _read_block(self, block: int) -> bytes:
-        if block in self._lost:
-            raise DumpError("bitmap", self._errors[0].why)
+        if block in self._lost and self._error is not None:
+            raise DumpError("bitmap", self._error.why)
         return self._read(block * BLOCK_BYTES, BLOCK_BYTES)
 
     def _read(self, start: int, length: int) -> bytes:
@@ -277,34 +323,37 @@ else:
         return ((counts & LOW_BYTES) + (counts >> 8 & LOW_BYTES)) % 0xFFFF
 
 
-def _read_bitmap(source: Source, at: int) -> BitmapPages:
+def _read_bitmap(source: Source, at: int, budget: Budget) -> BitmapPages:
     header = BitmapHeader64.parse(read_field(source, "bitmap header", at, BitmapHeader64.SIZE))
     if header.signature not in BITMAP_SIGNATURES or header.valid_dump != VALID_BODY:
         shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
         raise DumpError("bitmap header", f"{shown} at 0x{at:x} is neither SDMPDUMP nor FDMPDUMP", PLAUSIBLE)
     bitmap, first_page = at + BitmapHeader64.SIZE, header.header_size
-    return _checked_bitmap(source, bitmap, header.pages, first_page, header.total_present_pages)
+    return _checked_bitmap(source, bitmap, header.pages, first_page, header.total_present_pages, budget)
 
 
-def _read_summary(source: Source, at: int) -> BitmapPages:
+def _read_summary(source: Source, at: int, budget: Budget) -> BitmapPages:
     header = SummaryHeader32.parse(read_field(source, "summary header", at, SummaryHeader32.SIZE))
     if header.signature not in BITMAP_SIGNATURES or header.valid_dump != VALID_BODY:
         shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
         raise DumpError("summary header", f"{shown} at 0x{at:x} is not SDMPDUMP", PLAUSIBLE)
     bitmap, first_page = at + SummaryHeader32.SIZE, header.header_size
-    return _checked_bitmap(source, bitmap, header.bitmap_size, first_page, header.pages)
+    return _checked_bitmap(source, bitmap, header.bitmap_size, first_page, header.pages, budget)
 
 
-def _checked_bitmap(source: Source, bitmap: int, bits: int, first_page: int, page_count: int) -> BitmapPages:
-    if bits > MAX_PFN or bitmap + _bytes_of(bits) > source.size:
+def _checked_bitmap(
+    source: Source, bitmap: int, bits: int, first_page: int, page_count: int, budget: Budget
+) -> BitmapPages:
+    if bitmap + _bytes_of(bits) > source.size:
         raise DumpError("bitmap header.Pages", f"a bitmap of {bits} bits is longer than the file", PLAUSIBLE)
+    budget.draw(MAX_PAGE_FRAMES, bits, "bitmap header.Pages")
     if first_page < bitmap + _bytes_of(bits):
         why = f"the first page at 0x{first_page:x} would lie inside the bitmap, which ends at"
         raise DumpError("bitmap header.HeaderSize", f"{why} 0x{bitmap + _bytes_of(bits):x}", PLAUSIBLE)
     return BitmapPages(source, bitmap, bits, first_page, page_count)
 
 
-def _read_ranges(source: Source, at: int, dump_type: DumpType) -> RunPages:
+def _read_ranges(source: Source, at: int, dump_type: DumpType, budget: Budget) -> RunPages:
     header = RangesHeader64.parse(read_field(source, "range header", at, RangesHeader64.SIZE))
     if header.signature != RANGES_SIGNATURE or header.valid_dump != VALID_BODY:
         shown = ascii((header.signature + header.valid_dump).decode("latin-1"))
@@ -318,25 +367,35 @@ def _read_ranges(source: Source, at: int, dump_type: DumpType) -> RunPages:
         raise DumpError("range header.FirstPageOffset", why, PLAUSIBLE)
     if first_page > source.size:
         raise DumpError("range header.FirstPageOffset", f"0x{first_page:x} is beyond the end of the file", PLAUSIBLE)
-    room = (first_page - ranges) // RANGE.size
+    room = (first_page - ranges) // RANGE_BYTES
     count = header.number_of_ranges if dump_type is DumpType.RANGES_FULL else room
     if count > room:
         why = f"{count}, there is room for {room} before the first page"
         raise DumpError("range header.NumberOfRanges", why, PLAUSIBLE)
-    runs = list(_read_range_list(source, ranges, count * RANGE.size))
-    _check_runs("range", runs)
-    return RunPages(runs, first_page)
+    bases, counts = _read_range_list(source, ranges, count, budget)
+    _check_runs("range", bases, counts, budget)
+    return RunPages(bases, counts, first_page)
 
 
-RANGE = struct.Struct("<QQ")
+RANGE_BYTES = 16
+"""Two u64: the first page frame and how many."""
 
 
-def _read_range_list(source: Source, offset: int, length: int) -> Iterator[tuple[int, int]]:
-    """Give (first page frame, count) up to the first entry of zeros: types 8 and 9 do not tell how many there are."""
-    for start in range(0, length, CHUNK_BYTES):
-        for base, count in RANGE.iter_unpack(
-            read_field(source, "ranges", offset + start, min(CHUNK_BYTES, length - start))
-        ):
-            if not base and not count:
-                return
-            yield base, count
+def _read_range_list(source: Source, offset: int, entries: int, budget: Budget) -> tuple[array[int], array[int]]:
+    """Read first page frames and counts, up to the first entry of zeros: types 8 and 9 do not tell how many it has."""
+    bases, counts = _numbers(), _numbers()
+    step = CHUNK_BYTES // RANGE_BYTES
+    for start in range(0, entries, step):
+        length = min(step, entries - start)
+        budget.draw(MAX_RANGES, length, "range table")
+        chunk = _numbers()
+        chunk.frombytes(read_field(source, "ranges", offset + start * RANGE_BYTES, length * RANGE_BYTES))
+        if sys.byteorder == "big":
+            chunk.byteswap()
+        found, sizes = chunk[0::2], chunk[1::2]
+        ends = next((at for at, run in enumerate(zip(found, sizes)) if run == (0, 0)), None) if 0 in sizes else None
+        bases.extend(found[:ends])
+        counts.extend(sizes[:ends])
+        if ends is not None:
+            break
+    return bases, counts

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import ReadFailure
+from windbg_ext.limits import MAX_BLOBS, LimitError
 from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 from windbg_ext.values import NamedTuple
 
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
     from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
 
-MAX_BLOBS = 0x10000
 MAX_SECONDARY = 256 << 20
 """Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
 
 
 class SecondaryBlob(NamedTuple):
-    """One blob: the bytes of the GUID that tells its owner, where its data lies in the file and how many they are.
+    """One blob: the bytes of the GUID that names its owner, the file offset of its data and their size in bytes.
 
     start: where the blob itself begins in the file, with its header.
     """
@@ -44,7 +44,7 @@ class SecondaryBlob(NamedTuple):
 class SecondaryData(NamedTuple):
     """The chain. offset, size: the bytes of the file that it covers, headers and paddings included.
 
-    problem: why the chain ended before its time, None when it ended as it should. Where the file cannot be read it is a
+    problem: why the chain ended early, None when it ended as it should. Where the file cannot be read it is a
     ReadFailure, and size is 0 if that is the very beginning. missing: bytes of its last blob that the end of the file
     cuts off; what may have followed is not counted.
     """
@@ -89,9 +89,7 @@ def read_secondary_data(source: Source, offset: int, budget: Budget) -> Secondar
             if first + header.data_size > source.size:
                 problem = f"blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 break
-            if len(blobs) == MAX_BLOBS:
-                problem = f"the chain goes on after {MAX_BLOBS} blobs"
-                break
+            budget.draw(MAX_BLOBS, 1, "its chain")
             blobs.append(SecondaryBlob(header.tag, first, header.data_size, at))
             at = min(end, source.size)
         else:
@@ -100,6 +98,8 @@ def read_secondary_data(source: Source, offset: int, budget: Budget) -> Secondar
                     f"the header of blob {len(blobs)} at 0x{at:x} is cut by the end of the file at 0x{source.size:x}"
                 )
                 end = at + DumpBlobHeader.SIZE
+    except LimitError as error:
+        problem = f"{error.field} {error.why}"
     except OSError as error:
         problem = ReadFailure(
             f"the header of blob {len(blobs)} at 0x{at:x} cannot be read ({error.strerror or error}): the rest is lost"

@@ -9,6 +9,17 @@ import struct
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import (
+    MAX_CALL_STACK,
+    MAX_DATA_BLOCKS,
+    MAX_DATA_PAGE,
+    MAX_DEBUGGER_DATA,
+    MAX_DRIVER_NAMES,
+    MAX_DRIVERS,
+    MAX_NAME,
+    MAX_STRUCTURE,
+    MAX_UNLOADED_DRIVERS,
+)
 from windbg_ext.sources import read_field
 from windbg_ext.structs.debugger_data import KdDebuggerData64
 from windbg_ext.structs.triage import (
@@ -20,14 +31,11 @@ from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
-    from windbg_ext.limits import Budget
+    from windbg_ext.limits import Budget, Limit
     from windbg_ext.sources import Source
     from windbg_ext.structs.layouts import DumpDriverEntry, Layouts, TriageDump
     from windbg_ext.structs.structure import Field
 
-MAX_DRIVERS = 10_000
-MAX_UNLOADED = 1_000
-MAX_NAME_UNITS = 0x8000
 MAX_POOL = 1 << 20
 """Bytes of the names of all drivers that are read at once; those of 250 drivers with their paths take 28 KB."""
 DAMAGED = "the dump is damaged"
@@ -80,11 +88,11 @@ class SmallDumpParts(NamedTuple):
 
 
 def read_small_dump(source: Source, header: DumpHeader, budget: Budget) -> SmallDumpParts:
-    """Find the parts of a small dump; an offset or a count that lies is a DumpError."""
+    """Find the parts of a small dump. Raise DumpError for a wrong offset or count."""
     layouts = header.layouts
     triage = layouts.triage.parse(read_field(source, layouts.triage.NAME, header.size, layouts.triage.SIZE))
     starts = sorted({*_offsets(triage), triage.size_of_dump, source.size})
-    debugger_data = _extent(source, triage, "DebuggerData", triage.debugger_data_offset, triage.debugger_data_size)
+    debugger_data = _sized(source, triage, "DebuggerData", MAX_DEBUGGER_DATA)
     sizes = _structure_sizes(source, debugger_data)
 
     def up_to_next(field: Field[int], size: int | None) -> Extent:
@@ -92,20 +100,20 @@ def read_small_dump(source: Source, header: DumpHeader, budget: Budget) -> Small
         if not offset:
             return Extent()
         room = next((start for start in starts if start > offset), offset + 1) - offset
-        return _extent(source, triage, field.name, offset, room if size is None else size)
+        return _extent(source, triage, field.name, offset, min(room, MAX_STRUCTURE) if size is None else size)
 
     return SmallDumpParts(
         triage=triage,
         mm=up_to_next(layouts.triage.mm_offset, layouts.mm.SIZE),
-        unloaded_drivers=_unloaded_extent(source, triage, layouts),
+        unloaded_drivers=_unloaded_extent(source, triage, layouts, budget),
         prcb=up_to_next(layouts.triage.prcb_offset, sizes.prcb),
         process=up_to_next(layouts.triage.process_offset, sizes.process),
         thread=up_to_next(layouts.triage.thread_offset, sizes.thread),
-        call_stack=_extent(source, triage, "CallStack", triage.call_stack_offset, triage.size_of_call_stack),
+        call_stack=_sized(source, triage, "CallStack", MAX_CALL_STACK),
         debugger_data=debugger_data,
-        driver_list=_driver_extent(source, triage, layouts),
-        data_page=_extent(source, triage, "DataPage", triage.data_page_offset, triage.data_page_size),
-        data_blocks=_block_extents(source, triage, layouts),
+        driver_list=_driver_extent(source, triage, layouts, budget),
+        data_page=_sized(source, triage, "DataPage", MAX_DATA_PAGE),
+        data_blocks=_block_extents(source, triage, layouts, budget),
     )
 
 
@@ -130,6 +138,18 @@ def _extent(source: Source, triage: TriageDump, field: str, offset: int, size: i
     return Extent(offset, size)
 
 
+def _sized(source: Source, triage: TriageDump, part: str, limit: Limit) -> Extent:
+    """Find a part whose size the header tells, which is not to be more than a limit."""
+    offset, size = {
+        "CallStack": (triage.call_stack_offset, type(triage).size_of_call_stack),
+        "DataPage": (triage.data_page_offset, type(triage).data_page_size),
+        "DebuggerData": (triage.debugger_data_offset, type(triage).debugger_data_size),
+    }[part]
+    if offset:
+        limit.check(size.of(triage), f"{triage.NAME}.{size.name}")
+    return _extent(source, triage, part, offset, size.of(triage))
+
+
 class _Sizes(NamedTuple):
     """The sizes of PRCB, process and thread; None where the debugger data block does not tell."""
 
@@ -148,42 +168,47 @@ def _structure_sizes(source: Source, debugger_data: Extent) -> _Sizes:
     return _Sizes(block.size_prcb or None, block.size_eprocess or None, block.size_ethread or None)
 
 
-def _unloaded_extent(source: Source, triage: TriageDump, layouts: Layouts) -> Extent:
+def _unloaded_extent(source: Source, triage: TriageDump, layouts: Layouts, budget: Budget) -> Extent:
     offset = triage.unloaded_drivers_offset
     if not offset:
         return Extent()
     count = struct.unpack("<I", read_field(source, "UnloadedDrivers", offset, 4))[0]
-    if count > MAX_UNLOADED:
-        raise DumpError("UnloadedDrivers", f"a list of {count}, Windows keeps 50", DAMAGED)
+    budget.draw(MAX_UNLOADED_DRIVERS, count, "UnloadedDrivers")
     return _extent(source, triage, "UnloadedDriversOffset", offset, unloaded_size(count, layouts))
 
 
 def unloaded_size(count: int, layouts: Layouts) -> int:
-    """Give the bytes that a list of unloaded drivers takes in a file."""
+    """Return the bytes that a list of unloaded drivers takes in a file."""
     return layouts.unloaded_count + count * layouts.dump_unloaded_driver.SIZE
 
 
-def _driver_extent(source: Source, triage: TriageDump, layouts: Layouts) -> Extent:
+def _driver_extent(source: Source, triage: TriageDump, layouts: Layouts, budget: Budget) -> Extent:
     count = triage.driver_count
-    if count > MAX_DRIVERS:
-        raise DumpError(f"{layouts.triage.NAME}.DriverCount", f"{count} is absurd", DAMAGED)
+    budget.draw(MAX_DRIVERS, count, f"{triage.NAME}.DriverCount")
     return _extent(source, triage, "DriverListOffset", triage.driver_list_offset, count * layouts.dump_driver.SIZE)
 
 
-def _block_extents(source: Source, triage: TriageDump, layouts: Layouts) -> tuple[BlockExtent, ...]:
+def _block_extents(source: Source, triage: TriageDump, layouts: Layouts, budget: Budget) -> tuple[BlockExtent, ...]:
+    if not triage.data_blocks_offset:
+        return ()
+    budget.draw(MAX_DATA_BLOCKS, triage.data_blocks_count, f"{triage.NAME}.DataBlocksCount")
     table = _extent(source, triage, "DataBlocks", triage.data_blocks_offset, triage.data_blocks_count * 16)
     if not table.size:
         return ()
     data = read_field(source, "DataBlocks", table.offset, table.size)
     mask = layouts.address_mask  # data blocks have 64-bit addresses, in 32-bit dumps sign-extended ones
-    blocks = tuple(BlockExtent(at & mask, offset, size) for at, offset, size in struct.iter_unpack("<QII", data))
-    for index, block in enumerate(blocks):
-        if block.size and block.offset < layouts.header.SIZE:
-            raise DumpError(f"{triage.NAME}.DataBlocks[{index}]", f"0x{block.offset:x} lies in the header", DAMAGED)
-        _extent(source, triage, f"DataBlocks[{index}]", block.offset, block.size)
-    if sum(block.size for block in blocks) > source.size:
+    first, end, total = layouts.header.SIZE, source.size, 0
+    blocks = []
+    for index, (address, offset, size) in enumerate(struct.iter_unpack("<QII", data)):
+        if size and offset < first:
+            raise DumpError(f"{triage.NAME}.DataBlocks[{index}]", f"0x{offset:x} lies in the header", DAMAGED)
+        if size and offset + size > end:
+            _extent(source, triage, f"DataBlocks[{index}]", offset, size)
+        total += size
+        blocks.append(BlockExtent(address & mask, offset, size))
+    if total > end:
         raise DumpError(f"{triage.NAME}.DataBlocks", "together longer than the file", DAMAGED)
-    return blocks
+    return tuple(blocks)
 
 
 def read_drivers(source: Source, parts: SmallDumpParts, budget: Budget) -> tuple[Driver, ...]:
@@ -198,7 +223,7 @@ def read_drivers(source: Source, parts: SmallDumpParts, budget: Budget) -> tuple
     )
     drivers, room = [], source.size
     for entry in entries:
-        name = _name(source, start, pool, entry.driver_name_offset)
+        name = _name(source, start, pool, entry.driver_name_offset, budget)
         room -= 2 * len(name)
         if room < 0:
             raise DumpError("DUMP_STRING", "the names are together longer than the file", DAMAGED)
@@ -206,7 +231,7 @@ def read_drivers(source: Source, parts: SmallDumpParts, budget: Budget) -> tuple
     return tuple(drivers)
 
 
-def _name(source: Source, start: int, pool: bytes, offset: int) -> str:
+def _name(source: Source, start: int, pool: bytes, offset: int, budget: Budget) -> str:
     """Read a DUMP_STRING at a file offset; it is in the string pool, which begins at `start`, or else anywhere."""
     if not offset:
         return ""
@@ -214,8 +239,8 @@ def _name(source: Source, start: int, pool: bytes, offset: int) -> str:
     if at < 0 or at + 4 > len(pool):
         pool, at = read_field(source, "DriverNameOffset", offset, 4), 0
     units = int.from_bytes(pool[at : at + 4], "little")
-    if units > MAX_NAME_UNITS:
-        raise DumpError("DUMP_STRING.Length", f"a name of {units} characters at 0x{offset:x}", DAMAGED)
+    MAX_NAME.check(units, "DUMP_STRING.Length")
+    budget.draw(MAX_DRIVER_NAMES, units, "DUMP_STRING.Length")
     text = pool[at + 4 : at + 4 + 2 * units]
     if len(text) < 2 * units:
         text = read_field(source, "DUMP_STRING", offset + 4, units * 2)

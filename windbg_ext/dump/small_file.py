@@ -11,6 +11,7 @@ from os import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO
 
 from windbg_ext.dump.small import Driver, Extent, read_drivers
+from windbg_ext.limits import MAX_SMALL_DUMP
 from windbg_ext.sources import Range, read_field, read_fields
 from windbg_ext.structs.header import DumpType
 from windbg_ext.structs.layouts import layouts_of
@@ -65,8 +66,9 @@ class SmallDump:
 
 
 def load_small_dump(source: Source, header: DumpHeader, parts: SmallDumpParts, budget: Budget) -> SmallDump:
-    """Read every part but the secondary data."""
+    """Read every part but the secondary data. Raise DumpError where one cannot be read, or there is too much of all."""
     triage, layouts = parts.triage, header.layouts
+    budget.draw(MAX_SMALL_DUMP, sum(block.size for block in parts.data_blocks), f"{triage.NAME}.DataBlocks")
 
     def load(extent: Extent) -> bytes:
         return read_field(source, "small dump", extent.offset, extent.size) if extent.size else b""
@@ -234,7 +236,7 @@ def _string_pool(names: list[str], offset: int) -> tuple[bytes, list[int]]:
 
 
 def driver_size(driver: Driver) -> int:
-    """Give the bytes that a driver takes in a file at most: its entry and its name."""
+    """Return the most bytes that a driver takes in a file: its entry and its name."""
     return driver.entry.SIZE + len(_string_pool([driver.name], 0)[0])
 
 

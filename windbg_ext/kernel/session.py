@@ -23,7 +23,7 @@ from windbg_ext.structs.paging import X86_PAE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from windbg_ext.kernel.target import Target
+    from windbg_ext.kernel.target import Blob, Target
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layouts import Layouts
@@ -103,8 +103,8 @@ class SessionTarget:
         """Bytes of the chain of secondary data; only a file has one."""
         return 0 if self._file is None else self._file.secondary_size
 
-    def secondary_data(self) -> Iterator[Iterator[bytes]]:
-        """Give the chain of secondary data, its header and each blob in pieces; nothing if there is none."""
+    def secondary_data(self) -> Iterator[Blob]:
+        """Yield the header of the chain of secondary data and each blob; nothing if there is none."""
         return iter(()) if self._file is None else self._file.secondary_data()
 
     def losses(self) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.sources import read_field
 from windbg_ext.structs.header import SIGNATURE, DumpType
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from windbg_ext.structs.paging import Paging
 
 CHUNK = 1 << 20
+
+
+class Blob(NamedTuple):
+    """A blob of secondary data, or the header of the chain: its bytes with header and paddings, and those in pieces."""
+
+    size: int
+    pieces: Iterator[bytes]
 
 
 class Target(Protocol):
@@ -56,10 +64,10 @@ class Target(Protocol):
     def secondary_size(self) -> int:
         """Bytes of the chain of secondary data, 0 if there is none."""
 
-    def secondary_data(self) -> Iterator[Iterator[bytes]]:
-        """Give the header of the chain of secondary data and each blob, in pieces; nothing if there is none.
+    def secondary_data(self) -> Iterator[Blob]:
+        """Yield the header of the chain of secondary data and each blob; nothing if there is none.
 
-        A blob that cannot be read to its end is a DumpError; the next one may be whole again.
+        The pieces of a blob that cannot be read to its end raise DumpError; the next one may be whole again.
         """
 
     def losses(self) -> Iterator[tuple[str, str]]:
@@ -123,10 +131,11 @@ class DumpTarget:
         if self.dump.secondary is not None and isinstance(self.dump.secondary.problem, ReadFailure):
             yield "secondary data", self.dump.secondary.problem
 
-    def secondary_data(self) -> Iterator[Iterator[bytes]]:
-        """Give the header of the chain of secondary data and each blob, in pieces; nothing if there is none."""
+    def secondary_data(self) -> Iterator[Blob]:
+        """Yield the header of the chain of secondary data and each blob; nothing if there is none."""
         chain = self.dump.secondary
-        return map(self._pieces, () if chain is None or not chain.size else chain.extents)
+        for extent in () if chain is None or not chain.size else chain.extents:
+            yield Blob(extent[1] - extent[0], self._pieces(extent))
 
     def _pieces(self, extent: tuple[int, int]) -> Iterator[bytes]:
         for start in range(*extent, CHUNK):

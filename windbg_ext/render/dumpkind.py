@@ -167,19 +167,25 @@ def _detail_sections(details: Details) -> Iterator[Section]:
     blobs = [
         _texts(guid, name, f"0x{offset:x}", f"{length:,} bytes") for guid, name, offset, length in details.secondary
     ]
-    yield from _list("Secondary data:", blobs)
+    yield from _list("Secondary data:", [*blobs, *_rest(details, "secondary_data", 4)])
     parts = [_texts(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.parts]
     yield from _list("Parts of the small dump:", parts)
     blocks = [
         ((Address(address, 16),), (f"0x{offset:x}",), (f"{length:,}",))
         for address, offset, length in details.data_blocks
     ]
-    yield from _list("Data blocks (address, file offset, bytes):", blocks)
+    yield from _list("Data blocks (address, file offset, bytes):", [*blocks, *_rest(details, "data_blocks", 3)])
     modules = [
         ((Address(module.base, 16),), (f"{module.size:,}",), (ModuleName(module.name),)) for module in details.modules
     ]
-    yield from _list("Modules (base, bytes, name):", modules)
+    yield from _list("Modules (base, bytes, name):", [*modules, *_rest(details, "modules", 3)])
     yield from _list("Header:", [((field.name,), _header_value(field)) for field in details.header_fields])
+
+
+def _rest(details: Details, name: str, columns: int) -> Iterator[tuple[Inline, ...]]:
+    """Yield the row that ends a list of which not all is shown."""
+    if name in details.not_listed:
+        yield _texts(f"... and {details.not_listed[name]:,} more", *[""] * (columns - 1))
 
 
 def _header_value(field: HeaderField) -> Inline:
@@ -250,7 +256,7 @@ def _json(report: DumpReport) -> dict[str, object]:
 
 def _details_json(details: Details) -> dict[str, object]:
     memory = details.memory_map
-    return {
+    document: dict[str, object] = {
         "header": {field.name: _header_text(field) for field in details.header_fields},
         "memory_map": None
         if memory is None
@@ -272,6 +278,9 @@ def _details_json(details: Details) -> dict[str, object]:
             {"name": module.name, "base": f"0x{module.base:x}", "bytes": module.size} for module in details.modules
         ],
     }
+    if details.not_listed:
+        document["not_listed"] = dict(details.not_listed)
+    return document
 
 
 TIME = "Crash time (UTC)"

@@ -7,6 +7,7 @@ Without pathlib, whose import takes longer than dumpkind needs for a dump.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from _thread import allocate_lock  # what threading.Lock is, without the 3 ms that threading takes to import
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_PLAIN_PATH = 200
 """Characters. Windows ends at 260, and a temporary file beside a destination has up to 22 more in its name."""
+SEEK_DATA: int | None = getattr(os, "SEEK_DATA", None)
+SEEK_HOLE: int | None = getattr(os, "SEEK_HOLE", None)
+"""None on Windows, which has another way that is not used: nothing writes dumps with holes there."""
 DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
 SCHEME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.")
 """Characters before the `://` of an address (RFC 3986, 3.1)."""
@@ -96,6 +100,20 @@ class LocalFile:
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """Read several ranges, one after the other."""
         return read_each(self, ranges)
+
+    def next_data(self, offset: int) -> tuple[int, int]:
+        """Return where the first bytes outside holes begin, at or behind an offset, and where the next hole does.
+
+        Where the system does not tell, everything up to the end counts as bytes.
+        """
+        if SEEK_DATA is None or SEEK_HOLE is None:
+            return offset, self.size
+        try:
+            with self._lock:
+                start = os.lseek(self._file.fileno(), offset, SEEK_DATA)
+                return start, min(self.size, os.lseek(self._file.fileno(), start, SEEK_HOLE))
+        except OSError as error:
+            return (self.size if error.errno == errno.ENXIO else offset), self.size
 
     def close(self) -> None:
         """Close the file."""

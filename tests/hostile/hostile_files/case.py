@@ -72,6 +72,11 @@ def dumpkind_json(*statuses: int, **more: object) -> Command:
     return replace(Command(("dumpkind", "-v", "--json", DUMP), statuses), **more)  # type: ignore[arg-type]
 
 
+def dumpkind_text(*statuses: int, **more: object) -> Command:
+    """Return `dumpkind -v MEMORY.DMP`."""
+    return replace(Command(("dumpkind", "-v", DUMP), statuses), **more)  # type: ignore[arg-type]
+
+
 def minify(*statuses: int, field: str = "", **more: object) -> Command:
     """Return `minify MEMORY.DMP small.dmp`."""
     command = Command(("minify", DUMP, SMALL), statuses, field, writes=(SMALL,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from functools import partial
 from typing import TYPE_CHECKING, Callable
 
@@ -71,6 +72,25 @@ def sparse_ranges(folder: Path, *, name: str, size: int) -> None:
     }
     head = patch(sample(name)[: RANGES_AT + 0x30], changes) + struct.pack("<QQ", 1, 1)
     write_sparse(folder / DUMP, {0: head, first_page - 16: struct.pack("<QQ", 2, 1)}, first_page + MB)
+
+
+def ranges_of_pages(folder: Path, *, name: str, count: int, order: str, packer: str = "") -> None:
+    """Write a dump whose table has so many ranges of one page, one of two pages of RAM being among them.
+
+    order: "rising", "falling", "equal" (all are the same page) or "shuffled"; the file ends with the table.
+    """
+    numbers = {
+        "rising": range(count),
+        "falling": range(count - 1, -1, -1),
+        "equal": [1] * count,
+        "shuffled": [number * 0x9E3779B1 % (1 << 32) for number in range(count)],  # each another one: it is odd
+    }[order]
+    table = array("Q", bytes(16 * count))
+    table[0::2] = array("Q", (2 * number + 1 for number in numbers))
+    table[1::2] = array("Q", [1]) * count
+    head = ranges(name=name, count=count)[: RANGES_AT + 0x30]
+    data = head + table.tobytes()
+    (folder / DUMP).write_bytes(PACKERS[packer](data) if packer else data)
 
 
 def _tables(crashed: CrashedMachine, kind: Kind, count: int, entries_of: Callable[[int], range], depth: int) -> None:
@@ -145,6 +165,19 @@ def cases() -> Iterator[Case]:
             yield Case(sentence, write, looked_at, slow=packer not in ("zstd", "gzip"))
         write = partial(sparse_ranges, name=name, size=1 << 40)
         yield Case(f"room for a table of 1 TB of ranges is a hole ({name})", write, looked_at)
+    for order in ("rising", "falling", "equal", "shuffled"):
+        write = partial(ranges_of_pages, name="ranges-kernel", count=4_194_304, order=order)
+        yield Case(f"4,194,304 ranges of a page, {order}", write, looked_at, slow=True)
+    write = partial(ranges_of_pages, name="ranges-complete", count=4_000_000, order="rising", packer="zstd")
+    yield Case("4,000,000 ranges of a page, rising, zstd", write, looked_at, slow=True)
+    for order in ("falling", "shuffled"):
+        write = partial(ranges_of_pages, name="ranges-active", count=1 << 18, order=order)
+        yield Case(f"262,144 ranges of a page, {order}", write, looked_at)
+    write = partial(packed_ranges, name="ranges-active", count=16_000_000, packer="zstd")
+    yield Case("a table of 16 million ranges without a page, zstd", write, looked_at, slow=True)
+    for step in (MB, 128 << 10):
+        write = partial(bitmap_with_a_page_in_each_block, name="kernel", bits=1 << 36, step=step)
+        yield Case(f"a bitmap of 2^36 bits has a page in every {step >> 10} KB", write, looked_at, slow=True)
     counted = (pagefilefit(0), dumpkind(0, 1), minify(0, 1))
     for kind in (X64, LA57, ARM64):
         for directories in (24, 1000):

@@ -84,6 +84,9 @@ def cases() -> Iterator[Case]:
         ("a chain with a header of 4 GB", partial(long_header, name="complete")),
     ):
         yield Case(sentence, write, copied)
+    for name in ("complete", "x86-complete", "arm64-complete"):
+        write = partial(many_blobs, name=name, count=65_536, size=1024)
+        yield Case(f"65,536 blobs of 1 KB, which are more than 64 MB with their headers ({name})", write, copied)
     whole = (dumpkind(0, 1), dumpkind_json(0, 1), minify(0, 1, written=MOST), pagefilefit(0, 1))
     for count in (65_536, 65_537):
         yield Case(f"{count:,} empty blobs", partial(many_blobs, name="complete", count=count), whole)

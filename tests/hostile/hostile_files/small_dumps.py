@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hostile_files.archive_bytes import PACKERS
-from hostile_files.case import DUMP, MB, Case, Command, dumpkind, dumpkind_json, minify, pagefilefit
+from hostile_files.case import DUMP, MB, Case, Command, dumpkind, dumpkind_json, dumpkind_text, minify, pagefilefit
 from hostile_files.machines import sample
 from hostile_files.sparse import patch, write_sparse
 
@@ -95,6 +95,15 @@ def nested_blocks(folder: Path, *, name: str, count: int) -> None:
     write_sparse(folder / DUMP, {0: data, at: b"".join(entries)}, at + count * count)
 
 
+def overlapping_blocks(folder: Path, *, name: str, count: int) -> None:
+    """Write a small dump of data blocks of 8,176 bytes, each 16 bytes behind the one before, all of the same bytes."""
+    start = sample(name)
+    at = len(start) + 0x1000 & -0x1000
+    entries = (struct.pack("<QII", 0xFFFFB000_00000000 + 16 * index, 0x3000, 0x1FF0) for index in range(count))
+    data = with_fields(name, {"DataBlocksOffset": at, "DataBlocksCount": count})
+    write_sparse(folder / DUMP, {0: data, at: b"".join(entries)}, 4 * GB)
+
+
 def drivers(
     folder: Path, *, name: str, count: int, names: bytes, units: int, apart: int = 0, size: int = 0, pool: bool = False
 ) -> None:
@@ -139,6 +148,23 @@ def cases() -> Iterator[Case]:
             yield Case(sentence, partial(block_table, name=name, count=count), told)
         write = partial(nested_blocks, name=name, count=20_000)
         yield Case(f"20,000 data blocks lie one in the other ({name})", write, told)
+        for field, size in (("PrcbOffset", "DebuggerDataSize"), ("ThreadOffset", "DebuggerDataSize")):
+            fields = {field: 0x10_0000, size: 0}
+            write = partial(write_fields, name=name, fields=fields, size=12 * GB)
+            yield Case(f"{field} is followed by a hole of 12 GB ({name})", write, told)
+        for field in ("CallStack", "DataPage", "DebuggerData"):
+            size = "SizeOfCallStack" if field == "CallStack" else f"{field}Size"
+            fields = {f"{field}Offset": 0x10_0000, size: 0xFFFFFFF0}
+            write = partial(write_fields, name=name, fields=fields, size=12 * GB)
+            yield Case(f"{field} takes 4 GB, as a hole ({name})", write, (*told, dumpkind_text(0, 1)))
+        for count in (1 << 19, 1 << 19 | 1):
+            write = partial(overlapping_blocks, name=name, count=count)
+            yield Case(f"{count:,} data blocks overlap ({name})", write, (*told, dumpkind_text(0, 1)))
+        for units in (104, 105):
+            write = partial(
+                drivers, name=name, count=10_000, names="\x1b".encode("utf-16-le") * units, units=units, apart=0x100
+            )
+            yield Case(f"10,000 drivers have names of {units} escapes ({name})", write, (*told, dumpkind_text(0, 1)))
         write = partial(drivers, name=name, count=10_000, names=b"", units=0x8000, size=8 * GB)
         yield Case(f"10,000 drivers share a name of 64 KB, a hole ({name})", write, told)
         write = partial(drivers, name=name, count=10_000, names=b"", units=0x8000, apart=0x10000, size=8 * GB)

@@ -16,6 +16,7 @@ from windbg_ext.dump.opener import open_dump
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel.target import DumpTarget
+from windbg_ext.limits import MAX_LISTED
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
 from windbg_ext.structs.architectures import ARCHITECTURES
@@ -38,7 +39,7 @@ ENCRYPTED = "the pages are encrypted: nothing but the header can be read without
 
 
 def dumpkind(source: SourceLike, *, details: bool = False) -> DumpReport:
-    """Tell what a file is, whether it is whole, and what crashed. details: also what only `-v` shows.
+    """Report what a file is, whether it is whole, and what crashed. details: also what only `-v` shows.
 
     source: a path, a binary stream or an open source. Raise nothing for what is wrong with the file: that is in the
     report. A kind of "none" is no kernel dump at all.
@@ -68,7 +69,7 @@ def _not_a_dump(path: str, packed: str | None, error: DumpError) -> DumpReport:
 
 
 class _Answers:
-    """What a dump tells, question by question, and what was found to be wrong with it."""
+    """The answers of one dump, each asked for by itself, and the problems that were found."""
 
     def __init__(self, dump: Dump, *, details: bool) -> None:
         self.dump, self.known, self.details = dump, KnownFields(dump.fields), details
@@ -202,12 +203,15 @@ class _Answers:
 
         dump = self.dump
         blocks = dump.small.data_blocks if dump.small else ()
+        blobs = dump.secondary.blobs if dump.secondary else ()
+        modules = crash.modules.modules if crash else ()
         runs = dump.parsed.physical_memory if dump.parsed else None
         return more.Details(
             header_fields=tuple(more.header_fields(dump.fields)),
             memory_map=more.memory_map(dump.pages, runs) if dump.pages is not None else None,
-            secondary=tuple(more.secondary_blobs(dump.secondary)),
+            secondary=tuple(more.secondary_blobs(blobs[:MAX_LISTED])),
             parts=tuple(more.small_parts(dump.small)) if dump.small else (),
-            data_blocks=tuple((block.address, block.offset, block.size) for block in blocks),
-            modules=crash.modules.modules if crash else (),
+            data_blocks=tuple((block.address, block.offset, block.size) for block in blocks[:MAX_LISTED]),
+            modules=modules[:MAX_LISTED],
+            not_listed=more.not_listed(blobs, blocks, modules),
         )

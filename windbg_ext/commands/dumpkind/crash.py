@@ -32,7 +32,7 @@ KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 
 
 class Crash(NamedTuple):
-    """What the kernel's structures tell of a crash. problem: why not more of it, None if all was there.
+    """What the kernel's structures say about a crash. problem: why some of it is missing, None if nothing is.
 
     unread: places of the file that could not be read, so that some of it may be missing;
     driver_names: as a small dump lists them, with or without paths;
@@ -51,7 +51,7 @@ class Crash(NamedTuple):
 
 
 def read_crash(target: DumpTarget) -> Crash:
-    """Read what a dump tells of its crash, as far as that is in the file."""
+    """Read what a dump says about its crash, as far as the file has it."""
     header = target.header
     instruction = parse_context(header.raw.context_record, header.architecture).instruction_pointer
     record = header.layouts.exception.parse(header.raw.exception)
@@ -104,7 +104,7 @@ def _walk(target: DumpTarget) -> _Found:
 
 
 def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tuple[int, ...]:
-    """Give the addresses on a stack that lie in modules, nearest to the crash first. Some may be left from before."""
+    """Return the addresses on a stack that are inside modules, nearest to the crash first; some may be stale."""
     layouts = architecture.layouts
     words = struct.iter_unpack(f"<{layouts.pointer_code}", stack[: len(stack) & -layouts.pointer_size])
     lowest = architecture.lowest_kernel
@@ -112,7 +112,7 @@ def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tu
 
 
 def suspects_of(crash: Crash, parameters: tuple[int, ...]) -> tuple[Suspect, ...]:
-    """Give the modules that the crash leads to: not known as Microsoft's, Microsoft's, the kernel; nearest first."""
+    """Return the modules that the crash leads to: unknown ones, Microsoft's, the kernel; each group nearest first."""
     found: dict[str, tuple[int, list[str]]] = {}
     for where, address in _places(crash, parameters):
         module = crash.modules.at(address)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump.header import number_of
+from windbg_ext.limits import MAX_LISTED
 from windbg_ext.structs.header import FILL
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sized
 
     from windbg_ext.commands.dumpkind.modules import LoadedModule
     from windbg_ext.dump.header import PhysicalMemoryRun
     from windbg_ext.dump.pages import PageSource
-    from windbg_ext.dump.secondary import SecondaryData
+    from windbg_ext.dump.secondary import SecondaryBlob
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.structs.layouts import RawHeader
 
@@ -56,7 +58,11 @@ class HeaderField(NamedTuple):
 
 
 class Details(NamedTuple):
-    """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size)."""
+    """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size).
+
+    Each list has at most MAX_LISTED entries. not_listed: how many more the dump has of those that are longer, by the
+    name of the list.
+    """
 
     header_fields: tuple[HeaderField, ...] = ()
     memory_map: MemoryMap | None = None
@@ -64,6 +70,13 @@ class Details(NamedTuple):
     parts: tuple[tuple[str, int, int], ...] = ()
     data_blocks: tuple[tuple[int, int, int], ...] = ()
     modules: tuple[LoadedModule, ...] = ()
+    not_listed: Mapping[str, int] = MappingProxyType({})
+
+
+def not_listed(secondary: Sized, data_blocks: Sized, modules: Sized) -> dict[str, int]:
+    """Return by how much each list is longer than what is shown of it, those that are not left out."""
+    lists = {"secondary_data": secondary, "data_blocks": data_blocks, "modules": modules}
+    return {name: len(entries) - MAX_LISTED for name, entries in lists.items() if len(entries) > MAX_LISTED}
 
 
 def header_fields(raw: RawHeader) -> Iterator[HeaderField]:
@@ -105,14 +118,14 @@ def _count(pages: PageSource, ram: list[tuple[int, int]], start: int, end: int) 
     return present, sum(max(0, min(end, base + count) - max(start, base)) for base, count in ram)
 
 
-def secondary_blobs(secondary: SecondaryData | None) -> Iterator[tuple[str, str, int, int]]:
-    """Give (GUID, known name or nothing, file offset, bytes) of each blob of secondary data."""
-    for blob in secondary.blobs if secondary is not None else ():
+def secondary_blobs(blobs: Iterable[SecondaryBlob]) -> Iterator[tuple[str, str, int, int]]:
+    """Yield (GUID, known name or nothing, file offset, bytes) of each blob of secondary data."""
+    for blob in blobs:
         yield str(blob.tag), SECONDARY_NAMES.get(str(blob.tag), ""), blob.offset, blob.size
 
 
 def small_parts(parts: SmallDumpParts) -> Iterator[tuple[str, int, int]]:
-    """Give (name, file offset, bytes) of each part of a small dump that is there."""
+    """Yield (name, file offset, bytes) of each part of a small dump that is there."""
     named = {
         "MM information": parts.mm,
         "unloaded drivers": parts.unloaded_drivers,

@@ -34,7 +34,7 @@ ATTRIBUTES = {
 
 
 def attribute_bits(known: KnownFields) -> Iterator[tuple[str, int, str]]:
-    """Give (name, bit, meaning) of each bit of Attributes that is set; nothing where the field was never set."""
+    """Yield (name, bit, meaning) of each bit of Attributes that is set; nothing where the field was never set."""
     value = known.attributes or 0
     for bit in (1 << number for number in range(32)):
         if value & bit:
@@ -43,7 +43,7 @@ def attribute_bits(known: KnownFields) -> Iterator[tuple[str, int, str]]:
 
 
 def attribute_name(flag: Attributes) -> str:
-    """Give a bit's name as mindumpdef.h writes it: InsufficientDumpfileSize."""
+    """Return a bit's name as mindumpdef.h writes it: InsufficientDumpfileSize."""
     return "".join(word.capitalize() for word in str(flag.name).split("_"))
 
 
@@ -53,7 +53,7 @@ def has(known: KnownFields, flag: Attributes) -> bool:
 
 
 def evidence_of(raw: RawHeader, pages: int | None) -> Iterator[Evidence]:
-    """Give what the kind is told by, most telling first. pages: in the file, None for a small dump."""
+    """Yield the evidence for the kind, strongest first. pages: in the file, None for a small dump."""
     known = KnownFields(raw)
     dump_type = known.dump_type
     if dump_type is None:
@@ -122,7 +122,7 @@ BY_ENGINE = "as in small dumps that the debugger engine writes"
 def small_marks(
     raw: RawHeader, triage: TriageDump, file_size: int, driver_names: tuple[str, ...]
 ) -> Iterator[Evidence]:
-    """Give the marks by which small dumps of the crashing kernel and of the debugger engine differ.
+    """Yield the marks by which small dumps of the crashing kernel and of the debugger engine differ.
 
     The engine writes them for .dump /m and for error reporting. Who wrote a file is not told by the marks for certain:
     another program may set any of them. driver_names: as the list of drivers has them.

@@ -116,7 +116,7 @@ def minify_target(
     with replace_file(destination, source, overwrite=options.overwrite) as out:
         triage = write_parts(made.dump, out)
         if copies_secondary:
-            secondary = copy_secondary_data(target, out, follow)
+            secondary = copy_secondary_data(target, out, follow, bounded=options.size is None)
             account.enter(SECONDARY_DATA, secondary.size)
         length = write_headers(made.dump, triage, out)
         unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]

@@ -1,4 +1,6 @@
-"""Copying secondary data behind the parts of a small dump. It may have gigabytes, so it is copied in pieces."""
+"""Copy secondary data behind the parts of a small dump. A chain may have gigabytes: it is copied in pieces, and only
+up to a bound where no size is asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from windbg_ext.commands.minify.account import LeftOut
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import MAX_SECONDARY_COPIED
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -18,39 +21,56 @@ if TYPE_CHECKING:
 SECONDARY_DATA = "secondary data"
 """Its name in the report."""
 MAX_TOLD = 16
-"""Blobs that are told one by one when they are lost."""
+"""Blobs that are listed one by one when they cannot be read."""
 
 
 class SecondaryCopy(NamedTuple):
-    """What `copy_secondary_data` did. size: bytes that were copied; lost: why each blob that is not there is not."""
+    """What `copy_secondary_data` did.
+
+    size: bytes that were copied; lost: why each blob that could not be read is not there; too_long: the bytes of each
+    blob that is left out because of the bound.
+    """
 
     size: int = 0
     lost: tuple[str, ...] = ()
+    too_long: tuple[int, ...] = ()
 
     def left_out(self) -> Iterator[LeftOut]:
-        """Yield what was lost as the report tells it."""
+        """Yield what was left out as the report says it."""
         for why in self.lost[:MAX_TOLD]:
             yield LeftOut(SECONDARY_DATA, why)
         if len(self.lost) > MAX_TOLD:
             yield LeftOut(SECONDARY_DATA, f"{len(self.lost) - MAX_TOLD:,} more blobs cannot be read")
+        if self.too_long:
+            one = len(self.too_long) == 1
+            what = "a blob" if one else f"{len(self.too_long):,} blobs"
+            does, it = ("does", "it") if one else ("do", "them")
+            room = f"{MAX_SECONDARY_COPIED >> 20} MB, a larger --size takes {it}"
+            yield LeftOut(SECONDARY_DATA, f"{what} of {sum(self.too_long):,} bytes {does} not fit into {room}")
 
 
 def secondary_data_fits(target: Target, account: Account) -> bool:
-    """Tell whether all secondary data goes in; without a size that was asked for, it does whatever its length."""
+    """Tell whether all secondary data goes in. Without a size that was asked for, `copy_secondary_data` decides."""
     return account.limit is None or account.fits(target.secondary_size)
 
 
-def copy_secondary_data(target: Target, out: BinaryIO, progress: Progress) -> SecondaryCopy:
+def copy_secondary_data(target: Target, out: BinaryIO, progress: Progress, *, bounded: bool) -> SecondaryCopy:
     """Copy the chain of secondary data of a target to where a seekable file stands, which is the file's end.
 
-    A blob that cannot be read to its end is cut off the file again, and the next one follows in its place. Without the
-    chain's header there is nothing to copy.
+    bounded: at most MAX_SECONDARY_COPIED bytes; a blob that does not fit any more is left out, a shorter one behind it
+    may fit. A blob that cannot be read to its end is cut off the file again, and the next one follows in its place.
+    Without the chain's header there is nothing to copy.
     """
-    copied, lost = 0, []
+    copied, lost, too_long = 0, list[str](), list[int]()
     for index, blob in enumerate(target.secondary_data(), -1):  # the first one is the header
+        if bounded and copied + blob.size > MAX_SECONDARY_COPIED:
+            if index < 0:
+                return SecondaryCopy(too_long=(target.secondary_size,))
+            too_long.append(blob.size)
+            continue
         start, size = out.tell(), 0
         try:
-            for piece in blob:
+            for piece in blob.pieces:
                 out.write(piece)
                 size += len(piece)
                 progress("copying secondary data", copied + size, target.secondary_size)
@@ -62,4 +82,4 @@ def copy_secondary_data(target: Target, out: BinaryIO, progress: Progress) -> Se
             lost.append(f"blob {index} {error.why}")
         else:
             copied += size
-    return SecondaryCopy(copied, tuple(lost))
+    return SecondaryCopy(copied, tuple(lost), tuple(too_long))
