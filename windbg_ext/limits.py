@@ -80,3 +80,18 @@ MAX_SECONDARY_COPIED = 64 * MB
 
 MAX_LISTED = 1 << 14
 """Entries of one list that a report shows; it says how many more there are."""
+
+MAX_DEBUGGER_DATA_CANDIDATES = Limit(
+    1024, "places in the kernel's image that look like a debugger data block", "a kernel has one"
+)
+MAX_MODULE_NAMES = Limit(
+    4 * MB, "bytes of module names", "4,096 modules with names and paths of 255 characters have no more"
+)
+MAX_MISSING_TABLES = Limit(
+    1 << 18, "page tables that are not in the dump", "the page tables of a machine with 512 GB of kernel memory"
+)
+MAX_KERNEL_PAGES = Limit(1 << 24, "pages that page tables map", "64 GB of kernel memory in pages of 4 KB")
+MAX_KERNEL_TABLES = Limit(1 << 19, "page tables", "they map 1 TB of kernel memory in pages of 4 KB")
+MAX_FRAME_BLOCKS = Limit(
+    1 << 18, "different places of RAM that page tables map", "4 TB of RAM with a kernel page in every 16 MB"
+)

@@ -27,7 +27,7 @@ PAGE_MASK = PAGE_SIZE - 1
 PROTOTYPE = 1 << 10
 TRANSITION = 1 << 11
 
-CACHED_TRANSLATIONS = 16384
+MAX_CACHED_TRANSLATIONS = 16384
 
 
 class PagedMemory:
@@ -47,10 +47,10 @@ class PagedMemory:
             (level.shift, (1 << level.bits) - 1, (1 << level.shift) - 1 if level.large else None)
             for level in paging.levels
         ]
-        self._frame = lru_cache(maxsize=CACHED_TRANSLATIONS)(self._walk)
+        self._frame = lru_cache(maxsize=MAX_CACHED_TRANSLATIONS)(self._walk)
 
     def read(self, address: int, length: int) -> bytes:
-        """Read exactly `length` bytes; NotMappedError or NotInDumpError where the first missing byte is."""
+        """Read exactly `length` bytes. Raise NotMappedError or NotInDumpError where the first missing byte is."""
         pieces = []
         address &= self.layouts.address_mask
         end = address + length
@@ -61,7 +61,7 @@ class PagedMemory:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
-        """Give what can be read between address and address + length, a piece for each page, addresses rising."""
+        """Yield what can be read between address and address + length, a piece for each page in ascending order."""
         address &= self.layouts.address_mask
         end = min(address + length, self.layouts.address_mask + 1)
         while address < end:
@@ -75,9 +75,9 @@ class PagedMemory:
             address = upto
 
     def translate(self, address: int) -> int:
-        """Give the physical address, whether or not the dump holds it.
+        """Return the physical address, whether or not the dump holds it.
 
-        NotMappedError: nothing is mapped there; NotInDumpError: a page table on the way is not in the dump.
+        Raise NotMappedError where nothing is mapped, NotInDumpError where a page table on the way is not in the dump.
         """
         frame, missing_table = self._frame(address >> PAGE_SHIFT)
         if missing_table is not None:
@@ -94,7 +94,7 @@ class PagedMemory:
         return page
 
     def _walk(self, page_number: int) -> tuple[int | None, int | None]:
-        """Give (page frame, None), (None, None) when not mapped, or (None, frame of the page table that is missing)."""
+        """Return (page frame, None), (None, None) when not mapped, or (None, frame of the missing page table)."""
         paging, entry_of = self.paging, self._entry
         if not _is_canonical(page_number, paging):
             return None, None
