@@ -87,11 +87,8 @@ MAX_DEBUGGER_DATA_CANDIDATES = Limit(
 MAX_MODULE_NAMES = Limit(
     4 * MB, "bytes of module names", "4,096 modules with names and paths of 255 characters have no more"
 )
-MAX_MISSING_TABLES = Limit(
-    1 << 18, "page tables that are not in the dump", "the page tables of a machine with 512 GB of kernel memory"
-)
 MAX_KERNEL_PAGES = Limit(1 << 24, "pages that page tables map", "64 GB of kernel memory in pages of 4 KB")
-MAX_KERNEL_TABLES = Limit(1 << 19, "page tables", "they map 1 TB of kernel memory in pages of 4 KB")
+MAX_KERNEL_TABLES = Limit(1 << 18, "page tables", "they map 512 GB of kernel memory in pages of 4 KB")
 MAX_FRAME_BLOCKS = Limit(
     1 << 18, "different places of RAM that page tables map", "4 TB of RAM with a kernel page in every 16 MB"
 )

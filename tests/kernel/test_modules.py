@@ -206,7 +206,10 @@ def test_images_of_a_process_are_found_through_its_environment_block() -> None:
     memory = list_of("program.exe", "ntdll.dll")
     memory.write_u64(PROCESS + 0x550, PEB)
     memory.write_u64(PEB + 0x18, HEAD - 0x10)  # PEB.Ldr; PEB_LDR_DATA.InLoadOrderModuleList at 0x10
-    assert [item.name for item in read_user_modules(memory, BLOCK, PROCESS, Budget()).modules] == ["program.exe", "ntdll.dll"]
+    assert [item.name for item in read_user_modules(memory, BLOCK, PROCESS, Budget()).modules] == [
+        "program.exe",
+        "ntdll.dll",
+    ]
 
 
 def test_a_process_without_an_environment_block_has_no_images() -> None:

@@ -291,7 +291,9 @@ def test_page_tables_that_lead_everywhere_are_refused(tmp_path: Path, monkeypatc
     path.write_bytes(build(COMPLETE, tweak=lead_everywhere))
     assert counted(path).count
     monkeypatch.setattr(kernel_pages, "MAX_FRAME_BLOCKS", MAX_FRAME_BLOCKS._replace(most=500))
-    with pytest.raises(LimitError, match=r"page tables: asks for 51\d different places of RAM .*, at most 500 are read"):
+    with pytest.raises(
+        LimitError, match=r"page tables: asks for 51\d different places of RAM .*, at most 500 are read"
+    ):
         counted(path)
 
 

@@ -37,7 +37,7 @@ class Processor(NamedTuple):
 def read_processors(
     memory: VirtualMemory, block: DebuggerData, count: int, architecture: Architecture
 ) -> tuple[Processor, ...]:
-    """Read the processors that KiProcessorBlock lists. Raise DumpError for an absurd count or where there is no list."""
+    """Read the processors that KiProcessorBlock lists. Raise DumpError for an absurd count or a missing list."""
     if not 1 <= count <= MAX_PROCESSORS:
         raise DumpError("NumberProcessors", f"{count} is not between 1 and {MAX_PROCESSORS}", "the header is damaged")
     try:

@@ -123,7 +123,7 @@ class DumpTarget:
             yield "secondary data", problem
 
     def read_failures(self) -> Iterator[tuple[str, str]]:
-        """Yield what of the file could not be read so far: (part, why). Raise DumpError if none of it can be any more."""
+        """Yield what of the file could not be read so far: (part, why). Raise DumpError if none of it can be."""
         try:
             self.dump.source.read(0, len(SIGNATURE))
         except OSError as error:
@@ -167,7 +167,9 @@ class DumpTarget:
             return paging.kernel_half
         try:
             header = self.header
-            block = read_debugger_data(self.memory, header.kd_debugger_data_block, header.ps_loaded_module_list, self.budget)
+            block = read_debugger_data(
+                self.memory, header.kd_debugger_data_block, header.ps_loaded_module_list, self.budget
+            )
             start = read_pointer(self.memory, block.mm_system_range_start)
         except (DumpError, MemoryReadError):
             return paging.kernel_half

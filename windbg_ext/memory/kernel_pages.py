@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
 from windbg_ext.dump.pages import popcount
-from windbg_ext.limits import MAX_FRAME_BLOCKS, MAX_KERNEL_PAGES, MAX_KERNEL_TABLES, MAX_MISSING_TABLES
+from windbg_ext.limits import MAX_FRAME_BLOCKS, MAX_KERNEL_PAGES, MAX_KERNEL_TABLES
 from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PROTOTYPE, TRANSITION
 from windbg_ext.structs.paging import VALID
 
@@ -59,7 +59,7 @@ def count_kernel_pages(
     to itself (Windows has one in every root) is read once for each level at most.
     """
     frames = FrameSet()
-    missing: set[int] = set()
+    missing = set()
     root = directory_table_base & paging.root_mask
     tables, offset = {root >> PAGE_SHIFT}, root & PAGE_MASK
     border: int | None = root >> PAGE_SHIFT
@@ -71,9 +71,7 @@ def count_kernel_pages(
             progress(done, len(tables))
             page = physical.page(table)
             if page is None:
-                if table not in missing:
-                    budget.draw(MAX_MISSING_TABLES, 1, FIELD)
-                    missing.add(table)
+                missing.add(table)
                 continue
             if page == EMPTY:
                 continue

@@ -75,7 +75,7 @@ class PhysicalMemory:
         return f"cut off (it would lie at 0x{at:x} of the file)"
 
     def failures(self) -> Iterator[str]:
-        """Yield where the file could not be read so far, and why, in the order of the file; what touches is one place."""
+        """Yield where the file could not be read so far, and why, in ascending order. Places that touch are one."""
         places: list[tuple[int, int, str]] = []
         for offset, reason in sorted(self._failures.values()):
             if places and places[-1][1:] == (offset, reason):

@@ -14,9 +14,18 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.crash import Crash
 
 
+MAX_PAGES = 1 << 16
+"""Pages whose entries are collected when no size is asked for: a small dump of 96 MB has fewer, unless it has a few
+bytes of each.
+"""
+
+
 def collect_page_table_entries(crash: Crash, collector: Collector) -> None:
     """Collect the page-table entries of all pages of which something was saved."""
-    collector.save(page_table_entries(crash, collector.pages()))
+    pages, limit = collector.pages(), max(MAX_PAGES, collector.account.room >> PAGE_SHIFT)
+    if len(pages) > limit:
+        collector.lose(f"those of {len(pages) - limit:,} of {len(pages):,} pages are left out")
+    collector.save(page_table_entries(crash, pages[:limit]))
 
 
 def page_table_entries(crash: Crash, pages: Iterable[int]) -> Iterator[Wanted]:
