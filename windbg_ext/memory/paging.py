@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory.virtual import Piece
@@ -28,6 +28,7 @@ PROTOTYPE = 1 << 10
 TRANSITION = 1 << 11
 
 MAX_CACHED_TRANSLATIONS = 16384
+MAX_CACHED_TABLES = 1024
 
 
 class PagedMemory:
@@ -45,8 +46,11 @@ class PagedMemory:
         self._entry = struct.Struct(paging.entry)
         self._steps = [
             (level.shift, (1 << level.bits) - 1, (1 << level.shift) - 1 if level.large else None)
-            for level in paging.levels
+            for level in paging.levels[:-1]
         ]
+        self._last_bits = paging.levels[-1].bits
+        self._last_mask = (1 << self._last_bits) - 1
+        self._way = lru_cache(maxsize=MAX_CACHED_TABLES)(self._walk_to_table)
         self._frame = lru_cache(maxsize=MAX_CACHED_TRANSLATIONS)(self._walk)
 
     def read(self, address: int, length: int) -> bytes:
@@ -66,11 +70,9 @@ class PagedMemory:
         end = min(address + length, self.layouts.address_mask + 1)
         while address < end:
             upto = min(end, (address | PAGE_MASK) + 1)
-            try:
-                page = self._page(address)
-            except (NotMappedError, NotInDumpError):
-                pass
-            else:
+            frame, _ = self._frame(address >> PAGE_SHIFT)
+            page = None if frame is None else self._physical.page(frame)
+            if page is not None:
                 yield Piece(address, page[address & PAGE_MASK : (upto - 1 & PAGE_MASK) + 1])
             address = upto
 
@@ -95,21 +97,57 @@ class PagedMemory:
 
     def _walk(self, page_number: int) -> tuple[int | None, int | None]:
         """Return (page frame, None), (None, None) when not mapped, or (None, frame of the missing page table)."""
-        paging, entry_of = self.paging, self._entry
-        if not _is_canonical(page_number, paging):
+        if not _is_canonical(page_number, self.paging):
             return None, None
+        frame, below, offset, missing = self._way(page_number >> self._last_bits)
+        if frame is None:
+            return None, missing
+        if below is not None:
+            return frame & ~below | page_number & below, None
+        page = self._physical.page(frame)
+        if page is None:
+            return None, frame
+        (entry,) = self._entry.unpack_from(page, offset + (page_number & self._last_mask) * self._entry.size)
+        return (self._frame_of(entry) if _leads_on(entry) else None), None
+
+    def _walk_to_table(self, table_number: int) -> _Way:
+        """Walk all levels but the last. table_number: the page number without the bits of the last level."""
+        paging, entry_of = self.paging, self._entry
+        page_number = table_number << self._last_bits
         table, offset = self._root, self._root_offset
         for shift, mask, below in self._steps:
             page = self._physical.page(table)
             if page is None:
-                return None, table
+                return _Way(missing=table)
             (entry,) = entry_of.unpack_from(page, offset + (page_number >> shift & mask) * entry_of.size)
-            if not entry & VALID and entry & (TRANSITION | PROTOTYPE) != TRANSITION:
-                return None, None
-            table, offset = (entry & paging.frame_mask) >> PAGE_SHIFT, 0
+            if not _leads_on(entry):
+                return _Way()
+            table, offset = self._frame_of(entry), 0
             if below is not None and entry & VALID and entry & paging.large_bit == paging.large:
-                return table & ~below | page_number & below, None
-        return table, None
+                return _Way(table, below)
+        return _Way(table, offset=offset)
+
+    def _frame_of(self, entry: int) -> int:
+        return (entry & self.paging.frame_mask) >> PAGE_SHIFT
+
+
+class _Way(NamedTuple):
+    """Where the walk through all levels but the last ends.
+
+    frame: of the table of the last level, or of a large page; None when nothing is mapped or a table is missing. below:
+    bits of a page number that count inside the large page, None for a table. offset: of the table in its page. missing:
+    frame of the missing table.
+    """
+
+    frame: int | None = None
+    below: int | None = None
+    offset: int = 0
+    missing: int | None = None
+
+
+def _leads_on(entry: int) -> bool:
+    """Tell whether an entry leads to a page or a table: valid ones and those in transition do."""
+    return bool(entry & VALID) or entry & (TRANSITION | PROTOTYPE) == TRANSITION
 
 
 def _is_canonical(page_number: int, paging: Paging) -> bool:

@@ -132,7 +132,7 @@ class Collector:
         """Save what is there of a range; False if it does not fit."""
         if wanted.memory is None and not wanted.holds_pointers and self._saved.holds(wanted.address, wanted.length):
             return True
-        found = 0
+        found, missing = 0, wanted.address
         for piece in (wanted.memory or self._memory).present(wanted.address, wanted.length):
             gaps = self._saved.missing(piece.address, len(piece.data))
             if gaps:
@@ -142,10 +142,12 @@ class Collector:
                     self._saved.add(start, piece.data[start - piece.address : end - piece.address])
                     self.account.enter(self._part, end - start, TriageDataBlock.SIZE)
             found += len(piece.data)
+            if piece.address == missing:
+                missing += len(piece.data)
             if wanted.holds_pointers:
                 pointers.extend(self._not_followed(piece))
         if found < wanted.length:
-            self._explain(wanted, found)
+            self._explain(wanted, found, missing)
         return True
 
     def _not_followed(self, piece: Piece) -> list[Piece]:
@@ -158,11 +160,14 @@ class Collector:
             self._followed.add(part.address, part.data)
         return fresh
 
-    def _explain(self, wanted: Wanted, found: int) -> None:
-        """Say what is missing of a range, unless it only goes on into addresses that nothing maps."""
+    def _explain(self, wanted: Wanted, found: int, missing: int) -> None:
+        """Say what is missing of a range, unless it only goes on into addresses that nothing maps.
+
+        missing: its first address that cannot be read.
+        """
         essential = self._essential and not wanted.optional
         try:
-            (wanted.memory or self._memory).read(wanted.address, wanted.length)
+            (wanted.memory or self._memory).read(missing, 1)
         except MemoryReadError as error:
             if not wanted.name:
                 if isinstance(error, NotInDumpError):
@@ -219,9 +224,10 @@ class _Pieces:
     def add(self, address: int, data: bytes) -> None:
         """Add a piece that lies in a gap."""
         end = address + len(data)
-        for at in range(address & ~PAGE_MASK, end, PAGE_MASK + 1):
-            start, upto = max(at, address), min(at + PAGE_MASK + 1, end)
-            insort(self._pages[at >> PAGE_SHIFT], (start, upto, data[start - address : upto - address]))
+        while address < end:
+            upto = min(end, (address | PAGE_MASK) + 1)
+            insort(self._pages[address >> PAGE_SHIFT], (address, upto, data[: upto - address]))
+            address, data = upto, data[upto - address :]
 
     def pages(self) -> list[int]:
         """Return the addresses of the pages that hold any of it, in ascending order."""
