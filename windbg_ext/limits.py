@@ -81,6 +81,8 @@ MAX_SECONDARY_COPIED = 64 * MB
 MAX_LISTED = 1 << 14
 """Entries of one list that a report shows; it says how many more there are."""
 
+# Kernel structures and page tables
+
 MAX_DEBUGGER_DATA_CANDIDATES = Limit(
     1024, "places in the kernel's image that look like a debugger data block", "a kernel has one"
 )

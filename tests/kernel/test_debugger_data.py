@@ -10,7 +10,7 @@ from support.written_memory import WrittenMemory
 
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel.debugger_data import read_debugger_data
-from windbg_ext.limits import Budget
+from windbg_ext.limits import Budget, LimitError
 
 BLOCK = 0xFFFFF801_00305670
 KERNEL = 0xFFFFF801_00000000
@@ -195,6 +195,20 @@ def test_a_tag_that_belongs_to_no_block_of_this_kernel_is_passed_over() -> None:
     image[0x2000 : 0x2000 + 0x360] = block_bytes()
     image[0x3FFC:] = b"KDBG"
     assert read_debugger_data(kernel_memory(bytes(image)), None, HEAD, Budget()).address == KERNEL + 0x2000
+
+
+def test_the_kernel_base_of_a_block_may_lie_in_the_next_page() -> None:
+    image = bytearray(0x3000)
+    image[0xFE8 : 0xFE8 + 0x360] = block_bytes()
+    assert read_debugger_data(kernel_memory(bytes(image)), None, HEAD, Budget()).address == KERNEL + 0xFE8
+
+
+def test_a_kernel_that_is_full_of_heads_of_blocks_is_not_searched_for_ever() -> None:
+    head = block_bytes()[0x10:0x20]
+    error = refused(kernel_memory(head * 0x800), None)
+    assert isinstance(error, LimitError)
+    assert error.field == "KdDebuggerDataBlock"
+    assert "at most 1,024 are read" in error.why
 
 
 def test_a_block_that_the_end_of_the_image_cuts_is_passed_over() -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from windbg_ext.dump.small import BlockExtent, Extent, read_drivers
 from windbg_ext.kernel.modules import Module
-from windbg_ext.kernel.threads import MAX_STACK
 from windbg_ext.memory.blocks import BlockMemory
 from windbg_ext.sources import read_field
 
@@ -15,16 +14,11 @@ if TYPE_CHECKING:
     from windbg_ext.dump.small import Driver, SmallDumpParts
 
 
-MAX_EPROCESS = 0xFFFF
-"""Bytes of an EPROCESS: the debugger data block has a u16 for its size."""
-
-
 class Listing(NamedTuple):
     """What a small dump tells without any walk.
 
     driver_names: as they stand in the list of drivers, with or without paths; modules: those drivers; call_stack:
-    memory from the lowest saved stack address up, as long as a stack can be; process: the EPROCESS, empty where it was
-    not saved.
+    memory from the lowest saved stack address up; process: the EPROCESS, empty where it was not saved.
     """
 
     driver_names: tuple[str, ...]
@@ -39,13 +33,13 @@ def read_listing(dump: Dump, parts: SmallDumpParts) -> Listing:
     return Listing(
         driver_names=tuple(driver.name for driver in drivers),
         modules=tuple(map(_module, drivers)),
-        call_stack=_read(dump, "CallStack", parts.call_stack, MAX_STACK),
-        process=_read(dump, "Process", parts.process, MAX_EPROCESS),
+        call_stack=_read(dump, "CallStack", parts.call_stack),
+        process=_read(dump, "Process", parts.process),
     )
 
 
-def _read(dump: Dump, field: str, extent: Extent, most: int) -> bytes:
-    return read_field(dump.source, field, extent.offset, min(extent.size, most)) if extent.size else b""
+def _read(dump: Dump, field: str, extent: Extent) -> bytes:
+    return read_field(dump.source, field, extent.offset, extent.size) if extent.size else b""
 
 
 def _module(driver: Driver) -> Module:

@@ -72,6 +72,8 @@ class PhysicalMemory:
             return ReadFailure(f"at an unknown place of the file ({error.field} {error.why})")
         if at is None:
             return "not in this dump"
+        if len(self._failures) == MAX_FAILURES and at + PAGE_SIZE <= self._source.size:
+            return ReadFailure(f"at 0x{at:x} of the file, where reading fails")
         return f"cut off (it would lie at 0x{at:x} of the file)"
 
     def failures(self) -> Iterator[str]:
