@@ -40,6 +40,7 @@ class PagedMemory:
     def __init__(self, physical: PhysicalPages, directory_table_base: int, paging: Paging = X64) -> None:
         self.paging = paging
         self.layouts = paging.layouts
+        self._mask = self.layouts.address_mask
         self._physical = physical
         root = directory_table_base & paging.root_mask
         self._root, self._root_offset = root >> PAGE_SHIFT, root & PAGE_MASK
@@ -55,19 +56,22 @@ class PagedMemory:
 
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes. Raise NotMappedError or NotInDumpError where the first missing byte is."""
+        address &= self._mask
+        start = address & PAGE_MASK
+        if 0 < length <= PAGE_SIZE - start:
+            return self._page(address)[start : start + length]
         pieces = []
-        address &= self.layouts.address_mask
         end = address + length
         while address < end:
             upto = min(end, (address | PAGE_MASK) + 1)
             pieces.append(self._page(address)[address & PAGE_MASK : (upto - 1 & PAGE_MASK) + 1])
             address = upto
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
         """Yield what can be read between address and address + length, a piece for each page in ascending order."""
-        address &= self.layouts.address_mask
-        end = min(address + length, self.layouts.address_mask + 1)
+        address &= self._mask
+        end = min(address + length, self._mask + 1)
         while address < end:
             upto = min(end, (address | PAGE_MASK) + 1)
             frame, _ = self._frame(address >> PAGE_SHIFT)
@@ -89,9 +93,10 @@ class PagedMemory:
         return frame << PAGE_SHIFT | address & PAGE_MASK
 
     def _page(self, address: int) -> bytes:
-        pfn = self.translate(address) >> PAGE_SHIFT
-        page = self._physical.page(pfn)
+        frame, _ = self._frame(address >> PAGE_SHIFT)
+        page = None if frame is None else self._physical.page(frame)
         if page is None:
+            pfn = self.translate(address) >> PAGE_SHIFT
             raise NotInDumpError(address, pfn, self._physical.why_missing(pfn))
         return page
 
