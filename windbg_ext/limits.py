@@ -86,9 +86,8 @@ MAX_LISTED = 1 << 14
 MAX_DEBUGGER_DATA_CANDIDATES = Limit(
     1024, "places in the kernel's image that look like a debugger data block", "a kernel has one"
 )
-MAX_MODULE_NAMES = Limit(
-    4 * MB, "bytes of module names", "4,096 modules with names and paths of 255 characters have no more"
-)
+MAX_MODULE_NAMES = Limit(2 * MB, "bytes of module names", "those of 250 drivers with their paths take 30,000")
+"""As many characters as a small dump may have (MAX_DRIVER_NAMES), names and paths, of kernel and process together."""
 MAX_KERNEL_PAGES = Limit(1 << 24, "pages that page tables map", "64 GB of kernel memory in pages of 4 KB")
 MAX_KERNEL_TABLES = Limit(1 << 18, "page tables", "they map 512 GB of kernel memory in pages of 4 KB")
 MAX_FRAME_BLOCKS = Limit(
