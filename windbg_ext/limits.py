@@ -139,3 +139,16 @@ MAX_SECONDARY_COPIED = 64 * MB
 
 MAX_LISTED = 1 << 14
 """Entries of one list that a report shows; it says how many more there are."""
+
+# Kernel structures and page tables
+
+MAX_DEBUGGER_DATA_CANDIDATES = Limit(
+    1024, "places in the kernel's image that look like a debugger data block", "a kernel has one"
+)
+MAX_MODULE_NAMES = Limit(2 * MB, "bytes of module names", "those of 250 drivers with their paths take 30,000")
+"""As many characters as a small dump may have (MAX_DRIVER_NAMES), names and paths, of kernel and process together."""
+MAX_KERNEL_PAGES = Limit(1 << 24, "pages that page tables map", "64 GB of kernel memory in pages of 4 KB")
+MAX_KERNEL_TABLES = Limit(1 << 18, "page tables", "they map 512 GB of kernel memory in pages of 4 KB")
+MAX_FRAME_BLOCKS = Limit(
+    1 << 18, "different places of RAM that page tables map", "4 TB of RAM with a kernel page in every 16 MB"
+)

@@ -134,3 +134,20 @@ def test_what_the_source_does_not_hold_is_told_and_only_what_is_essential_is_a_l
     collecting.finish()
     assert [lost.part for lost in account.left_out] == told
     assert account.complete is complete
+
+
+def test_what_is_missing_of_many_pieces_is_summed_up() -> None:
+    account = Account(None)
+    collecting = collector(account)
+    collecting.save(Wanted(HOLE.start, 1 + index % 8, f"piece {index}") for index in range(1000))
+    collecting.finish()
+    assert [lost.part for lost in account.left_out] == [*(f"piece {index}" for index in range(256)), "part"]
+    assert account.left_out[-1].why == "744 more of its pieces are missing"
+
+
+def test_memory_that_is_there_already_is_not_read_again() -> None:
+    memory = Flat()
+    collecting = Collector(SmallDump(DumpHeader64.blank()), memory, Account(None), no_progress)
+    collecting.begin("part", essential=False)
+    collecting.save([Wanted(0x1000, 0x20), Wanted(0x1008, 0x18), Wanted(0x1008, 0x19)])
+    assert memory.asked == [(0x1000, 0x20), (0x1008, 0x19)]

@@ -345,7 +345,7 @@ def check_debugger_data(path: Path, _option: int) -> None:
         memory, header = DumpTarget(dump).memory, dump.header
         for address in (header.kd_debugger_data_block, None):
             with suppress(DumpError):
-                block = read_debugger_data(memory, address, header.ps_loaded_module_list)
+                block = read_debugger_data(memory, address, header.ps_loaded_module_list, dump.budget)
                 assert block.data[0x10:0x14] == b"KDBG"
                 assert len(block.data) <= MAX_SIZE
 

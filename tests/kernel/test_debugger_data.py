@@ -10,6 +10,7 @@ from support.written_memory import WrittenMemory
 
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel.debugger_data import read_debugger_data
+from windbg_ext.limits import Budget, LimitError
 
 BLOCK = 0xFFFFF801_00305670
 KERNEL = 0xFFFFF801_00000000
@@ -34,7 +35,7 @@ def memory_with(data: bytes, address: int = BLOCK) -> WrittenMemory:
 @pytest.mark.parametrize("size", [0x340, 0x360, 0x368, 0x380, 0x3A0])
 def test_a_block_of_any_windows_version_is_read_as_far_as_its_size_goes(size: int) -> None:
     data = block_bytes(size)
-    found = read_debugger_data(memory_with(data + b"\xff" * 0x100), BLOCK, None)
+    found = read_debugger_data(memory_with(data + b"\xff" * 0x100), BLOCK, None, Budget())
     assert (found.address, found.data) == (BLOCK, data)
     assert found.kern_base == KERNEL
     assert found.ki_processor_block == struct.unpack_from("<Q", data, 0x218)[0]
@@ -42,19 +43,19 @@ def test_a_block_of_any_windows_version_is_read_as_far_as_its_size_goes(size: in
 
 
 def test_fields_behind_the_end_of_an_old_block_are_zero() -> None:
-    found = read_debugger_data(memory_with(block_bytes(0x340) + b"\xff" * 0x100), BLOCK, None)
+    found = read_debugger_data(memory_with(block_bytes(0x340) + b"\xff" * 0x100), BLOCK, None, Budget())
     assert (found.offset_kthread_stack_limit, found.offset_kthread_stack_base, found.pte_base) == (0, 0, 0)
 
 
 def test_bytes_behind_the_documented_fields_are_kept() -> None:
     data = block_bytes(0x3A0)
-    assert read_debugger_data(memory_with(data), BLOCK, None).data[0x368:] == data[0x368:]
+    assert read_debugger_data(memory_with(data), BLOCK, None, Budget()).data[0x368:] == data[0x368:]
 
 
 def test_a_block_that_is_cut_has_the_fields_before_the_cut() -> None:
     """The debugger engine saves as much of it as it knows."""
     data = block_bytes(0x380)
-    found = read_debugger_data(memory_with(data[:0x338]), BLOCK, None)
+    found = read_debugger_data(memory_with(data[:0x338]), BLOCK, None, Budget())
     assert found.data == data[:0x338]
     assert found.etwp_debugger_data == struct.unpack_from("<Q", data, 0x330)[0]
     assert found.offset_prcb_context == 0
@@ -64,7 +65,7 @@ def test_a_block_with_a_hole_ends_at_the_hole() -> None:
     data = block_bytes(0x360)
     memory = memory_with(data)
     memory.forget(BLOCK + 0x200, 8)
-    found = read_debugger_data(memory, BLOCK, None)
+    found = read_debugger_data(memory, BLOCK, None, Budget())
     assert found.data == data[:0x200]
     assert found.kd_print_rollover_count == struct.unpack_from("<Q", data, 0x1F8)[0]
     assert found.ki_processor_block == 0
@@ -72,7 +73,7 @@ def test_a_block_with_a_hole_ends_at_the_hole() -> None:
 
 def refused(memory: WrittenMemory, address: int | None = BLOCK, head: int | None = HEAD) -> DumpError:
     with pytest.raises(DumpError) as raised:
-        read_debugger_data(memory, address, head)
+        read_debugger_data(memory, address, head, Budget())
     return raised.value
 
 
@@ -136,7 +137,7 @@ def sparse_block() -> bytes:
 def test_a_block_that_is_still_encoded_is_decoded_whatever_the_keys_are(turn: int) -> None:
     never = 0x1122334455667740 | turn
     data = encoded(sparse_block(), 0x9C6E2B5348D0F1A6, never, 0xFFFFF801_00390000)
-    block = read_debugger_data(memory_with(data), BLOCK, None)
+    block = read_debugger_data(memory_with(data), BLOCK, None, Budget())
     assert block.data == sparse_block()
     assert block.decoded
 
@@ -144,7 +145,7 @@ def test_a_block_that_is_still_encoded_is_decoded_whatever_the_keys_are(turn: in
 def test_a_block_that_decodes_to_another_machines_module_list_is_refused() -> None:
     data = encoded(sparse_block(), 1, 2, 3)
     with pytest.raises(DumpError, match="has another module list") as raised:
-        read_debugger_data(memory_with(data), BLOCK, 0xFFFFF801_12345678)
+        read_debugger_data(memory_with(data), BLOCK, 0xFFFFF801_12345678, Budget())
     assert raised.value.field == "KdDebuggerDataBlock"
 
 
@@ -177,7 +178,7 @@ def kernel_memory(image: bytes, size: int | None = None) -> WrittenMemory:
 def test_without_an_address_the_block_is_found_in_the_kernel_by_its_tag(offset: int) -> None:
     image = bytearray(0x3000)
     image[offset : offset + 0x360] = block_bytes()
-    found = read_debugger_data(kernel_memory(bytes(image)), None, HEAD)
+    found = read_debugger_data(kernel_memory(bytes(image)), None, HEAD, Budget())
     assert found.address == KERNEL + offset
     assert found.data == block_bytes()
 
@@ -193,7 +194,21 @@ def test_a_tag_that_belongs_to_no_block_of_this_kernel_is_passed_over() -> None:
     image[0x1000 : 0x1000 + 0x360] = other_list
     image[0x2000 : 0x2000 + 0x360] = block_bytes()
     image[0x3FFC:] = b"KDBG"
-    assert read_debugger_data(kernel_memory(bytes(image)), None, HEAD).address == KERNEL + 0x2000
+    assert read_debugger_data(kernel_memory(bytes(image)), None, HEAD, Budget()).address == KERNEL + 0x2000
+
+
+def test_the_kernel_base_of_a_block_may_lie_in_the_next_page() -> None:
+    image = bytearray(0x3000)
+    image[0xFE8 : 0xFE8 + 0x360] = block_bytes()
+    assert read_debugger_data(kernel_memory(bytes(image)), None, HEAD, Budget()).address == KERNEL + 0xFE8
+
+
+def test_a_kernel_that_is_full_of_heads_of_blocks_is_not_searched_for_ever() -> None:
+    head = block_bytes()[0x10:0x20]
+    error = refused(kernel_memory(head * 0x800), None)
+    assert isinstance(error, LimitError)
+    assert error.field == "KdDebuggerDataBlock"
+    assert "at most 1,024 are read" in error.why
 
 
 def test_a_block_that_the_end_of_the_image_cuts_is_passed_over() -> None:
@@ -206,7 +221,7 @@ def test_a_hole_in_the_image_of_the_kernel_does_not_end_the_search() -> None:
     image[0x2000 : 0x2000 + 0x360] = block_bytes()
     memory = kernel_memory(bytes(image))
     memory.forget(KERNEL + 0x1000, 0x1000)
-    assert read_debugger_data(memory, None, HEAD).address == KERNEL + 0x2000
+    assert read_debugger_data(memory, None, HEAD, Budget()).address == KERNEL + 0x2000
 
 
 def test_an_encoded_block_is_not_found_by_its_tag() -> None:

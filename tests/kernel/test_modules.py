@@ -9,6 +9,7 @@ from support.written_memory import WrittenMemory, debugger_data
 
 from windbg_ext.errors import NotMappedError
 from windbg_ext.kernel.modules import Module, ModuleList, read_modules, read_user_modules
+from windbg_ext.limits import Budget
 from windbg_ext.structs.layouts import LAYOUTS64
 
 HEAD, ENTRIES, NAMES = 0xFFFFF801_00001000, 0xFFFFE000_00010000, 0xFFFFE000_00800000
@@ -72,19 +73,19 @@ def module(index: int, name: str) -> Module:
 
 
 def test_modules_come_in_the_order_of_the_list() -> None:
-    found = read_modules(list_of("ntoskrnl.exe", "hal.dll", "faulty.sys"), HEAD)
+    found = read_modules(list_of("ntoskrnl.exe", "hal.dll", "faulty.sys"), HEAD, Budget())
     assert found == ModuleList((module(0, "ntoskrnl.exe"), module(1, "hal.dll"), module(2, "faulty.sys")))
 
 
 def test_an_empty_list_is_no_problem() -> None:
-    assert read_modules(list_of(), HEAD) == ModuleList(())
+    assert read_modules(list_of(), HEAD, Budget()) == ModuleList(())
 
 
 @pytest.mark.parametrize("lfanew", [0x40, 0xE8, 0x1000])
 def test_time_stamp_and_check_sum_are_those_of_the_image_header(lfanew: int) -> None:
     memory = list_of("ntoskrnl.exe", "hal.dll")
     add_image_header(memory, 1, lfanew)
-    first, second = read_modules(memory, HEAD).modules
+    first, second = read_modules(memory, HEAD, Budget()).modules
     assert (first.check_sum, first.time_date_stamp) == (0xC0DE, None)
     assert (second.check_sum, second.time_date_stamp) == (0xABC1, 0x5F000001)
 
@@ -95,20 +96,20 @@ def test_time_stamp_and_check_sum_are_those_of_the_image_header(lfanew: int) -> 
 def test_what_is_no_image_header_tells_nothing(lfanew: int, dos: bytes, nt: bytes) -> None:
     memory = list_of("hal.dll")
     add_image_header(memory, 0, lfanew, dos, nt)
-    assert read_modules(memory, HEAD).modules == (module(0, "hal.dll"),)
+    assert read_modules(memory, HEAD, Budget()).modules == (module(0, "hal.dll"),)
 
 
 def test_an_image_header_that_is_cut_by_a_missing_page_tells_nothing() -> None:
     memory = list_of("hal.dll")
     add_image_header(memory, 0)
     memory.forget(BASES + 0xE8 + 0x5B, 1)
-    assert read_modules(memory, HEAD).modules[0].time_date_stamp is None
+    assert read_modules(memory, HEAD, Budget()).modules[0].time_date_stamp is None
 
 
 def test_a_list_that_leads_back_to_an_earlier_entry_is_told_as_a_loop() -> None:
     memory = list_of("a.sys", "b.sys", "c.sys")
     memory.write_u64(entry_address(2), entry_address(1))
-    found = read_modules(memory, HEAD)
+    found = read_modules(memory, HEAD, Budget())
     assert [item.name for item in found.modules] == ["a.sys", "b.sys", "c.sys"]
     assert found.problem == f"entry 3 leads back to 0x{entry_address(1):x}: the list is a loop"
 
@@ -116,7 +117,7 @@ def test_a_list_that_leads_back_to_an_earlier_entry_is_told_as_a_loop() -> None:
 def test_an_entry_that_leads_to_itself_is_a_loop() -> None:
     memory = list_of("a.sys")
     memory.write_u64(entry_address(0), entry_address(0))
-    found = read_modules(memory, HEAD)
+    found = read_modules(memory, HEAD, Budget())
     assert len(found.modules) == 1
     assert found.problem is not None
 
@@ -124,13 +125,13 @@ def test_an_entry_that_leads_to_itself_is_a_loop() -> None:
 def test_a_list_that_breaks_off_keeps_what_came_before() -> None:
     memory = list_of("a.sys", "b.sys", "c.sys")
     memory.forget(entry_address(1) + 0x7F, 1)
-    found = read_modules(memory, HEAD)
+    found = read_modules(memory, HEAD, Budget())
     assert [item.name for item in found.modules] == ["a.sys"]
     assert found.problem == f"entry 1: 0x{entry_address(1) + 0x7F:x} is not mapped"
 
 
 def test_a_list_whose_head_is_not_in_the_dump_is_told() -> None:
-    assert read_modules(WrittenMemory(), HEAD) == ModuleList((), f"entry 0: 0x{HEAD:x} is not mapped")
+    assert read_modules(WrittenMemory(), HEAD, Budget()) == ModuleList((), f"entry 0: 0x{HEAD:x} is not mapped")
 
 
 class EndlessList:
@@ -155,7 +156,7 @@ class EndlessList:
 
 def test_a_list_without_an_end_stops_at_a_bound_and_says_so() -> None:
     memory = EndlessList()
-    found = read_modules(memory, HEAD)  # type: ignore[arg-type]  # it has no pieces
+    found = read_modules(memory, HEAD, Budget())  # type: ignore[arg-type]  # it has no pieces
     assert len(found.modules) == 4096
     assert found.problem == "the list goes on after 4096 entries"
     assert memory.reads < 5 * 4096
@@ -164,7 +165,7 @@ def test_a_list_without_an_end_stops_at_a_bound_and_says_so() -> None:
 def test_a_name_that_is_not_in_the_dump_is_empty() -> None:
     memory = list_of("a.sys", "b.sys")
     memory.forget(NAMES + 0x200, 2)
-    found = read_modules(memory, HEAD)
+    found = read_modules(memory, HEAD, Budget())
     assert [item.name for item in found.modules] == ["", "b.sys"]
     assert found.modules[0].full_name == "\\SystemRoot\\a.sys"
     assert found.problem is None
@@ -175,14 +176,26 @@ def test_names_may_hold_anything() -> None:
     units = struct.pack("<4H", 0x1B, 0xD800, 0x202E, 0)
     memory.write(entry_address(0), entry_bytes(0, HEAD, b"", units))
     memory.write(NAMES + 0x200, units)
-    assert read_modules(memory, HEAD).modules[0].name == "\x1b\ud800\u202e\0"
+    assert read_modules(memory, HEAD, Budget()).modules[0].name == "\x1b\ud800\u202e\0"
 
 
-def test_an_absurd_length_of_a_name_is_bounded() -> None:
+def test_a_name_may_be_as_long_as_a_unicode_string() -> None:
     memory = list_of("a.sys")
     memory.write(entry_address(0), entry_bytes(0, HEAD, b"", b"x" * 0xFFFE))
     memory.write(NAMES + 0x200, b"x\0" * 0x8000)
-    assert read_modules(memory, HEAD).modules[0].name == "x" * 0x800
+    assert read_modules(memory, HEAD, Budget()).modules[0].name == "x" * 0x7FFF
+
+
+def test_names_that_are_too_long_together_end_the_list() -> None:
+    """2 MB are 31 times a base name of 64 KB and a full name of 256 bytes, not 32 times."""
+    memory = WrittenMemory()
+    memory.write(HEAD, struct.pack("<Q", entry_address(0)))
+    for index in range(100):
+        memory.write(entry_address(index), entry_bytes(index, entry_address(index + 1), b"f" * 0x100, b"x" * 0xFFFE))
+    found = read_modules(memory, HEAD, Budget())
+    assert len(found.modules) == 31
+    assert found.problem is not None
+    assert found.problem.startswith("entry 31: its name asks for 2,105,280 bytes of module names, at most 2,097,152")
 
 
 PROCESS, PEB, LDR = 0xFFFFE000_00020080, 0x7FF7_00010000, 0x7FF7_00011000
@@ -193,13 +206,16 @@ def test_images_of_a_process_are_found_through_its_environment_block() -> None:
     memory = list_of("program.exe", "ntdll.dll")
     memory.write_u64(PROCESS + 0x550, PEB)
     memory.write_u64(PEB + 0x18, HEAD - 0x10)  # PEB.Ldr; PEB_LDR_DATA.InLoadOrderModuleList at 0x10
-    assert [item.name for item in read_user_modules(memory, BLOCK, PROCESS).modules] == ["program.exe", "ntdll.dll"]
+    assert [item.name for item in read_user_modules(memory, BLOCK, PROCESS, Budget()).modules] == [
+        "program.exe",
+        "ntdll.dll",
+    ]
 
 
 def test_a_process_without_an_environment_block_has_no_images() -> None:
     memory = WrittenMemory()
     memory.write_u64(PROCESS + 0x550, 0)
-    assert read_user_modules(memory, BLOCK, PROCESS) == ModuleList(())
+    assert read_user_modules(memory, BLOCK, PROCESS, Budget()) == ModuleList(())
 
 
 @pytest.mark.parametrize("missing", [PROCESS + 0x550, PEB + 0x18])
@@ -208,4 +224,4 @@ def test_user_memory_that_is_not_in_the_dump_is_told(missing: int) -> None:
     memory.write_u64(PROCESS + 0x550, PEB)
     memory.write_u64(PEB + 0x18, HEAD - 0x10)
     memory.forget(missing, 8)
-    assert read_user_modules(memory, BLOCK, PROCESS) == ModuleList((), f"0x{missing:x} is not mapped")
+    assert read_user_modules(memory, BLOCK, PROCESS, Budget()) == ModuleList((), f"0x{missing:x} is not mapped")

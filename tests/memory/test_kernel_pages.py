@@ -21,8 +21,8 @@ from samples.builder.page_tables import KERNEL_PAGE, X64, PageSize
 from samples.builder.physical import PAGE_SIZE, runs_of
 from samples.builder.tweaks import loop_page_tables
 from windbg_ext.dump import open_dump
-from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
+from windbg_ext.limits import MAX_FRAME_BLOCKS, MAX_KERNEL_PAGES, MAX_KERNEL_TABLES, Limit, LimitError
 from windbg_ext.memory import kernel_pages
 from windbg_ext.memory.kernel_pages import FrameSet, KernelPages
 
@@ -290,8 +290,33 @@ def test_page_tables_that_lead_everywhere_are_refused(tmp_path: Path, monkeypatc
     path = tmp_path / "everywhere.dmp"
     path.write_bytes(build(COMPLETE, tweak=lead_everywhere))
     assert counted(path).count
-    monkeypatch.setattr(kernel_pages, "MOST_BLOCKS", 500)
-    with pytest.raises(DumpError, match="page tables: they map page frames in more than 500 different places"):
+    monkeypatch.setattr(kernel_pages, "MAX_FRAME_BLOCKS", MAX_FRAME_BLOCKS._replace(most=500))
+    with pytest.raises(
+        LimitError, match=r"page tables: asks for 51\d different places of RAM .*, at most 500 are read"
+    ):
+        counted(path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "unit"), [(MAX_KERNEL_TABLES, "page tables"), (MAX_KERNEL_PAGES, "pages that page tables map")]
+)
+def test_page_tables_without_number_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: Limit, unit: str
+) -> None:
+    """More tables than pages of any sample: a directory names 512 tables, which are pages of another table at once."""
+
+    def lead_to_many(crashed: CrashedMachine) -> None:
+        pool_with_its_tables(crashed)
+        entries = struct.pack("<512Q", *((0x200 + index) << 12 | KERNEL_PAGE for index in range(512)))
+        for level in (1, 2):
+            crashed.memory.write(crashed.system.entry(POOL, level)[0], 0, entries)
+
+    path = tmp_path / "many.dmp"
+    path.write_bytes(build(COMPLETE, tweak=lead_to_many))
+    assert counted(path).count
+    name = next(name for name, value in vars(kernel_pages).items() if value is limit)
+    monkeypatch.setattr(kernel_pages, name, limit._replace(most=500))
+    with pytest.raises(LimitError, match=rf"page tables: asks for \d+ {unit}, at most 500 are read"):
         counted(path)
 
 

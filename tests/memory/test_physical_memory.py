@@ -82,7 +82,7 @@ def test_what_could_not_be_read_is_told_in_the_order_of_the_file_and_as_one_wher
 
 
 def test_what_could_not_be_read_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windbg_ext.memory.physical.CACHED_PAGES", 0)
+    monkeypatch.setattr("windbg_ext.memory.physical.MAX_CACHED_PAGES", 0)
     tried = []
 
     def fail(offset: int, _: int) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
-    """Give virtual memory behind the page tables that the header names."""
+    """Return the virtual memory behind the page tables that the header names."""
     memories = [PagedMemory(physical, header.directory_table_base, paging) for paging in _pagings(header)]
     return next((memory for memory in memories if _fits(memory, header)), memories[0])
 

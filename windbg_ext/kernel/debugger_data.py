@@ -5,12 +5,14 @@ Layout and source: `windbg_ext.structs.debugger_data`.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, MemoryReadError
-from windbg_ext.memory.virtual import read_pointer, read_run, read_structure
+from windbg_ext.limits import MAX_DEBUGGER_DATA_CANDIDATES
+from windbg_ext.memory.virtual import Piece, read_pointer, read_run, read_structure
 from windbg_ext.structs.debugger_data import (
     MAX_SIZE,
     OF_WINDOWS_XP,
@@ -23,12 +25,13 @@ from windbg_ext.structs.debugger_data import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from windbg_ext.limits import Budget
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layouts import Layouts
 
 TAG_OFFSET = KdDebuggerData64.owner_tag.offset
 FIELD = "KdDebuggerDataBlock"
-LARGEST_KERNEL = 64 << 20
+MAX_KERNEL_IMAGE = 64 << 20
 """Bytes of the kernel's image that are searched: the one of Windows 11 takes 20 MB."""
 
 
@@ -61,14 +64,16 @@ class DebuggerData(KdDebuggerData64):
         return hash((self.address, self.data))
 
 
-def read_debugger_data(memory: VirtualMemory, address: int | None, module_list_head: int | None) -> DebuggerData:
+def read_debugger_data(
+    memory: VirtualMemory, address: int | None, module_list_head: int | None, budget: Budget
+) -> DebuggerData:
     """Read the block at the address that the header gives, or find it inside the kernel's image.
 
-    One that is still encoded, as in the memory of a running machine, is decoded. DumpError if it cannot be read or
-    decoded, or is garbage.
+    One that is still encoded, as in the memory of a running machine, is decoded. Raise DumpError if it cannot be read
+    or decoded, or is garbage.
     """
     if address is None:
-        address = _find_in_kernel(memory, module_list_head)
+        address = _find_in_kernel(memory, module_list_head, budget)
     try:
         head = memory.read(address, TAG_OFFSET + 8)
     except MemoryReadError as error:
@@ -91,7 +96,7 @@ def _check_size(size: int) -> None:
 
 
 def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, head: bytes) -> DebuggerData:
-    """Decode the block that a running kernel keeps encoded; DumpError if that is not what is there."""
+    """Decode the block that a running kernel keeps encoded. Raise DumpError if that is not what is there."""
     block = next(_decodings(read_run(memory, address, MAX_SIZE)), None)
     if block is None:
         tag = ascii(head[TAG_OFFSET : TAG_OFFSET + 4].decode("latin-1"))
@@ -108,7 +113,7 @@ def _decoded(memory: VirtualMemory, address: int, module_list_head: int | None, 
 
 
 def _decodings(data: bytes) -> Iterator[bytes]:
-    """Give what bytes decode to, where that is a debugger data block.
+    """Yield what bytes decode to, where that is a debugger data block.
 
     Every quadword is encoded by itself with the same keys: exclusive or, bytes reversed, exclusive or, rotated,
     exclusive or (Volatility and Rekall describe it). So the exclusive or of two encoded quadwords is that of the plain
@@ -134,8 +139,8 @@ def _turned(mixed: int, turn: int) -> bytes:
     return ((mixed << turn | mixed >> 64 - turn) & (1 << 64) - 1).to_bytes(8, "big")
 
 
-def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
-    """Search the image of the kernel, the first of the loaded modules, for the tag of the block."""
+def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None, budget: Budget) -> int:
+    """Search the image of the kernel, the first of the loaded modules, for the block."""
     unknown = "the header gives no address for it"
     if module_list_head is None:
         raise DumpError(FIELD, f"{unknown}, nor a module list to find the kernel by", DAMAGED)
@@ -143,20 +148,40 @@ def _find_in_kernel(memory: VirtualMemory, module_list_head: int | None) -> int:
         entry = read_structure(memory, read_pointer(memory, module_list_head), memory.layouts.module)
     except MemoryReadError as error:
         raise DumpError(FIELD, f"{unknown}, and the module list cannot be read: {error}", DAMAGED) from None
-    base, size = entry.dll_base, min(entry.size_of_image, LARGEST_KERNEL)
-    for piece in memory.present(base, size):
-        at = piece.data.find(OWNER_TAG)
-        while at != -1:
-            address = piece.address + at - TAG_OFFSET
-            if not address % 8 and _leads_to(memory, address, base, module_list_head):
-                return address
-            at = piece.data.find(OWNER_TAG, at + 1)
+    base, size = entry.dll_base, min(entry.size_of_image, MAX_KERNEL_IMAGE)
+    for address in _candidates(memory, base, size):
+        budget.draw(MAX_DEBUGGER_DATA_CANDIDATES, 1, FIELD)
+        if _module_list_of(memory, address) == module_list_head:
+            return address
     raise DumpError(FIELD, f"{unknown}, and the kernel's image at 0x{base:x} holds none that is decoded", DAMAGED)
 
 
-def _leads_to(memory: VirtualMemory, address: int, kernel_base: int, module_list_head: int) -> bool:
+def _candidates(memory: VirtualMemory, kernel_base: int, size: int) -> Iterator[int]:
+    """Yield the addresses in a kernel's image at which a block of that kernel may begin.
+
+    The tag, a size below 64 KB and KernBase stand behind one another, perhaps in two pages. All of them are looked for
+    at once: an image can be nothing but tags.
+    """
+    base = kernel_base.to_bytes(memory.layouts.pointer_size, "little")
+    head = re.compile(re.escape(OWNER_TAG) + rb"..\0\0" + re.escape(base), re.DOTALL)
+    longest_part = len(OWNER_TAG) + 4 + len(base) - 1
+    tail = Piece(kernel_base, b"")
+    for piece in memory.present(kernel_base, size):
+        touches = tail.address + len(tail.data) == piece.address
+        data = tail.data + piece.data if touches else piece.data
+        start = piece.address + len(piece.data) - len(data)
+        for found in head.finditer(data):
+            address = start + found.start() - TAG_OFFSET
+            if not address % 8:
+                yield address
+        end = data[-longest_part:]
+        tail = Piece(start + len(data) - len(end), end)
+
+
+def _module_list_of(memory: VirtualMemory, address: int) -> int | None:
+    """Return PsLoadedModuleList of a block, None where the block is not whole."""
     try:
-        block = DebuggerData(address, memory.read(address, SMALLEST_SIZE), memory.layouts)
+        data = memory.read(address, SMALLEST_SIZE)
     except MemoryReadError:
-        return False
-    return (block.kern_base, block.ps_loaded_module_list) == (kernel_base, module_list_head)
+        return None
+    return DebuggerData(address, data, memory.layouts).ps_loaded_module_list

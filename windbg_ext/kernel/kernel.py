@@ -45,7 +45,7 @@ def read_kernel(target: Target, *, crash_only: bool = False) -> Kernel:
     """
     memory, header = target.memory, target.header
     architecture = header.architecture
-    block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+    block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list, target.budget)
     processors = read_processors(memory, block, header.number_processors, architecture)
     context = parse_context(header.raw.context_record, architecture)
     head = header.ps_loaded_module_list or block.ps_loaded_module_list
@@ -58,7 +58,9 @@ def read_kernel(target: Target, *, crash_only: bool = False) -> Kernel:
         processors=processors,
         context=context,
         crashed=crashed,
-        modules=read_modules(memory, head, images=details),
-        user_modules=read_user_modules(memory, block, thread.process) if thread and details else ModuleList(()),
+        modules=read_modules(memory, head, target.budget, images=details),
+        user_modules=read_user_modules(memory, block, thread.process, target.budget)
+        if thread and details
+        else ModuleList(()),
         unloaded_drivers=read_unloaded_drivers(memory, block) if details else None,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
+from windbg_ext.limits import MAX_MODULE_NAMES, LimitError
 from windbg_ext.memory.virtual import read_pointer, read_structure, read_text, read_u32
 from windbg_ext.structs.kernel import (
     IMAGE_DOS_SIGNATURE,
@@ -20,12 +21,14 @@ from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData
+    from windbg_ext.limits import Budget
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layouts import KldrDataTableEntry
 
 MAX_MODULES = 4096
 """Windows loads a few hundred drivers; a list that goes on after this is damaged."""
-MAX_NAME_BYTES = 0x1000
+MAX_UNLOADED_NAME = 24
+"""Bytes of the name of an unloaded driver that a small dump has room for."""
 
 
 class Module(NamedTuple):
@@ -59,7 +62,7 @@ class UnloadedDriver(NamedTuple):
     end: int
 
 
-def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> ModuleList:
+def read_modules(memory: VirtualMemory, head: int, budget: Budget, *, images: bool = True) -> ModuleList:
     """Walk PsLoadedModuleList. Loops, breaks and absurd lengths end the list and are told in `problem`.
 
     images: look into each image's header too, a page for each module; without it no time_date_stamp is known.
@@ -78,15 +81,20 @@ def read_modules(memory: VirtualMemory, head: int, *, images: bool = True) -> Mo
                 break
             seen.add(address)
             entry = read_structure(memory, address, memory.layouts.module)
-            modules.append(_read_module(memory, address, entry, images=images))
+            modules.append(_read_module(memory, address, entry, budget, images=images))
             address = entry.flink
     except MemoryReadError as error:
         problem = f"entry {len(modules)}: {error}"
+    except LimitError as error:
+        problem = f"entry {len(modules)}: its name {error.why}"
     return ModuleList(tuple(modules), problem)
 
 
-def _read_module(memory: VirtualMemory, address: int, entry: KldrDataTableEntry, *, images: bool) -> Module:
+def _read_module(
+    memory: VirtualMemory, address: int, entry: KldrDataTableEntry, budget: Budget, *, images: bool
+) -> Module:
     base = entry.dll_base
+    budget.draw(MAX_MODULE_NAMES, entry.base_name_length + entry.full_name_length, "PsLoadedModuleList")
     image = _read_image_header(memory, base) if images else None
     return Module(
         entry_address=address,
@@ -102,7 +110,7 @@ def _read_module(memory: VirtualMemory, address: int, entry: KldrDataTableEntry,
 
 def _name(memory: VirtualMemory, buffer: int, length: int) -> str:
     try:
-        return read_text(memory, buffer, min(length, MAX_NAME_BYTES))
+        return read_text(memory, buffer, length)
     except MemoryReadError:
         return ""
 
@@ -118,14 +126,14 @@ def _read_image_header(memory: VirtualMemory, base: int) -> ImageNtHeaders | Non
     return headers if headers.signature == IMAGE_NT_SIGNATURE else None
 
 
-def read_user_modules(memory: VirtualMemory, block: DebuggerData, process: int) -> ModuleList:
+def read_user_modules(memory: VirtualMemory, block: DebuggerData, process: int, budget: Budget) -> ModuleList:
     """Walk the list of images that a process has loaded; empty where its environment block is not in memory."""
     try:
         peb = read_pointer(memory, process + block.offset_eprocess_peb)
         loader = read_pointer(memory, peb + memory.layouts.peb_ldr) if peb else 0
     except MemoryReadError as error:
         return ModuleList((), str(error))
-    return read_modules(memory, loader + memory.layouts.in_load_order) if loader else ModuleList(())
+    return read_modules(memory, loader + memory.layouts.in_load_order, budget) if loader else ModuleList(())
 
 
 def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[UnloadedDriver, ...] | None:
@@ -150,6 +158,6 @@ def read_unloaded_drivers(memory: VirtualMemory, block: DebuggerData) -> tuple[U
             return tuple(drivers) or None
         if not entry.name_buffer:
             break
-        name = _name(memory, entry.name_buffer, min(entry.name_length, 24))
+        name = _name(memory, entry.name_buffer, min(entry.name_length, MAX_UNLOADED_NAME))
         drivers.append(UnloadedDriver(name, entry.start_address, entry.end_address))
     return tuple(drivers)

@@ -34,7 +34,7 @@ OFFSETS: dict[Machine, tuple[tuple[int, int | None], ...]] = {
 
 
 def image_file_name(eprocess: bytes, machine: Machine, build: int) -> str | None:
-    """Give the name in an EPROCESS, cut to 15 characters by Windows; None if that cannot be told for certain."""
+    """Return the name in an EPROCESS, cut to 15 characters by Windows; None if that cannot be told for certain."""
     offset = next((offset for first, offset in reversed(OFFSETS[machine]) if build >= first), None)
     if offset is None:
         return None

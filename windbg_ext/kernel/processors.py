@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 MAX_PROCESSORS = 2048
 """Windows supports 2048 logical processors."""
-LARGEST_CONTEXT = 0x4000
+MAX_CONTEXT = 0x4000
+"""Bytes of a context with all extended processor state: AMX makes it 12 KB long."""
 
 
 class Processor(NamedTuple):
@@ -37,7 +38,7 @@ class Processor(NamedTuple):
 def read_processors(
     memory: VirtualMemory, block: DebuggerData, count: int, architecture: Architecture
 ) -> tuple[Processor, ...]:
-    """Read the processors that KiProcessorBlock lists; DumpError for an absurd count or a list that is not there."""
+    """Read the processors that KiProcessorBlock lists. Raise DumpError for an absurd count or a missing list."""
     if not 1 <= count <= MAX_PROCESSORS:
         raise DumpError("NumberProcessors", f"{count} is not between 1 and {MAX_PROCESSORS}", "the header is damaged")
     try:
@@ -63,7 +64,7 @@ def _read_processor(
 
 
 def _context_address(memory: VirtualMemory, prcb: int, block: DebuggerData) -> int | None:
-    """Give where the registers are: behind KPRCB.Context, or in the KPRCB itself before there was that pointer."""
+    """Return where the registers are: behind KPRCB.Context, or in the KPRCB itself before there was that pointer."""
     if block.offset_prcb_context:
         return _pointer(memory, prcb, block.offset_prcb_context)
     return prcb + block.offset_prcb_proc_state_context if block.offset_prcb_proc_state_context else None
@@ -87,14 +88,14 @@ def _read_context(memory: VirtualMemory, address: int, architecture: Architectur
 
 
 def context_length(memory: VirtualMemory, address: int, context: type[AnyContext]) -> int:
-    """Give the bytes of the context at an address, with the extended processor state behind it where it has one."""
+    """Return the length of the context at an address, with the extended processor state behind it where it has one."""
     try:
         flags = read_u32(memory, address + context.context_flags.offset)
         extended = read_structure(memory, address + context.SIZE, ContextEx)
     except MemoryReadError:
         return context.SIZE
     length = extended.all_length
-    return length if flags & CONTEXT_FLAG_XSTATE and context.SIZE <= length <= LARGEST_CONTEXT else context.SIZE
+    return length if flags & CONTEXT_FLAG_XSTATE and context.SIZE <= length <= MAX_CONTEXT else context.SIZE
 
 
 def crashing_processor(processors: tuple[Processor, ...], header_context: Context) -> Processor | None:

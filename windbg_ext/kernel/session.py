@@ -12,6 +12,7 @@ from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.kernel.processors import read_processors
+from windbg_ext.limits import Budget
 from windbg_ext.memory.overlay import OverlaidMemory
 from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.memory.virtual import read_structure
@@ -82,16 +83,17 @@ class SessionTarget:
     """The machine of a session. file: the dump that is open in it, for what only a file has; None for a live target."""
 
     def __init__(self, facts: SessionFacts, physical: PhysicalPages, file: Target | None = None) -> None:
+        self.budget = Budget() if file is None else file.budget
         self._physical = physical
         self._file = file
         self.header = _header(facts, None)
         memory = crash_memory(physical, self.header)
         self.paging = memory.paging
         self.header = _header(facts, memory)
-        self.memory = _with_current_registers(memory, facts, self.header)
+        self.memory = _with_current_registers(memory, facts, self.header, self.budget)
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
-        """Give virtual memory as a process sees it."""
+        """Return virtual memory as a process sees it."""
         return PagedMemory(self._physical, directory_table_base, self.paging)
 
     @property
@@ -108,16 +110,16 @@ class SessionTarget:
         return iter(()) if self._file is None else self._file.secondary_data()
 
     def losses(self) -> Iterator[tuple[str, str]]:
-        """Give what is missing from the file itself: (part, why)."""
+        """Yield what is missing from the file itself: (part, why)."""
         return iter(()) if self._file is None else self._file.losses()
 
     def read_failures(self) -> Iterator[tuple[str, str]]:
-        """Give what of the file could not be read so far: (part, why)."""
+        """Yield what of the file could not be read so far: (part, why)."""
         return iter(()) if self._file is None else self._file.read_failures()
 
 
 def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:
-    """Give the header that a dump of this machine would have; fields that nobody knows hold the writer's fill."""
+    """Return the header that a dump of this machine would have; fields that nobody knows hold the writer's fill."""
     architecture = ARCHITECTURES[facts.machine]
     layouts, mask = architecture.layouts, architecture.layouts.address_mask  # a debugger sign-extends pointers of x86
     blank = layouts.header.parse(FILL * (layouts.header.SIZE // len(FILL)))
@@ -146,7 +148,7 @@ def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:
 
 
 def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
-    """Give the registers of the exception that a bug check hands over, as Windows does, else the session's."""
+    """Return the registers of the exception that a bug check hands over, as Windows does, else the session's."""
     architecture = ARCHITECTURES[facts.machine]
     where = CONTEXT_PARAMETER.get(facts.bug_check.code & ~RAISED_BY_KERNEL)
     if memory is not None and where is not None:
@@ -156,15 +158,17 @@ def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:
 
 
 def _current_context(facts: SessionFacts) -> bytes:
-    """Give the current processor's registers as the session tells them."""
+    """Return the current processor's registers as the session tells them."""
     architecture = ARCHITECTURES[facts.machine]
     fields = ((architecture.context.field(name), value) for name, value in facts.registers.items())
     registers = {field.attribute: value & (1 << 8 * field.length) - 1 for field, value in fields}
     return architecture.context.blank(context_flags=architecture.plain_context, **registers).build()
 
 
-def _with_current_registers(memory: VirtualMemory, facts: SessionFacts, header: DumpHeader) -> VirtualMemory:
-    """Give memory in which the current processor's registers are where a dump has them: behind its KPRCB.
+def _with_current_registers(
+    memory: VirtualMemory, facts: SessionFacts, header: DumpHeader, budget: Budget
+) -> VirtualMemory:
+    """Return memory in which the current processor's registers are where a dump has them: behind its KPRCB.
 
     A bug check leaves the registers of all processors there. What a kernel that only stops for its debugger leaves for
     the processor that reports it is not known; what it tells the debugger counts. (The other processors are frozen as
@@ -172,7 +176,7 @@ def _with_current_registers(memory: VirtualMemory, facts: SessionFacts, header: 
     """
     architecture = ARCHITECTURES[facts.machine]
     try:
-        block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+        block = read_debugger_data(memory, header.kd_debugger_data_block, header.ps_loaded_module_list, budget)
         processors = read_processors(memory, block, facts.number_processors, architecture)
     except DumpError:  # whoever needs them will tell
         return memory
@@ -194,7 +198,7 @@ def _exception(exception: LastException, layouts: Layouts) -> bytes:
 
 
 def _shared_data(memory: VirtualMemory | None, address: int) -> dict[str, int]:
-    """Give the exact times and what edition of Windows this is, as the kernel shows them to every process."""
+    """Return the exact times and what edition of Windows this is, as the kernel shows them to every process."""
     if memory is None:
         return {}
     try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.kernel.small_dump import Listing
+    from windbg_ext.limits import Budget
     from windbg_ext.memory.kernel_pages import KernelPages
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.paging import Paging
@@ -46,6 +47,10 @@ class Target(Protocol):
         """The facts that a dump's header carries."""
 
     @property
+    def budget(self) -> Budget:
+        """What is left of the limits for what it may ask for."""
+
+    @property
     def memory(self) -> VirtualMemory:
         """Virtual memory as the crashing processor saw it."""
 
@@ -54,7 +59,7 @@ class Target(Protocol):
         """How its addresses are translated; None where there are no page tables."""
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
-        """Give virtual memory as a process sees it."""
+        """Return virtual memory as a process sees it."""
 
     @property
     def listed(self) -> Listing | None:
@@ -71,24 +76,25 @@ class Target(Protocol):
         """
 
     def losses(self) -> Iterator[tuple[str, str]]:
-        """Give what is missing from the source itself: (part, why)."""
+        """Yield what is missing from the source itself: (part, why)."""
 
     def read_failures(self) -> Iterator[tuple[str, str]]:
-        """Give what of the source could not be read so far: (part, why). DumpError if none of it can be any more."""
+        """Yield what of the source could not be read so far: (part, why). Raise DumpError if none of it can be."""
 
 
 class DumpTarget:
-    """The machine that a dump was written on. DumpError for dump types that hold no memory."""
+    """The machine that a dump was written on. Raise DumpError for dump types that hold no memory."""
 
     def __init__(self, dump: Dump) -> None:
         self.dump = dump
         self.header = dump.header
+        self.budget = dump.budget
         self._physical = None if dump.pages is None else PhysicalMemory(dump.source, dump.pages)
         self.paging: Paging | None = None
         self.memory: VirtualMemory = self._crash_memory()
 
     def memory_of(self, directory_table_base: int) -> VirtualMemory:
-        """Give virtual memory as a process sees it; a small dump knows one address space only."""
+        """Return virtual memory as a process sees it; a small dump knows one address space only."""
         if self._physical is None or self.paging is None:
             return self.memory
         return PagedMemory(self._physical, directory_table_base, self.paging)
@@ -108,7 +114,7 @@ class DumpTarget:
         return self.dump.secondary.size if self.dump.secondary is not None else 0
 
     def losses(self) -> Iterator[tuple[str, str]]:
-        """Give what is missing from the file itself: (part, why)."""
+        """Yield what is missing from the file itself: (part, why)."""
         dump = self.dump
         if dump.missing_bytes:
             why = f"the source is cut short: {dump.missing_bytes:,} of {dump.expected_bytes:,} bytes are missing"
@@ -118,7 +124,7 @@ class DumpTarget:
             yield "secondary data", problem
 
     def read_failures(self) -> Iterator[tuple[str, str]]:
-        """Give what of the file could not be read so far: (part, why). DumpError if none of it can be any more."""
+        """Yield what of the file could not be read so far: (part, why). Raise DumpError if none of it can be."""
         try:
             self.dump.source.read(0, len(SIGNATURE))
         except OSError as error:
@@ -126,10 +132,13 @@ class DumpTarget:
             raise DumpError("file", f"can no longer be read ({error.strerror or error})", advice) from None
         if self.dump.unread_bitmap is not None:
             yield "bitmap", self.dump.unread_bitmap
-        if self._physical is not None:
-            yield from (("pages", why) for why in self._physical.failures())
+        yield from (("pages", why) for why in self.unread_pages())
         if self.dump.secondary is not None and isinstance(self.dump.secondary.problem, ReadFailure):
             yield "secondary data", self.dump.secondary.problem
+
+    def unread_pages(self) -> tuple[str, ...]:
+        """Return where pages of the file could not be read so far, and why."""
+        return () if self._physical is None else tuple(self._physical.failures())
 
     def secondary_data(self) -> Iterator[Blob]:
         """Yield the header of the chain of secondary data and each blob; nothing if there is none."""
@@ -154,15 +163,17 @@ class DumpTarget:
         from windbg_ext.memory.kernel_pages import count_kernel_pages  # only pagefilefit counts
 
         root, start = header.directory_table_base, self._kernel_start(self.paging)
-        return count_kernel_pages(self._physical, root, self.paging, start, ram, progress)
+        return count_kernel_pages(self._physical, root, self.paging, start, ram, self.budget, progress)
 
     def _kernel_start(self, paging: Paging) -> int:
-        """Give the lowest address of the kernel: on x86 a boot option (/3GB, increaseuserva) moves it up."""
+        """Return the lowest address of the kernel: on x86 a boot option (/3GB, increaseuserva) moves it up."""
         if paging.layouts.pointer_size == 8:
             return paging.kernel_half
         try:
             header = self.header
-            block = read_debugger_data(self.memory, header.kd_debugger_data_block, header.ps_loaded_module_list)
+            block = read_debugger_data(
+                self.memory, header.kd_debugger_data_block, header.ps_loaded_module_list, self.budget
+            )
             start = read_pointer(self.memory, block.mm_system_range_start)
         except (DumpError, MemoryReadError):
             return paging.kernel_half

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.debugger_data import DebuggerData
     from windbg_ext.memory.virtual import VirtualMemory
 
-LARGEST_STACK = 0x20000
+MAX_STACK = 0x20000
 """A kernel stack is 24 KB on x64, 72 KB when a thread has a large one."""
 
 
@@ -35,7 +35,7 @@ class Thread(NamedTuple):
 
     def owns(self, stack_pointer: int) -> bool:
         """Tell whether an address lies in the stack of this thread."""
-        limit = self.stack_base - LARGEST_STACK if self.stack_limit is None else self.stack_limit
+        limit = self.stack_base - MAX_STACK if self.stack_limit is None else self.stack_limit
         return limit <= stack_pointer < self.stack_base
 
 
@@ -57,9 +57,9 @@ def read_thread(memory: VirtualMemory, block: DebuggerData, address: int) -> Thr
         kind != DISPATCHER_HEADER_THREAD
         or initial > base
         or initial % (2 * memory.layouts.pointer_size)
-        or base - initial > LARGEST_STACK
+        or base - initial > MAX_STACK
     ):
         return None
-    if limit is not None and not 0 < base - limit <= LARGEST_STACK:
+    if limit is not None and not 0 < base - limit <= MAX_STACK:
         return None
     return Thread(address, process, initial, limit, base, kernel)

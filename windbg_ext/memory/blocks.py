@@ -29,7 +29,7 @@ class BlockMemory:
         self._starts = [extent.address for extent in self._extents]
 
     def read(self, address: int, length: int) -> bytes:
-        """Read exactly `length` bytes; NotInDumpError where the first missing byte is."""
+        """Read exactly `length` bytes. Raise NotInDumpError where the first missing byte is."""
         pieces = []
         at = address = address & self._mask
         for piece in self.present(address, length):
@@ -42,7 +42,7 @@ class BlockMemory:
         return b"".join(pieces)
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
-        """Give what the blocks hold between address and address + length, addresses rising."""
+        """Yield what the blocks hold between address and address + length, in ascending order."""
         address &= self._mask
         end = address + length
         for index in range(max(0, bisect_right(self._starts, address) - 1), len(self._extents)):

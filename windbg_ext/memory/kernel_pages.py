@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
 from windbg_ext.dump.pages import popcount
-from windbg_ext.errors import DumpError
-from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PROTOTYPE, TRANSITION
+from windbg_ext.limits import MAX_FRAME_BLOCKS, MAX_KERNEL_PAGES, MAX_KERNEL_TABLES
+from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PROTOTYPE, TRANSITION
 from windbg_ext.structs.paging import VALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from windbg_ext.limits import Budget
     from windbg_ext.memory.physical import PhysicalMemory
     from windbg_ext.structs.paging import Paging
+
+
+FIELD = "page tables"
+EMPTY = bytes(PAGE_SIZE)
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,14 @@ def count_kernel_pages(
     paging: Paging,
     kernel_start: int,
     ram: Iterable[tuple[int, int]],
+    budget: Budget,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> KernelPages:
     """Count the pages of RAM that the kernel half maps.
 
     kernel_start: its lowest address; ram: (first page frame, count) of its runs, in any order; progress: called with
-    how many page tables of a level were read, and how many it has. DumpError for page tables that lead all over more
-    RAM than any machine has.
+    how many page tables of a level were read, and how many it has. Raise LimitError for page tables that are more, or
+    lead to more places, than those of any machine.
 
     Level by level, with the tables of each as a set: one that is met twice is read once, and a table that leads back
     to itself (Windows has one in every root) is read once for each level at most.
@@ -67,29 +73,35 @@ def count_kernel_pages(
             if page is None:
                 missing.add(table)
                 continue
+            if page == EMPTY:
+                continue
             entries: Sequence[int] = entries_of.unpack_from(page, offset)
             if table == border:  # the table in which the kernel half begins, perhaps within the reach of one entry
                 first = kernel_start >> PAGE_SHIFT + level.shift & (1 << level.bits) - 1
                 entries = entries[first:]
                 if kernel_start & (1 << PAGE_SHIFT + level.shift) - 1 and not paging.is_large(entries[0]):
                     border_below = (entries[0] & paging.frame_mask) >> PAGE_SHIFT
+            tables_before, places_before = len(below), frames.places
             if level.large:
-                frames.add_large(_frames([entry for entry in entries if paging.is_large(entry)], paging), level.shift)
+                large = _frames([entry for entry in entries if paging.is_large(entry)], paging)
+                budget.draw(MAX_KERNEL_PAGES, len(large), FIELD)
+                frames.add_large(large, level.shift)
                 entries = [entry for entry in entries if not paging.is_large(entry)]
             if level.shift:
                 below.update(_frames(entries, paging))
+                budget.draw(MAX_KERNEL_TABLES, len(below) - tables_before, FIELD)
             else:
-                frames.add(_frames(entries, paging))
-            if frames.places > MOST_BLOCKS:
-                why = f"they map page frames in more than {MOST_BLOCKS:,} different places"
-                raise DumpError("page tables", why, "the dump is damaged")
+                mapped = _frames(entries, paging)
+                budget.draw(MAX_KERNEL_PAGES, len(mapped), FIELD)
+                frames.add(mapped)
+            budget.draw(MAX_FRAME_BLOCKS, frames.places - places_before, FIELD)
         progress(len(tables), len(tables))
         tables, offset, border = below, 0, border_below
     return KernelPages(frames.count_in(ram), len(missing))
 
 
 def _frames(entries: Iterable[int], paging: Paging) -> list[int]:
-    """Give the page frames of the entries that lead to RAM: the valid ones and those in transition."""
+    """Return the page frames of the entries that lead to RAM: the valid ones and those in transition."""
     mask = paging.frame_mask
     return [
         (entry & mask) >> PAGE_SHIFT
@@ -101,8 +113,6 @@ def _frames(entries: Iterable[int], paging: Paging) -> list[int]:
 BLOCK_SHIFT = 12
 """Page frames in a block of the bitmap, as a power of two: 16 MB of memory are 512 bytes."""
 BLOCK_BYTES = (1 << BLOCK_SHIFT) // 8
-MOST_BLOCKS = 1 << 19
-"""8 TB of RAM with a kernel page in every 16 MB: some 300 MB of memory. Damaged page tables name any page frames."""
 BIT = [1 << bit for bit in range(8)]
 HUGE_SHIFT = 18
 """Page frames in a page of 1 GB, as a power of two; those of 2 MB or 4 MB fit into a block."""
@@ -162,7 +172,7 @@ class FrameSet:
 
 
 def _between(keys: list[int], shift: int, start: int, end: int) -> list[int]:
-    """Give those of the sorted keys whose 2 ** shift page frames overlap start to end."""
+    """Return those of the sorted keys whose 2 ** shift page frames overlap start to end."""
     return keys[bisect_left(keys, start >> shift) : bisect_right(keys, end - 1 >> shift)]
 
 

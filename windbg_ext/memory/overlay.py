@@ -22,11 +22,11 @@ class OverlaidMemory:
         self._data = data
 
     def read(self, address: int, length: int) -> bytes:
-        """Read exactly `length` bytes; the errors of the memory below where some are missing."""
+        """Read exactly `length` bytes. Raise the errors of the memory below where some are missing."""
         return self._laid_over(address, self._memory.read(address, length))
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
-        """Give what can be read between address and address + length, in pieces, addresses rising."""
+        """Yield what can be read between address and address + length, in pieces in ascending order."""
         for piece in self._memory.present(address, length):
             yield Piece(piece.address, self._laid_over(piece.address, piece.data))
 

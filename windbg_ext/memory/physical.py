@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.sources import Source
 
-CACHED_PAGES = 2048
-MOST_TOLD = 16
+MAX_CACHED_PAGES = 2048
+MAX_TOLD = 16
 """Places of a file that are told one by one when they cannot be read."""
+MAX_FAILURES = 1 << 16
+"""Pages that cannot be read, and of which that is remembered; a disk takes seconds for each."""
 
 
 class PhysicalPages(Protocol):
@@ -26,7 +28,7 @@ class PhysicalPages(Protocol):
         """Read a page of 4096 bytes; None if it cannot be had."""
 
     def why_missing(self, pfn: int) -> str:
-        """Tell why `page` gave None, as the end of a sentence about the page frame: "not in this dump".
+        """Return why `page` returned None, as the end of a sentence about the page frame: "not in this dump".
 
         A ReadFailure where the page is there, but cannot be read.
         """
@@ -39,7 +41,7 @@ class PhysicalMemory:
         self._source = source
         self._pages = pages
         self._failures: dict[int, tuple[int, str]] = {}
-        self.page = lru_cache(maxsize=CACHED_PAGES)(self._read)
+        self.page = lru_cache(maxsize=MAX_CACHED_PAGES)(self._read)
 
     def _read(self, pfn: int) -> bytes | None:
         """Read a page; None if the dump does not hold it or the file cannot be read there."""
@@ -54,12 +56,13 @@ class PhysicalMemory:
         try:
             data = self._source.read(offset, PAGE_SIZE)
         except OSError as error:
-            self._failures[pfn] = (offset, error.strerror or str(error))
+            if len(self._failures) < MAX_FAILURES:
+                self._failures[pfn] = (offset, error.strerror or str(error))
             return None
         return data if len(data) == PAGE_SIZE else None
 
     def why_missing(self, pfn: int) -> str:
-        """Tell why `page` gave None."""
+        """Return why `page` returned None."""
         if pfn in self._failures:
             offset, reason = self._failures[pfn]
             return ReadFailure(f"at 0x{offset:x} of the file, where reading fails ({reason})")
@@ -69,18 +72,20 @@ class PhysicalMemory:
             return ReadFailure(f"at an unknown place of the file ({error.field} {error.why})")
         if at is None:
             return "not in this dump"
+        if len(self._failures) == MAX_FAILURES and at + PAGE_SIZE <= self._source.size:
+            return ReadFailure(f"at 0x{at:x} of the file, where reading fails")
         return f"cut off (it would lie at 0x{at:x} of the file)"
 
     def failures(self) -> Iterator[str]:
-        """Tell where the file could not be read so far, and why; in the order of the file, what touches as one."""
+        """Yield where the file could not be read so far, and why, in ascending order. Places that touch are one."""
         places: list[tuple[int, int, str]] = []
         for offset, reason in sorted(self._failures.values()):
             if places and places[-1][1:] == (offset, reason):
                 places[-1] = (places[-1][0], offset + PAGE_SIZE, reason)
             else:
                 places.append((offset, offset + PAGE_SIZE, reason))
-        for start, end, reason in places[:MOST_TOLD]:
+        for start, end, reason in places[:MAX_TOLD]:
             yield f"0x{start:x} to 0x{end:x} of the file cannot be read ({reason})"
-        rest = sum(end - start for start, end, _ in places[MOST_TOLD:])
+        rest = sum(end - start for start, end, _ in places[MAX_TOLD:])
         if rest:
-            yield f"{rest // PAGE_SIZE:,} more pages in {len(places) - MOST_TOLD:,} more places cannot be read"
+            yield f"{rest // PAGE_SIZE:,} more pages in {len(places) - MAX_TOLD:,} more places cannot be read"

@@ -30,14 +30,14 @@ class VirtualMemory(Protocol):
         """The structures of the Windows whose memory it is, and how long their pointers are."""
 
     def read(self, address: int, length: int) -> bytes:
-        """Read exactly `length` bytes; NotMappedError or NotInDumpError where the first missing byte is."""
+        """Read exactly `length` bytes. Raise NotMappedError or NotInDumpError where the first missing byte is."""
 
     def present(self, address: int, length: int) -> Iterator[Piece]:
-        """Give what can be read between address and address + length, in pieces, addresses rising."""
+        """Yield what can be read between address and address + length, in pieces in ascending order."""
 
 
 def read_structure(memory: VirtualMemory, address: int, structure: type[S]) -> S:
-    """Read a structure; the errors of `VirtualMemory.read`."""
+    """Read a structure. Raise the errors of `VirtualMemory.read`."""
     return structure.parse(memory.read(address, structure.SIZE))
 
 

@@ -13,6 +13,7 @@ from hostile_files.machines import (
     KERNEL_BASE_FIELDS,
     KI_PROCESSOR_BLOCK,
     KINDS,
+    OFFSET_PRCB_CONTEXT,
     SIZE_ETHREAD,
     SIZE_PRCB,
     STACK_SIZE,
@@ -47,6 +48,28 @@ def kernel_full_of_tags(crashed: CrashedMachine, kind: Kind) -> None:
     _kernel_at_region(crashed, kind)
 
 
+def kernel_full_of_heads(crashed: CrashedMachine, kind: Kind) -> None:
+    """Let the same image hold the heads of debugger data blocks of that kernel; their module lists are others."""
+    head = struct.pack("<4sI", b"KDBG", 0x380) + _pointer64(kind, kind.region)
+    alias(crashed, kind, head * 256)
+    _kernel_at_region(crashed, kind)
+
+
+def heads_across_page_borders(crashed: CrashedMachine, kind: Kind) -> None:
+    """Let the same image hold one such head at each border of two pages."""
+    page = bytearray(0x1000)
+    page[:8] = _pointer64(kind, kind.region)
+    page[0xFF8:] = struct.pack("<4sI", b"KDBG", 0x380)
+    alias(crashed, kind, bytes(page))
+    _kernel_at_region(crashed, kind)
+
+
+def _pointer64(kind: Kind, address: int) -> bytes:
+    """Return a pointer as the debugger data block has it: 64 bits, sign-extended on x86."""
+    high = -1 << 32 if kind.pointer_size == 4 else 0
+    return struct.pack("<Q", (address | high) & (1 << 64) - 1)
+
+
 def kernel_full_of_blocks(crashed: CrashedMachine, kind: Kind) -> None:
     """Let the same image hold debugger data blocks that are right but for the module list."""
     block = struct.pack("<4sI4xQ", b"KDBG", 0x380, 0)
@@ -73,6 +96,24 @@ def threads_that_share_a_stack(crashed: CrashedMachine, kind: Kind) -> None:
     crashed.write(kind.table, kind.pointers(*fragments, *threads))
     lead_to_table(crashed, kind, MB)
     set_debugger_data(crashed, SIZE_ETHREAD, struct.pack("<H", 8))
+
+
+def threads_in_places(crashed: CrashedMachine, kind: Kind) -> None:
+    """Let pointers lead to thousands of threads on one stack, which differ in where they wait."""
+    stack_base = kind.table + 16 * MB
+    crashed.write(stack_base - STACK_SIZE, bytes(STACK_SIZE))
+    step = 2 * kind.pointer_size
+    threads = kind.table + 32 * MB
+    count = 2048
+    offset = crashed.machine.version.number("OffsetKThreadKernelStack")
+    page = thread_page(crashed, kind, stack_base)
+    for index in range(count):
+        one = bytearray(page)
+        one[offset : offset + kind.pointer_size] = kind.pointers(stack_base - STACK_SIZE + step * index)
+        crashed.write(threads + 0x1000 * index, bytes(one))
+    crashed.write(kind.table, kind.pointers(*(threads + 0x1000 * index for index in range(count))))
+    lead_to_table(crashed, kind, count * kind.pointer_size)
+    set_debugger_data(crashed, SIZE_ETHREAD, struct.pack("<H", 0xFFFF))
 
 
 def threads_whose_stack_is_mostly_missing(crashed: CrashedMachine, kind: Kind) -> None:
@@ -113,6 +154,25 @@ def two_thousand_processors(crashed: CrashedMachine, kind: Kind) -> None:
     set_debugger_data(crashed, SIZE_PRCB, struct.pack("<H", 0xFFF8))
 
 
+def two_thousand_processors_of_other_processes(crashed: CrashedMachine, kind: Kind) -> None:
+    """Let 2,048 processors run in user mode, each in a process of its own whose page tables are missing."""
+    version, architecture = crashed.machine.version, kind.machine.architecture.cpu
+    context, thread, process, prcb = (kind.table + MB * at for at in (1, 32, 64, 96))
+    stack_pointer = architecture.context.field(architecture.stack_pointer).attribute
+    crashed.write(context, architecture.context.blank(**{stack_pointer: 0x2000_0000}).build())
+    for page in range(0, 2048 * 0x1000, 0x1000):
+        fields = thread_page(crashed, kind, kind.table + 16 * MB)
+        crashed.write(thread + page, fields)
+        crashed.write(thread + page + version.number("OffsetKThreadApcProcess"), kind.pointers(process + page))
+        root = process + page + version.number("OffsetEprocessDirectoryTableBase")
+        crashed.write(root, kind.pointers(0x4000_0000 + page))
+        crashed.write(prcb + page + version.number("OffsetPrcbCurrentThread"), kind.pointers(thread + page))
+        crashed.write(prcb + page + 0x800, kind.pointers(context))
+    crashed.write(kind.table, kind.pointers(*range(prcb, prcb + 2048 * 0x1000, 0x1000)))
+    _set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
+    set_debugger_data(crashed, OFFSET_PRCB_CONTEXT, struct.pack("<H", 0x800))
+
+
 def two_thousand_times_the_same_processor(crashed: CrashedMachine, kind: Kind) -> None:
     """Let all 2,048 processors be the crashed one."""
     pcr = crashed.machine.processors[0].pcr + crashed.machine.version.number("OffsetPcrContainedPrcb")
@@ -122,8 +182,7 @@ def two_thousand_times_the_same_processor(crashed: CrashedMachine, kind: Kind) -
 
 def _set_pointer(crashed: CrashedMachine, kind: Kind, offset: int, address: int) -> None:
     """Set a pointer of the debugger data block, which has 64 bits in any case."""
-    high = -1 << 32 if kind.pointer_size == 4 else 0
-    set_debugger_data(crashed, offset, struct.pack("<Q", (address | high) & (1 << 64) - 1))
+    set_debugger_data(crashed, offset, _pointer64(kind, address))
 
 
 def registered_blocks_that_overlap(crashed: CrashedMachine, kind: Kind) -> None:
@@ -193,6 +252,20 @@ FILES: tuple[tuple[str, Callable[..., None], dict[str, int] | None, tuple[Kind, 
         True,
     ),
     (
+        "a kernel image of 64 MB aliases one page full of heads of its debugger data block",
+        kernel_full_of_heads,
+        {"KdDebuggerDataBlock": 0},
+        KINDS,
+        False,
+    ),
+    (
+        "a kernel image of 64 MB has the head of its debugger data block across each border of two pages",
+        heads_across_page_borders,
+        {"KdDebuggerDataBlock": 0},
+        KINDS,
+        False,
+    ),
+    (
         "a kernel image of 64 MB aliases one page of debugger data blocks for another module list",
         kernel_full_of_blocks,
         {"KdDebuggerDataBlock": 0},
@@ -202,6 +275,13 @@ FILES: tuple[tuple[str, Callable[..., None], dict[str, int] | None, tuple[Kind, 
     (
         "2,048 processors have control blocks of 64 KB that alias one page",
         two_thousand_processors,
+        {"NumberProcessors": 2048},
+        KINDS,
+        False,
+    ),
+    (
+        "2,048 processors run in user mode, each in a process of its own",
+        two_thousand_processors_of_other_processes,
         {"NumberProcessors": 2048},
         KINDS,
         False,
@@ -228,6 +308,7 @@ MINIFIED: tuple[tuple[str, Callable[..., None], tuple[Kind, ...]], ...] = (
         threads_whose_stack_is_mostly_missing,
         (X64,),
     ),
+    ("pointers lead to 2,048 threads that wait in different places of one stack", threads_in_places, KINDS),
     ("pointers lead to windows in 130,000 pages that alias one", a_hundred_thousand_pages, ALL_KINDS),
     (
         "pointers lead to the last 8 bytes of 130,000 pages that alias one",

@@ -61,16 +61,11 @@ def read_crash(target: DumpTarget) -> Crash:
         found = _walk(target) if target.listed is None else _from_listing(header, target.listed)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
-        return Crash(ModuleMap(()), instruction, exception, problem=why, unread=_unread(target))
+        return Crash(ModuleMap(()), instruction, exception, problem=why, unread=target.unread_pages())
     code = _code_on(found.stack, found.modules, header.architecture)
-    return Crash(found.modules, instruction, exception, code, found.process, found.driver_names, unread=_unread(target))
-
-
-def _unread(target: DumpTarget) -> tuple[str, ...]:
-    try:
-        return tuple(why for part, why in target.read_failures() if part == "pages")
-    except DumpError:  # nothing can be read any more, and the reason was told
-        return ()
+    return Crash(
+        found.modules, instruction, exception, code, found.process, found.driver_names, unread=target.unread_pages()
+    )
 
 
 class _Found(NamedTuple):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
+from bisect import bisect_right, insort
+from collections import Counter, defaultdict
 from dataclasses import replace
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump.small_file import DataBlock
 from windbg_ext.errors import MemoryReadError, NotInDumpError, ReadFailure
-from windbg_ext.memory.paging import PAGE_SIZE
+from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.structs.triage import TriageDataBlock
 from windbg_ext.values import NamedTuple
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from windbg_ext.commands.progress import Progress
     from windbg_ext.dump.small_file import SmallDump
     from windbg_ext.memory import VirtualMemory
+
+
+MAX_TOLD = 256
+"""Pieces of a part that are told one by one when they are missing."""
 
 
 class Wanted(NamedTuple):
@@ -60,6 +63,7 @@ class Collector:
         self._saved = _Pieces()
         self._followed = _Pieces()
         self._absent: Counter[tuple[str, str]] = Counter()
+        self._lost: Counter[str] = Counter()
         self._part, self._essential = "", False
 
     def begin(self, part: str, *, essential: bool) -> None:
@@ -121,10 +125,15 @@ class Collector:
         self.dump = replace(self.dump, data_blocks=self._saved.blocks())
         for (part, pages), count in self._absent.items():
             self.account.lose(part, f"{count:,} of its addresses lie in pages that {pages}", essential=False)
+        for part, count in self._lost.items():
+            if count > MAX_TOLD:
+                self.account.lose(part, f"{count - MAX_TOLD:,} more of its pieces are missing", essential=False)
 
     def _save(self, wanted: Wanted, pointers: list[Piece]) -> bool:
         """Save what is there of a range; False if it does not fit."""
-        found = 0
+        if wanted.memory is None and not wanted.holds_pointers and self._saved.holds(wanted.address, wanted.length):
+            return True
+        found, missing = 0, wanted.address
         for piece in (wanted.memory or self._memory).present(wanted.address, wanted.length):
             gaps = self._saved.missing(piece.address, len(piece.data))
             if gaps:
@@ -134,10 +143,12 @@ class Collector:
                     self._saved.add(start, piece.data[start - piece.address : end - piece.address])
                     self.account.enter(self._part, end - start, TriageDataBlock.SIZE)
             found += len(piece.data)
+            if piece.address == missing:
+                missing += len(piece.data)
             if wanted.holds_pointers:
                 pointers.extend(self._not_followed(piece))
         if found < wanted.length:
-            self._explain(wanted, found)
+            self._explain(wanted, found, missing)
         return True
 
     def _not_followed(self, piece: Piece) -> list[Piece]:
@@ -150,67 +161,103 @@ class Collector:
             self._followed.add(part.address, part.data)
         return fresh
 
-    def _explain(self, wanted: Wanted, found: int) -> None:
-        """Say what is missing of a range, unless it only goes on into addresses that nothing maps."""
+    def _explain(self, wanted: Wanted, found: int, missing: int) -> None:
+        """Say what is missing of a range, unless it only goes on into addresses that nothing maps.
+
+        missing: its first address that cannot be read.
+        """
         essential = self._essential and not wanted.optional
         try:
-            (wanted.memory or self._memory).read(wanted.address, wanted.length)
+            (wanted.memory or self._memory).read(missing, 1)
         except MemoryReadError as error:
             if not wanted.name:
                 if isinstance(error, NotInDumpError):
                     pages = "cannot be read" if isinstance(error.why, ReadFailure) else "are not in the source"
                     self._absent[self._part, pages] += 1
             elif isinstance(error, NotInDumpError) or (essential and not found):
-                why = f"{wanted.length - found:,} of {wanted.length:,} bytes: {error}"
-                self.account.lose(wanted.name, why, essential=essential)
+                self._lost[self._part] += 1
+                if self._lost[self._part] <= MAX_TOLD:
+                    why = f"{wanted.length - found:,} of {wanted.length:,} bytes: {error}"
+                    self.account.lose(wanted.name, why, essential=essential)
 
 
 class _Pieces:
-    """Pieces of memory by address, none of which overlap."""
+    """Pieces of memory, none of which overlap, by the page they lie in: adding one moves only those of its page."""
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._data: dict[int, bytes] = {}
+        # by page number: (start, end, data) in ascending order
+        self._pages: defaultdict[int, list[tuple[int, int, bytes]]] = defaultdict(list)
+
+    def holds(self, address: int, length: int) -> bool:
+        """Tell whether one piece covers an address range."""
+        pieces = self._pages.get(address >> PAGE_SHIFT)
+        if pieces is None:
+            return False
+        index = bisect_right(pieces, (address + 1,)) - 1
+        return index >= 0 and address + length <= pieces[index][1]
 
     def missing(self, address: int, length: int) -> list[tuple[int, int]]:
         """Return the (start, end) gaps of an address range that no piece covers."""
-        gaps = []
         at, end = address, address + length
-        index = max(bisect_right(self._starts, at) - 1, 0)
+        gaps = []
         while at < end:
-            if index == len(self._starts) or self._starts[index] >= end:
-                gaps.append((at, end))
+            upto = min(end, (at | PAGE_MASK) + 1)
+            gaps += self._missing_of_page(at, upto)
+            at = upto
+        return gaps if len(gaps) < 2 else _merged(gaps)
+
+    def _missing_of_page(self, at: int, end: int) -> list[tuple[int, int]]:
+        pieces = self._pages.get(at >> PAGE_SHIFT)
+        if pieces is None:
+            return [(at, end)]
+        gaps = []
+        for index in range(max(bisect_right(pieces, (at + 1,)) - 1, 0), len(pieces)):
+            start, upto, _ = pieces[index]
+            if start >= end:
                 break
-            start = self._starts[index]
             if start > at:
                 gaps.append((at, start))
-            at = max(at, start + len(self._data[start]))
-            index += 1
+            at = max(at, upto)
+        if at < end:
+            gaps.append((at, end))
         return gaps
 
     def add(self, address: int, data: bytes) -> None:
         """Add a piece that lies in a gap."""
-        self._starts.insert(bisect_right(self._starts, address), address)
-        self._data[address] = data
+        end = address + len(data)
+        while address < end:
+            upto = min(end, (address | PAGE_MASK) + 1)
+            insort(self._pages[address >> PAGE_SHIFT], (address, upto, data[: upto - address]))
+            address, data = upto, data[upto - address :]
 
     def pages(self) -> list[int]:
         """Return the addresses of the pages that hold any of it, in ascending order."""
-        pages: dict[int, None] = {}
-        for start in self._starts:
-            for page in range(start & -PAGE_SIZE, start + len(self._data[start]), PAGE_SIZE):
-                pages[page] = None
-        return list(pages)
+        return [page << PAGE_SHIFT for page in sorted(self._pages)]
 
     def blocks(self) -> tuple[DataBlock, ...]:
         """Return all of it, pieces that touch merged into one block."""
-        merged: list[DataBlock] = []
-        run = 0
-        keys = []
-        for index, start in enumerate(self._starts):
-            previous = self._starts[index - 1] if index else 0
-            run += not index or previous + len(self._data[previous]) != start
-            keys.append((run, start))
-        for _, group in groupby(keys, key=lambda key: key[0]):
-            starts = [start for _, start in group]
-            merged.append(DataBlock(starts[0], b"".join(self._data[start] for start in starts)))
-        return tuple(merged)
+        blocks: list[DataBlock] = []
+        run: list[bytes] = []
+        begun = at = -1
+        for page in sorted(self._pages):
+            for start, end, data in self._pages[page]:
+                if start != at:
+                    if run:
+                        blocks.append(DataBlock(begun, b"".join(run)))
+                    run, begun = [], start
+                run.append(data)
+                at = end
+        if run:
+            blocks.append(DataBlock(begun, b"".join(run)))
+        return tuple(blocks)
+
+
+def _merged(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return gaps in which those that touch, at the end of a page, are one."""
+    merged = gaps[:1]
+    for start, end in gaps[1:]:
+        if start == merged[-1][1]:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged

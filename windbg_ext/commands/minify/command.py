@@ -65,8 +65,8 @@ def minify(
 
     destination: None is a new name beside the source.
 
-    DumpError: the source cannot be read or is a small dump already; DestinationError: the destination exists, is the
-    source or cannot be written. After any of them there is no file.
+    Raise DumpError where the source cannot be read or is a small dump already, DestinationError where the destination
+    exists, is the source or cannot be written. After any of them there is no file.
     """
     opened = open_source(source)
     try:
@@ -94,7 +94,7 @@ def minify_target(
 ) -> MinifyReport:
     """Write a small memory dump of any target. source: its file, None for a session without one; the rest as `minify`.
 
-    DumpError: the target's kernel cannot be read; DestinationError as for `minify`.
+    Raise DumpError where the target's kernel cannot be read, DestinationError as `minify` does.
     """
     check_destination(destination, source, overwrite=options.overwrite)
     if target.header.dump_type is DumpType.TRIAGE:
@@ -135,7 +135,7 @@ def minify_target(
 def _collect(target: Target, options: MinifyOptions, account: Account, progress: Progress) -> Collector:
     """Choose what goes into the small dump of a target, and note in the account what does not.
 
-    DumpError: a structure that a debugger needs is damaged or missing, and `salvage` is not asked for.
+    Raise DumpError where a structure that a debugger needs is damaged or missing and `salvage` is not asked for.
     """
     crash = read_crash(target)
     for field, why in damages(crash):

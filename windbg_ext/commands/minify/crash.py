@@ -63,7 +63,7 @@ class Crash(NamedTuple):
 
 
 def read_crash(target: Target) -> Crash:
-    """Read what the kernel of a target knew. DumpError: a structure without which nothing works is missing."""
+    """Read what the kernel of a target knew. Raise DumpError if a structure is missing that everything depends on."""
     return Crash(target, read_kernel(target))
 
 

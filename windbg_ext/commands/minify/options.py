@@ -19,7 +19,7 @@ class MinifyOptions:
     does not fit is dropped, least important first. comment: at most 127 ASCII characters for the header. salvage: go
     on where kernel structures are damaged, and leave out what they lead to.
 
-    UsageError: size or comment make no sense.
+    Raise UsageError where size or comment make no sense.
     """
 
     overwrite: bool = False
@@ -38,7 +38,7 @@ DEFAULTS = MinifyOptions()
 
 
 def encode_comment(comment: str) -> bytes:
-    """Encode a comment for the 128 bytes that the header has for it. UsageError: it does not fit."""
+    """Encode a comment for the 128 bytes that the header has for it. Raise UsageError if it does not fit."""
     try:
         data = comment.encode("ascii")
     except UnicodeEncodeError:

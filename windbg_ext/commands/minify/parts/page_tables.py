@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.commands.minify.parts.windows import WINDOW
 from windbg_ext.memory.paging import PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.crash import Crash
 
 
+MAX_PAGES = 40_000
+"""Pages whose entries are collected when no size is asked for: 8 MB of windows are 32,768, in a page each."""
+
+
 def collect_page_table_entries(crash: Crash, collector: Collector) -> None:
     """Collect the page-table entries of all pages of which something was saved."""
-    collector.save(page_table_entries(crash, collector.pages()))
+    pages = collector.pages()
+    limit = max(MAX_PAGES, (collector.account.limit or 0) // WINDOW)
+    if len(pages) > limit:
+        collector.lose(f"those of {len(pages) - limit:,} of {len(pages):,} pages are left out")
+    collector.save(page_table_entries(crash, pages[:limit]))
 
 
 def page_table_entries(crash: Crash, pages: Iterable[int]) -> Iterator[Wanted]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from windbg_ext.commands.minify.account import MAX_BYTES_WITHOUT_SIZE
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.threads import read_thread
@@ -22,10 +23,21 @@ BUG_CHECK_LISTS = "lists of the bug check"
 def collect_other_threads(crash: Crash, collector: Collector) -> None:
     """Collect the threads at the addresses of windows."""
     whole_stack = bool(collector.pointers.get(BUG_CHECK_LISTS))
+    limit = max(MAX_BYTES_WITHOUT_SIZE, collector.account.room)
 
     def threads() -> Iterator[Wanted]:
+        looked_at = 0
+        seen: set[Wanted] = set()
         for address in collector.windows:
-            yield from thread_memory(crash, address, whole_stack=whole_stack)
+            for wanted in thread_memory(crash, address, whole_stack=whole_stack):
+                if wanted in seen:  # threads that share a stack
+                    continue
+                seen.add(wanted)
+                looked_at += wanted.length
+                if looked_at > limit:
+                    collector.lose(f"stopped after {looked_at >> 20} MB of threads and stacks that overlap")
+                    return
+                yield wanted
 
     collector.save(threads())
 

@@ -100,12 +100,14 @@ def io_object_size(memory: VirtualMemory, address: int) -> int:
         kind, size = struct.unpack("<HH", memory.read(address, 4))
     except MemoryReadError:
         return 0
+    if kind not in (IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP):
+        return 0
     smallest = {
         IO_TYPE_DEVICE: layouts.device_object,
         IO_TYPE_DRIVER: layouts.driver_object,
         IO_TYPE_IRP: layouts.irp,
-    }.get(kind)
-    if smallest is None or size < smallest:
+    }[kind]
+    if size < smallest:
         return 0
     if kind == IO_TYPE_IRP and (size - layouts.irp) % layouts.io_stack_location:
         return 0
