@@ -41,3 +41,12 @@ class Budget:
         self._drawn[limit] = drawn
 
 
+# --- registry hives: of a SYSTEM hive of Windows 10, 31 KB in 6,500 fields are read, and 47 values ---
+
+HIVE_BYTES = Limit(2 * MB, "bytes of keys and values", "the keys that are read have some 30 KB")
+HIVE_READS = Limit(300_000, "fields", "the keys that are read, and those beside them, have some 6,500")
+HIVE_VALUES = Limit(2_000, "values", "the keys that are read have some 50")
+MAX_PAGING_FILES = 16
+"""Windows uses no more."""
+MAX_WINDOWS_PATH = 32_767
+"""Characters of a path: the length of a UNICODE_STRING is a 16-bit number of bytes."""

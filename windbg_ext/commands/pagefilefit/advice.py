@@ -80,7 +80,7 @@ class Situation:
 
 
 def advise(situation: Situation) -> tuple[Advice, ...]:
-    """Give the advice, most urgent first."""
+    """Return the advice, most urgent first."""
     return tuple(advice for part in PARTS for advice in part(situation))
 
 
@@ -131,7 +131,7 @@ def _worst_case(at: Situation) -> str:
 
 
 def _lines_to_keep(space: Space) -> list[str]:
-    """Give the lines of PagingFiles for the other volumes, as far as they may stand in a command."""
+    """Return the lines of PagingFiles for the other volumes, as far as they may stand in a command."""
     return [
         f"{file.path} {megabytes(file.initial or 0)} {megabytes(file.maximum or 0)}"
         for file in space.elsewhere
@@ -251,5 +251,5 @@ AUTOMATIC = _setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7")
 
 
 def megabytes(size: int) -> int:
-    """Give a number of bytes in MB, rounded up, as the registry takes sizes."""
+    """Return a number of bytes in MB, rounded up, as the registry takes sizes."""
     return -(-size // MB)

@@ -94,7 +94,7 @@ def kind_of(header: DumpHeader) -> DumpKind | None:
 
 
 def _ram(header: DumpHeader, notes: list[str]) -> int | None:
-    """Give the bytes of RAM that Windows used, None if the header does not tell."""
+    """Return the bytes of RAM that Windows used, None if the header does not tell."""
     if header.physical_memory is None:
         return None
     in_runs = sum(run.page_count for run in header.physical_memory)
@@ -109,7 +109,7 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
 
 
 def _own_size(dump: Dump, kind: DumpKind, ram: int | None, notes: list[str]) -> list[Measured]:
-    """Give what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
+    """Return what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
     size, how = dump.expected_bytes + _secondary_size(dump), OWN_SIZE
     if dump.secondary is not None and dump.secondary.problem is not None:
         notes.append(f"secondary data: {dump.secondary.problem}, so its size is not known")
@@ -150,7 +150,7 @@ def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int
 
 
 def _size_of_kernel_dump(dump: Dump, pages: int) -> int:
-    """Give the bytes of a bitmap dump of so many pages, with the secondary data of this one."""
+    """Return the bytes of a bitmap dump of so many pages, with the secondary data of this one."""
     runs = dump.header.physical_memory or ()
     bits = max((run.base_page + run.page_count for run in runs), default=0)
     headers = dump.header.size + BitmapHeader64.SIZE + -(-bits // 8)
