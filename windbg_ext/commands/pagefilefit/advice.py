@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SAFE_PATH = re.compile(r"[A-Za-z]:\\[\w.()-]+(?:\\[\w.()-]+)*", re.ASCII)
 """A path that may stand in a command line: what a hive says may be anything."""
+MAX_PATH_IN_COMMAND = 100
+"""Characters: with 16 paging files, a command is short enough for the 8,191 that cmd takes, and to be read."""
 A_FIXED_VOLUME = "D:"
 
 
@@ -135,7 +137,7 @@ def _lines_to_keep(space: Space) -> list[str]:
     return [
         f"{file.path} {megabytes(file.initial or 0)} {megabytes(file.maximum or 0)}"
         for file in space.elsewhere
-        if SAFE_PATH.fullmatch(file.path)
+        if len(file.path) <= MAX_PATH_IN_COMMAND and SAFE_PATH.fullmatch(file.path)
     ]
 
 
