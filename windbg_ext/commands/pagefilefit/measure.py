@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.structs.architectures import Architecture
 
-MOST_RAM = 1 << 48
+MAX_RAM = 1 << 48
 """256 TiB: Windows Server 2025 takes 240 TB."""
 MOST_SECONDARY_DATA = 4 * GB
 """By so much at most can a dump be larger than RAM and be believed."""
@@ -100,7 +100,7 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
     in_runs = sum(run.page_count for run in header.physical_memory)
     pages = physical_pages(header.raw) or 0
     for number, field in ((pages, "NumberOfPages"), (in_runs, "Run")):
-        if not 0 < number * PAGE_SIZE <= MOST_RAM:
+        if not 0 < number * PAGE_SIZE <= MAX_RAM:
             why = f"0x{number:x} pages of RAM make no sense"
             raise DumpError(f"PhysicalMemoryBlock.{field}", why, "the header is damaged: give --ram")
     if pages != in_runs:
