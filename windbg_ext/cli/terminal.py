@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from windbg_ext.render.document import Document
 
 
-MAX_COMPLAINT = 2000
-"""Characters of an error: a path has up to 260 on Windows, and what a script passes on may have any number."""
-
-
 class Terminal:
     """Standard output and standard error; a progress bar on standard error if that is a terminal."""
 
@@ -45,13 +41,13 @@ class Terminal:
 
         The exit status tells of the error, too.
         """
-        from windbg_ext.render.text import shortened  # as above
+        from windbg_ext.render.text import MAX_TEXT, shortened  # as above
 
         if sys.stderr is None:  # a process without it: pythonw, 2>&-
             return
         shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
         try:
-            print(f"windbg-ext: {shortened(shown, MAX_COMPLAINT)}", file=sys.stderr, flush=True)
+            print(f"windbg-ext: {shortened(shown, MAX_TEXT)}", file=sys.stderr, flush=True)
         except (OSError, ValueError):  # the disk is full, its reader has gone; it is closed
             sys.stderr = nowhere()
 
