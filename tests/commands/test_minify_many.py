@@ -261,8 +261,8 @@ def test_a_subfolder_that_cannot_be_read_is_told_and_the_rest_is_done(
     put(tmp_path / "closed" / "b.dmp")
     look_into = os.scandir
 
-    def refuse(path: str) -> object:
-        if Path(path).name == "closed":
+    def refuse(path: str | int) -> object:
+        if isinstance(path, str) and Path(path).name == "closed":
             raise PermissionError(13, "Permission denied", path)
         return look_into(path)
 
