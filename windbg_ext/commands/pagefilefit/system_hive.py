@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SIGNATURE = b"regf"
 BASE_BLOCK = 0x1000
 """Bytes in front of the first bin; offsets of cells count from behind them."""
-MAX_UNPACKED = 512 << 20
-"""Bytes of a packed hive; the SYSTEM hive of a server takes some ten MB, the largest known 200 MB."""
+MAX_UNPACKED = 240 << 20
+"""Bytes of a packed hive that are unpacked; the SYSTEM hive of a server takes some ten MB, a very large one 200 MB."""
 INLINE = 0x80000000
 """Of the length of a value: its data stands in place of the offset."""
 WINDOW = 0x1000
