@@ -152,3 +152,12 @@ MAX_KERNEL_TABLES = Limit(1 << 18, "page tables", "they map 512 GB of kernel mem
 MAX_FRAME_BLOCKS = Limit(
     1 << 18, "different places of RAM that page tables map", "4 TB of RAM with a kernel page in every 16 MB"
 )
+# --- registry hives: of a SYSTEM hive of Windows 10, 31 KB in 6,500 fields are read, and 47 values ---
+
+MAX_HIVE_BYTES = Limit(2 * MB, "bytes of keys and values", "the keys that are read have some 30 KB")
+MAX_HIVE_READS = Limit(300_000, "fields", "the keys that are read, and those beside them, have some 6,500")
+MAX_HIVE_VALUES = Limit(2_000, "values", "the keys that are read have some 50")
+MAX_PAGING_FILES = 16
+"""Windows uses no more."""
+MAX_WINDOWS_PATH = 32_767
+"""Characters of a path: the length of a UNICODE_STRING is a 16-bit number of bytes."""

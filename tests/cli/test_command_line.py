@@ -69,6 +69,9 @@ def test_the_options_of_the_help_are_all_that_there_are() -> None:
         ["minify", "SOURCE", "--size", "1.5M"],
         ["minify", "SOURCE", "--size", "256X"],
         ["minify", "SOURCE", "--size", ""],
+        ["minify", "SOURCE", "--size", "\u0661\u0662\u0663\u0664\u0665\u0666\u0667"],
+        ["minify", "SOURCE", "--size", "64\u212a"],
+        ["minify", "SOURCE", "--size", "1048577T"],
         ["minify", "SOURCE", "--size", "0"],
         ["minify", "SOURCE", "--size", "63K"],
         ["minify", "SOURCE", "--size", "65535"],
@@ -83,8 +86,8 @@ def test_wrong_use_is_exit_status_2_and_leaves_no_file(source: Path, arguments: 
     outcome = run(*(str(source) if argument == "SOURCE" else argument for argument in arguments))
     assert outcome.status == 2
     assert outcome.out == ""
-    assert "Traceback" not in outcome.err
-    assert outcome.err.splitlines()[-1].startswith("windbg-ext")
+    assert outcome.err.startswith("windbg-ext: ")
+    assert outcome.err.count("\n") == 1
     assert contents(source.parent) == before
 
 
@@ -149,7 +152,8 @@ def test_python_m_windbg_ext_and_the_installed_script_do_the_same(source: Path) 
 
 
 def test_the_program_is_called_windbg_ext_however_it_is_started() -> None:
-    assert run_process("minify", "--nonsense").err.startswith("usage: windbg-ext ")
+    outcome = run_process("minify", "--nonsense")
+    assert outcome.err == "windbg-ext: unrecognized arguments: --nonsense; windbg-ext --help shows how it is used\n"
 
 
 ENCODINGS = [
@@ -219,6 +223,41 @@ def test_output_that_cannot_be_written_is_one_line_of_error(source: Path) -> Non
     assert done.stderr.decode().splitlines() == [
         "windbg-ext: standard output: cannot be written (No space left on device)"
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["minify", "--help"]])
+def test_help_that_cannot_be_written_is_an_error(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command(*arguments), env=environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert done.stderr == b"windbg-ext: standard output: cannot be written (No space left on device)\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2</dev/null", "2>/dev/full >/dev/full", "2>&- >&-"])
+@pytest.mark.parametrize(("arguments", "status"), [(["minify", "missing.dmp"], 3), (["minify", "--nonsense"], 2)])
+def test_the_exit_status_tells_of_an_error_that_cannot_be_shown(
+    tmp_path: Path, arguments: list[str], status: int, redirection: str
+) -> None:
+    shell = ["sh", "-c", f'"$@" {redirection}', "sh", *command(*arguments)]
+    assert subprocess.run(shell, env=environment(), cwd=tmp_path, check=False).returncode == status
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pipe whose other end is closed")
+def test_the_exit_status_tells_of_an_error_whose_reader_has_gone(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command("minify", "x.dmp"), env=environment(), cwd=tmp_path, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == 3
+
+
+def test_what_an_error_names_is_escaped_and_cut() -> None:
+    error = run("minify", "a", "b", "\x1b[31m\r\n\u202e" + "x" * 10_000).err
+    assert error.startswith("windbg-ext: unrecognized arguments: \\x1b[31m\\r\\n\\u202exxx")
+    assert error.endswith("xxx; windbg-ext --help shows how it is used\n")
+    assert len(error) < 2100
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell that can close a stream")

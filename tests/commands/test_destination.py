@@ -296,8 +296,8 @@ def test_a_file_that_another_run_clears_away_before_it_is_locked_is_made_again(
     call = getattr(module, name)
     cleared: list[Path] = []
 
-    def clear_away(*arguments: object) -> object:
-        done = call(*arguments)
+    def clear_away(*arguments: object, **named: object) -> object:
+        done = call(*arguments, **named)
         for path in source.parent.glob(".small.dmp.*.tmp"):
             if not cleared:
                 path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -260,8 +261,8 @@ def test_a_subfolder_that_cannot_be_read_is_told_and_the_rest_is_done(
     put(tmp_path / "closed" / "b.dmp")
     look_into = os.scandir
 
-    def refuse(path: str) -> object:
-        if Path(path).name == "closed":
+    def refuse(path: str | int) -> object:
+        if isinstance(path, str) and Path(path).name == "closed":
             raise PermissionError(13, "Permission denied", path)
         return look_into(path)
 
@@ -451,12 +452,12 @@ def test_an_exception_of_progress_cancels_what_has_not_begun(tmp_path: Path) -> 
     ],
 )
 def test_a_list_has_a_path_on_each_line_that_is_not_blank(data: bytes) -> None:
-    assert read_list(data, "list") == ["a b.dmp", "c.dmp"]
+    assert read_list(io.BytesIO(data), "list") == ["a b.dmp", "c.dmp"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
 def test_a_name_in_a_list_may_be_any_bytes() -> None:
-    assert [os.fsencode(path) for path in read_list(b"\xff\xe4.dmp\n", "list")] == [b"\xff\xe4.dmp"]
+    assert [os.fsencode(path) for path in read_list(io.BytesIO(b"\xff\xe4.dmp\n"), "list")] == [b"\xff\xe4.dmp"]
 
 
 @pytest.mark.parametrize(
@@ -465,10 +466,42 @@ def test_a_name_in_a_list_may_be_any_bytes() -> None:
 )
 def test_a_list_without_a_path_is_an_error(data: bytes, why: str) -> None:
     with pytest.raises(DumpError, match=why):
-        read_list(data, "list")
+        read_list(io.BytesIO(data), "list")
 
 
-def test_a_list_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windbg_ext.sources.find.MAX_LIST", 10)
-    with pytest.raises(DumpError, match="is longer than"):
-        read_list(b"x" * 11, "list")
+class Endless(io.RawIOBase):
+    """A list that repeats itself for ever."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__()
+        self._text = text
+
+    def read(self, length: int = -1) -> bytes:
+        return (self._text * (length // len(self._text) + 1))[:length]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"a.dmp\n", "is longer than 16 MB"),
+        (b" \n", "is longer than 16 MB"),
+        (b"a", "has a line that is longer than any path"),
+        (b"\0", "is no text file"),
+    ],
+)
+def test_a_list_without_an_end_is_an_error(text: bytes, why: str) -> None:
+    with pytest.raises(DumpError, match=why):
+        read_list(Endless(text), "list")  # type: ignore[arg-type]  # all that is asked of it
+
+
+def test_a_list_names_a_limited_number_of_files_and_may_repeat_them() -> None:
+    lines = [b"%d.dmp\n" % number for number in range(20_000)]
+    assert len(read_list(io.BytesIO(b"".join(lines) * 5), "list")) == 20_000
+    with pytest.raises(DumpError, match="names more than 20,000 files; divide it"):
+        read_list(io.BytesIO(b"".join([*lines, b"one more.dmp"])), "list")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_character_may_lie_where_a_piece_of_a_list_ends(encoding: str) -> None:
+    names = ["n" * 99 + "\u00fc\U0001f4a5" * (5 + number % 7) + f"{number}.dmp" for number in range(2000)]
+    assert read_list(io.BytesIO("\r\n".join(names).encode(encoding)), "list") == names

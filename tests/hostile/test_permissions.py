@@ -133,6 +133,49 @@ def test_a_batch_that_overwrites_writes_through_no_link(tmp_path: Path, target: 
 
 
 @posix
+def test_a_batch_that_overwrites_replaces_no_small_dump_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "dumps/sub").mkdir(parents=True)
+    (tmp_path / "dumps/sub/M.DMP").write_bytes(sample("kernel"))
+    assert run(("minify", "dumps/sub/M.DMP", "elsewhere.dmp"), cwd=tmp_path).returncode == 0
+    before = (tmp_path / "elsewhere.dmp").stat()
+    (tmp_path / "dumps/sub/M-small.dmp").symlink_to("../../elsewhere.dmp")
+    for sources in ("dumps", "dumps/*/*.DMP"):
+        done = run(("minify", "--overwrite", "--jobs", "1", sources), cwd=tmp_path)
+        assert (done.returncode, "is a link" in done.stdout) == (1, True)
+    after = (tmp_path / "elsewhere.dmp").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@posix
+@pytest.mark.parametrize("link", ["out/sub", "out/sub/below"])
+@pytest.mark.parametrize("target", ["outside", "missing", "victim"])
+def test_a_batch_makes_no_folder_through_a_link(tmp_path: Path, link: str, target: str) -> None:
+    for name in ("dumps/sub/below", "outside"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "victim").write_bytes(SECRET)
+    (tmp_path / "dumps/sub/below/M.DMP").write_bytes(sample("kernel"))
+    (tmp_path / link).parent.mkdir(parents=True)
+    (tmp_path / link).symlink_to(tmp_path / target)
+    done = run(("minify", "--jobs", "1", "dumps", "out"), cwd=tmp_path)
+    assert (done.returncode, "is a link or no folder" in done.stdout) == (1, True)
+    assert not list((tmp_path / "outside").iterdir())
+    assert not (tmp_path / "missing").exists()
+
+
+@two_users
+def test_a_link_that_another_user_made_is_no_destination(place: Path) -> None:
+    source, victim = _source(place), place / "victim"
+    victim.write_bytes(SECRET)
+    link = place / "small.dmp"
+    link.symlink_to("victim")
+    os.chown(link, ATTACKER, ATTACKER, follow_symlinks=False)
+    done = run(("minify", "--overwrite", source, link), cwd=place)
+    assert done.returncode == 3
+    assert "destination: is a link that another user made" in done.stderr
+    assert victim.read_bytes() == SECRET
+
+
+@posix
 def test_a_batch_follows_no_link_to_a_folder_in_its_destination(tmp_path: Path) -> None:
     for name in ("dumps/sub", "out", "outside"):
         (tmp_path / name).mkdir(parents=True)
@@ -206,6 +249,20 @@ def link_destinations_out(folder: int, victim: str) -> None:
         _try(os.symlink, f"{outside}/{number}.dmp", name, dir_fd=folder)
 
 
+def replace_subfolder(folder: int, victim: str) -> None:
+    """Let a subfolder be a link to the private folder, a folder, and so on."""
+    _try(os.rename, "sub", "kept", src_dir_fd=folder, dst_dir_fd=folder)
+    _try(os.symlink, str(Path(victim).with_name("private")), "sub", dir_fd=folder)
+    _try(os.unlink, "sub", dir_fd=folder)
+    _try(os.rename, "kept", "sub", src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def link_destination_out(folder: int, victim: str) -> None:
+    """Put a link to the victim in the place of the destination, and take it away again."""
+    _try(os.symlink, victim, "small.dmp", dir_fd=folder)
+    _try(os.unlink, "small.dmp", dir_fd=folder)
+
+
 @contextmanager
 def unchanged(place: Path) -> Iterator[Path]:
     """Give a file of the superuser and a private folder beside it; both must be what they were behind the block."""
@@ -231,7 +288,7 @@ def _source(place: Path) -> Path:
 
 
 @two_users
-@pytest.mark.parametrize("attack", [replace_temporary_files, replace_everything, leave_leftovers])
+@pytest.mark.parametrize("attack", [replace_temporary_files, replace_everything, leave_leftovers, link_destination_out])
 def test_whoever_owns_the_destinations_folder_gets_no_other_file_changed(
     place: Path, attack: Callable[[int, str], None]
 ) -> None:
@@ -253,6 +310,23 @@ def test_whoever_owns_a_folder_of_dumps_gets_no_other_file_changed_by_a_batch(
         shutil.copy2(source, folder / f"M{number}.DMP")
     with unchanged(place) as victim, attacking(attack, folder, victim):
         run(("minify", "--overwrite", "--jobs", "2", folder), cwd=place, times=TRIES // 20)
+
+
+@two_users
+@pytest.mark.parametrize("destination", [(), ("out",)], ids=["beside the dumps", "in a folder"])
+def test_whoever_owns_a_folder_gets_a_batch_to_write_through_no_subfolder(
+    place: Path, destination: tuple[str, ...]
+) -> None:
+    folder = place / (destination[0] if destination else "dumps")
+    sources = place / "dumps" / "sub"
+    sources.mkdir(parents=True)
+    source = _source(place)
+    for number in range(20):
+        shutil.copy2(source, sources / f"M{number}.DMP")
+    (folder / "sub").mkdir(parents=True, exist_ok=True)
+    os.chown(folder / "sub", ATTACKER, ATTACKER)
+    with unchanged(place) as victim, attacking(replace_subfolder, folder, victim):
+        run(("minify", "--overwrite", "--jobs", "1", "dumps", *destination), cwd=place, times=TRIES // 20)
 
 
 @two_users

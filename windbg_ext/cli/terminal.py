@@ -11,6 +11,7 @@ from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
     from windbg_ext.commands.progress import Progress
     from windbg_ext.render.document import Document
@@ -36,10 +37,19 @@ class Terminal:
             raise DumpError("standard output", f"cannot be written ({error.strerror})") from None
 
     def complain(self, line: str) -> None:
-        """Show an error, one line, whatever characters the names in it have."""
+        """Show an error, one line, whatever characters the names in it have. Nobody is told where that is impossible.
+
+        The exit status tells of the error, too.
+        """
+        from windbg_ext.render.text import MAX_TEXT, shortened  # as above
+
+        if sys.stderr is None:  # a process without it: pythonw, 2>&-
+            return
         shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-        if sys.stderr is not None:  # a process without it: pythonw, 2>&-
-            print(f"windbg-ext: {shown}", file=sys.stderr)
+        try:
+            print(f"windbg-ext: {shortened(shown, MAX_TEXT)}", file=sys.stderr, flush=True)
+        except (OSError, ValueError):  # the disk is full, its reader has gone; it is closed
+            sys.stderr = nowhere()
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -63,4 +73,9 @@ class Terminal:
 
 def drop_output() -> None:
     """Give up standard output, so that the interpreter's last flush of it cannot fail."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # it stays open
+    sys.stdout = nowhere()
+
+
+def nowhere() -> TextIO:
+    """Return a stream that takes everything."""
+    return open(os.devnull, "w")  # noqa: PTH123  # it stays open

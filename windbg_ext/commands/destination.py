@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
 from windbg_ext.sources.local import system_path
 from windbg_ext.sources.source import identity_of
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,82 +50,186 @@ def unused(path: Path) -> Path:
     return next(candidate for candidate in candidates if not os.path.lexists(system_path(candidate)))
 
 
-def check_destination(destination: Path, source: Source | None, *, overwrite: bool) -> None:
+def check_destination(destination: Path, source: Source | None, *, overwrite: bool, within: Path | None = None) -> None:
     """Refuse, before any work is done, what `replace_file` would refuse after it."""
-    try:
-        _check(_of_system(destination), source, overwrite=overwrite)
-    except DestinationError as error:
-        error.path = str(destination)
-        raise
-    except OSError as error:  # a folder that may not be looked into, a name that is too long
-        raise _not_writable(destination, error) from None
+    with _errors(destination):  # a folder that may not be looked into, a name that is too long
+        if within is None:
+            _followed(_of_system(destination))
+        _check(_of_system(destination), source, overwrite=overwrite, links=within is None)
 
 
 def _of_system(path: Path) -> Path:
     return Path(system_path(path))
 
 
-def _check(destination: Path, source: Source | None, *, overwrite: bool) -> None:
+def _check(destination: Path, source: Source | None, *, overwrite: bool, links: bool) -> None:
+    if not links and destination.is_symlink():
+        raise DestinationError("destination", "is a link", "remove it, or convert this dump alone")
     if destination.is_dir():
-        raise DestinationError("destination", "is a folder", "name the file to write", str(destination))
+        raise DestinationError("destination", "is a folder", "name the file to write")
     if destination.exists() and not destination.is_file():
-        raise DestinationError("destination", "is a device or a pipe", "name a file", str(destination))
+        raise DestinationError("destination", "is a device or a pipe", "name a file")
     if source is not None and destination.exists() and identity_of(destination.stat()) == source.identity:
-        raise DestinationError("destination", "is the source itself", "name another file", str(destination))
+        raise DestinationError("destination", "is the source itself", "name another file")
     if os.path.lexists(destination) and not overwrite:
-        raise _exists(destination)
+        raise _exists()
     if not destination.parent.is_dir():
-        raise DestinationError(
-            "destination", f"there is no folder {destination.parent}", "make it first", str(destination)
-        )
+        raise DestinationError("destination", f"there is no folder {destination.parent}", "make it first")
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder for destinations, with those above it, if it is not there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise DestinationError("destination", "is no folder", "name the folder to write to", str(folder)) from None
-    except OSError as error:
-        raise _not_writable(folder, error) from None
+def make_folder(folder: Path, within: Path | None = None) -> None:
+    """Make a folder for destinations, with those above it, if it is not there. within: as for `replace_file`."""
+    with _errors(folder):
+        try:
+            if within is None:
+                folder.mkdir(parents=True, exist_ok=True)
+            else:
+                with _open_folder(folder, within, make=True):
+                    pass
+        except FileExistsError:
+            raise DestinationError("destination", "is no folder", "name the folder to write to") from None
 
 
 @contextmanager
-def replace_file(destination: Path, source: Source | None, *, overwrite: bool) -> Iterator[BinaryIO]:
+def replace_file(
+    destination: Path, source: Source | None, *, overwrite: bool, within: Path | None = None
+) -> Iterator[BinaryIO]:
     """Return a file to write; at the end of the block it becomes `destination`, after any exception it is gone.
 
     It is written under a temporary name in the same folder and may be read by whoever may read `source`, whose memory
     it holds; without a source, by its owner only. A temporary file that a run left behind because it was killed is
     cleared away by the next run to the same destination.
+
+    within: a folder that the destination lies in, below which no link is followed. None: the destination may be a link
+    of the user's own to an older file, which is then replaced.
     """
-    named, destination = destination, _of_system(destination)
     permissions = None if source is None else source.permissions
-    if destination.is_symlink():  # to an older file: replace the file, keep the link
-        destination = Path(os.path.realpath(destination))
-    clear_leftovers(destination)
-    temporary = destination.with_name(f"{_prefix(destination)}{secrets.token_hex(8)}.tmp")
+    with _errors(destination):
+        target = destination if within is not None else _followed(_of_system(destination))
+        with _open_folder(target.parent, within) as folder:
+            name = target.name
+            _clear_leftovers(folder, name)
+            temporary = f"{_prefix(name)}{secrets.token_hex(8)}.tmp"
+            # twice, since Ctrl+C may come while the inner one begins
+            try:
+                try:
+                    with os.fdopen(_create(folder, temporary), "w+b") as file:
+                        yield file
+                        file.flush()
+                        os.fsync(file.fileno())
+                        _set_permissions(file.fileno(), permissions)
+                        if os.name != "nt":  # while it is locked
+                            _check_is_ours(folder, temporary, file.fileno())
+                            _move(folder, temporary, name, overwrite=overwrite)
+                    if os.name == "nt":  # where no file can be moved while it is open
+                        _move(folder, temporary, name, overwrite=overwrite)
+                finally:
+                    _discard(folder, temporary)
+            finally:
+                _discard(folder, temporary)
+
+
+@contextmanager
+def _errors(named: Path) -> Iterator[None]:
+    """Raise what goes wrong as a DestinationError with the path as the user named it."""
     try:
-        # twice, since Ctrl+C may come while the inner one begins
-        try:
-            with os.fdopen(_create(temporary), "w+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                _set_permissions(file.fileno(), permissions)
-                if os.name != "nt":  # while it is locked
-                    _check_is_ours(temporary, file.fileno())
-                    _move(temporary, destination, overwrite=overwrite)
-            if os.name == "nt":  # where no file can be moved while it is open
-                _move(temporary, destination, overwrite=overwrite)
-        except DestinationError as error:
-            error.path = str(named)
-            raise
-        except OSError as error:
-            raise _not_writable(named, error) from None
-        finally:
-            _discard(temporary)
+        yield
+    except DestinationError as error:
+        error.path = str(named)
+        raise
+    except OSError as error:
+        raise _not_writable(named, error) from None
+
+
+class _Folder(NamedTuple):
+    """A folder, held open where the system can: what is done in it is done there, whatever becomes of its name."""
+
+    path: Path
+    descriptor: int | None
+
+    def at(self, name: str) -> str:
+        """Return the path of a file in it, for functions that get the descriptor, too."""
+        return name if self.descriptor is not None else str(self.path / name)
+
+
+_HOLDS_FOLDERS = {os.open, os.mkdir, os.unlink, os.stat, os.link, os.rename} <= os.supports_dir_fd
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
+"""O_PATH: a folder that may be written to, but not listed, can be held as well."""
+
+
+@contextmanager
+def _open_folder(folder: Path, within: Path | None, *, make: bool = False) -> Iterator[_Folder]:
+    """Hold a folder. within: a folder above it, below which no link is followed; make: make what is not there."""
+    at = folder if within is None else within
+    descriptor = os.open(_of_system(at), _FOLDER) if _HOLDS_FOLDERS else None
+    try:
+        for part in folder.relative_to(at).parts:
+            descriptor, at = _enter(at, descriptor, part, make=make)
+        yield _Folder(_of_system(at), descriptor)
     finally:
-        _discard(temporary)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _enter(at: Path, descriptor: int | None, part: str, *, make: bool) -> tuple[int | None, Path]:
+    """Go on to a folder in a folder that is held. Raise DestinationError where it is a link."""
+    below = _of_system(at / part)
+    if make:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(below if descriptor is None else part, dir_fd=descriptor)
+    if descriptor is None:
+        if below.is_symlink() or not below.is_dir():
+            raise _not_a_folder(below)
+        return None, at / part
+    try:
+        entered = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise _not_a_folder(below) from None
+        raise
+    os.close(descriptor)
+    return entered, at / part
+
+
+def _not_a_folder(path: Path) -> DestinationError:
+    return DestinationError("destination", f"{path} is a link or no folder", "remove it, or name another folder")
+
+
+MAX_LINKS = 40
+"""Links from one to the next, as Linux has it."""
+
+
+def _followed(path: Path) -> Path:
+    """Return what a destination leads to if it is a link of the user's own, or of the system's.
+
+    Raise DestinationError for one that somebody else made: it may lead to any file of the user's.
+    """
+    for _ in range(MAX_LINKS):
+        leads_to = _read_link(path)
+        if leads_to is None:
+            return path
+        path = path.parent / leads_to
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _read_link(path: Path) -> str | None:
+    """Return what a link leads to, None for anything else."""
+    if not path.is_symlink():
+        return None
+    if not hasattr(os, "O_PATH") or not hasattr(os, "geteuid"):
+        return str(path.readlink())
+    # opened, so that what is looked at and what is read are one link
+    link = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(link)
+        if not stat.S_ISLNK(status.st_mode):
+            return None
+        if status.st_uid not in (os.geteuid(), 0):
+            why = "is a link that another user made"
+            raise DestinationError("destination", why, "name the file that it leads to")
+        return os.readlink("", dir_fd=link)
+    finally:
+        os.close(link)
 
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor a pipe, which would wait
@@ -135,14 +241,14 @@ OF_ITS_OWNER = stat.S_IRUSR | stat.S_IWUSR
 _RANDOM_END = re.compile(r"[0-9a-f]{16}\.tmp")
 
 
-def _prefix(destination: Path) -> str:
-    return f".{destination.name[:100]}."
+def _prefix(name: str) -> str:
+    return f".{name[:100]}."
 
 
-def _create(temporary: Path) -> int:
-    """Create a temporary file that no other run takes for one whose run is dead; gives its descriptor."""
+def _create(folder: _Folder, temporary: str) -> int:
+    """Create a temporary file that no other run takes for one whose run is dead. Return its descriptor."""
     while True:
-        descriptor = os.open(temporary, _CREATE, OF_ITS_OWNER)
+        descriptor = os.open(folder.at(temporary), _CREATE, OF_ITS_OWNER, dir_fd=folder.descriptor)
         with contextlib.suppress(OSError):  # a file system without locks, where nobody else gets one either
             _lock(descriptor, wait=True)
         if os.name == "nt" or os.fstat(descriptor).st_nlink:
@@ -162,36 +268,57 @@ def _set_permissions(descriptor: int, permissions: int | None) -> None:
     os.fchmod(descriptor, permissions & READ_AND_WRITE & ~umask | OF_ITS_OWNER)
 
 
-def _check_is_ours(temporary: Path, descriptor: int) -> None:
+def _check_is_ours(folder: _Folder, temporary: str, descriptor: int) -> None:
     """Raise DestinationError where somebody has put another file in the place of the one that was written."""
-    if identity_of(temporary.lstat()) != identity_of(os.fstat(descriptor)):
+    there = os.stat(folder.at(temporary), dir_fd=folder.descriptor, follow_symlinks=False)
+    if identity_of(there) != identity_of(os.fstat(descriptor)):
         why = "somebody replaced it while it was written"
         raise DestinationError("destination", why, "write to a folder that nobody else can change")
 
 
-def clear_leftovers(destination: Path) -> None:
-    """Remove the temporary files for a destination, which is no link, whose runs are dead."""
-    prefix = _prefix(destination)
-    with contextlib.suppress(OSError), os.scandir(destination.parent) as entries:
+def clear_leftovers(destination: Path, within: Path | None) -> None:
+    """Remove the temporary files for a destination whose runs are dead. within: as for `replace_file`."""
+    with contextlib.suppress(OSError, DestinationError), _open_folder(destination.parent, within) as folder:
+        _clear_leftovers(folder, destination.name)
+
+
+def _clear_leftovers(folder: _Folder, name: str) -> None:
+    prefix = _prefix(name)
+    with contextlib.suppress(OSError), _listed(folder) as entries:
         for entry in entries:
             if (
                 entry.name.startswith(prefix)
                 and _RANDOM_END.fullmatch(entry.name, len(prefix))
                 and entry.is_file(follow_symlinks=False)
             ):
-                _clear_leftover(Path(entry.path))
+                _clear_leftover(folder, entry.name)
 
 
-def _clear_leftover(temporary: Path) -> None:
+@contextmanager
+def _listed(folder: _Folder) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """Return the entries of a folder."""
+    if folder.descriptor is None:
+        with os.scandir(folder.path) as entries:
+            yield entries
+        return
+    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder.descriptor)  # what is held need not be readable
+    try:
+        with os.scandir(listing) as entries:
+            yield entries
+    finally:
+        os.close(listing)
+
+
+def _clear_leftover(folder: _Folder, temporary: str) -> None:
     """Remove a temporary file unless its run is alive: that has it open, which Windows respects, and locked."""
     with contextlib.suppress(OSError):
         if os.name == "nt":
-            temporary.unlink()
+            _unlink(folder, temporary)
             return
-        descriptor = os.open(temporary, os.O_RDWR | _NO_LINK)
+        descriptor = os.open(folder.at(temporary), os.O_RDWR | _NO_LINK, dir_fd=folder.descriptor)
         try:
             _lock(descriptor, wait=False)
-            temporary.unlink()
+            _unlink(folder, temporary)
         finally:
             os.close(descriptor)
 
@@ -204,34 +331,38 @@ def _lock(descriptor: int, *, wait: bool) -> None:
         flock(descriptor, LOCK_EX if wait else LOCK_EX | LOCK_NB)
 
 
-def _discard(temporary: Path) -> None:
+def _unlink(folder: _Folder, name: str) -> None:
+    os.unlink(folder.at(name), dir_fd=folder.descriptor)
+
+
+def _discard(folder: _Folder, temporary: str) -> None:
     with contextlib.suppress(OSError):
-        temporary.unlink()
+        _unlink(folder, temporary)
 
 
-def _move(temporary: Path, destination: Path, *, overwrite: bool) -> None:
-    if overwrite or os.name == "nt":
-        try:
-            (os.replace if overwrite else os.rename)(temporary, destination)  # on Windows a rename refuses to overwrite
-        except FileExistsError:
-            raise _exists(destination) from None
+def _move(folder: _Folder, temporary: str, name: str, *, overwrite: bool) -> None:
+    here, there, held = folder.at(temporary), folder.at(name), folder.descriptor
+    if overwrite:
+        os.replace(here, there, src_dir_fd=held, dst_dir_fd=held)
         return
     try:
-        os.link(
-            temporary, destination, follow_symlinks=False
-        )  # unlike a rename, a link refuses to overwrite, whoever came in between
+        if os.name == "nt":
+            Path(here).rename(there)  # which refuses to overwrite there
+        else:  # unlike a rename, a link refuses to overwrite, whoever came in between
+            os.link(here, there, src_dir_fd=held, dst_dir_fd=held, follow_symlinks=False)
     except FileExistsError:
-        raise _exists(destination) from None
+        raise _exists() from None
     except OSError:  # a file system without hard links: of runs that come here at once, the last one stays
-        if os.path.lexists(destination):
-            raise _exists(destination) from None
-        temporary.rename(destination)
+        if os.name == "nt":
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(there, dir_fd=held, follow_symlinks=False)
+            raise _exists() from None
+        os.rename(here, there, src_dir_fd=held, dst_dir_fd=held)
 
 
-def _exists(destination: Path) -> DestinationError:
-    return DestinationError(
-        "destination", "exists", "give another name or --overwrite (/o in WinDbg)", str(destination)
-    )
+def _exists() -> DestinationError:
+    return DestinationError("destination", "exists", "give another name or --overwrite (/o in WinDbg)")
 
 
 def _not_writable(destination: Path, error: OSError) -> DestinationError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pykd
 
 from windbg_ext.render.dml import MAX_PIECE, verbatim_dml, write_dml
-from windbg_ext.render.text import in_pieces, plain, shown, verbatim, write_text
+from windbg_ext.render.text import MAX_TEXT, in_pieces, plain, shortened, shown, verbatim, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ class DebuggerConsole:
 
     def complain(self, line: str) -> None:
         """Show an error as one line."""
-        self.write(f"windbg-ext: {plain(line)}")
+        self.write(f"windbg-ext: {shortened(plain(line), MAX_TEXT)}")
 
     def _print(self, pieces: Iterable[str]) -> None:
         for piece in pieces:

@@ -99,17 +99,17 @@ def _workers(jobs: int | None) -> AbstractContextManager[Executor | None]:
 def _listed(options: argparse.Namespace) -> list[str]:
     from pathlib import Path
 
-    from windbg_ext.sources.find import MAX_LIST, read_list
+    from windbg_ext.sources.find import read_list
 
     if options.source is not None and options.destination is not None:
         raise UsageError("--list and a source: choose one")
     if options.list == "-":
         if sys.stdin is None:
             raise DumpError("standard input", "is closed", "name a file with --list")
-        return read_list(sys.stdin.buffer.read(MAX_LIST + 1), "standard input")
+        return read_list(sys.stdin.buffer, "standard input")
     try:
         with Path(options.list).open("rb") as file:
-            return read_list(file.read(MAX_LIST + 1), options.list)
+            return read_list(file, options.list)
     except OSError as error:
         raise DumpError("list", f"cannot be read ({error.strerror})", path=options.list) from None
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.structs.paging import VALID, X64
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.batch import Outcome
 from windbg_ext.render.document import Answer, Column, Document, Notes, Section, Table
 from windbg_ext.render.figures import count, size
+from windbg_ext.render.json_text import write_json
 from windbg_ext.render.minify import contents
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ def batch_json(report: BatchReport) -> str:
         }
         for file in report.files
     ]
-    return json.dumps({"files": files, **_sums(report)}, indent=2)
+    return write_json({"files": files, **_sums(report)})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import Column, Document, Notes, Section, Table
 from windbg_ext.render.figures import count, size
+from windbg_ext.render.json_text import write_json
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify import MinifyReport
@@ -27,7 +27,7 @@ def minify_document(report: MinifyReport) -> Document:
 def minify_json(report: MinifyReport) -> str:
     """Return the report of `minify` as JSON."""
     source = None if report.source is None else str(report.source)
-    return json.dumps({"source": source, "destination": str(report.destination), **contents(report)}, indent=2)
+    return write_json({"source": source, "destination": str(report.destination), **contents(report)})
 
 
 def contents(report: MinifyReport | None) -> dict[str, object]:

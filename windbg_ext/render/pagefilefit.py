@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.pagefilefit import DumpKind, Place, Verdict
 from windbg_ext.render.document import Answer, Bars, Column, Document, Facts, Section, ShellCommand, Steps, Table
 from windbg_ext.render.figures import megabytes
+from windbg_ext.render.json_text import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,7 +131,7 @@ FITS = {Verdict.FITS: True, Verdict.DOES_NOT_FIT: False}
 
 def pagefilefit_json(report: PagefileFitReport) -> str:
     """Return the report as JSON."""
-    return json.dumps(
+    return write_json(
         {
             "dump": report.dump,
             "settings": report.settings,
@@ -168,8 +168,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
                 for advice in report.advice
             ],
             "notes": list(report.notes),
-        },
-        indent=2,
+        }
     )
 
 

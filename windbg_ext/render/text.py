@@ -5,6 +5,7 @@ The layout keeps what each piece of a line means, so that a writer with links (`
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 """Characters of a line of text that flows; tables may be wider."""
+MAX_CELL = 260
+"""Characters of a cell of a table, which makes its whole column as wide: MAX_PATH, the longest path that most programs
+for Windows take. A longer text is cut in its middle; JSON and CSV have all of it."""
+MAX_TEXT = 2000
+"""Characters of any other text, such as a note or a title: more than fills a window."""
+ELLIPSIS = "..."
 INDENT = "  "
 GAP = "  "
 BAR = 40
@@ -56,9 +63,22 @@ def text_of(inline: Inline) -> str:
 
 def plain(text: str) -> str:
     """Make text from a dump or a path safe to print: control characters and what is not ASCII are escaped."""
-    if text.isascii() and text.isprintable():
+    return UNSAFE.sub(_escaped, text)
+
+
+UNSAFE = re.compile("[^ -~]+")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters: what is too long loses its middle."""
+    if len(text) <= longest:
         return text
-    return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
+    half = (longest - len(ELLIPSIS)) // 2
+    return f"{text[:half]}{ELLIPSIS}{text[-half:]}"
 
 
 def lines(document: Document) -> Iterator[Line]:
@@ -67,7 +87,7 @@ def lines(document: Document) -> Iterator[Line]:
         if number:
             yield ()
         if section.title:
-            yield _line((section.title,))
+            yield _short((section.title,), MAX_TEXT)
         for block in section.blocks:
             # the marks of a list stand where other blocks are indented
             indent = INDENT if section.title and not isinstance(block, Steps) else ""
@@ -132,6 +152,16 @@ def _line(inline: Inline) -> Line:
     return tuple(map(_piece, inline))
 
 
+def _short(inline: Inline, longest: int) -> Line:
+    """Return a text as a line that has lost its middle if it is too long."""
+    line = _line(inline)
+    length = len(shown(line))
+    if length <= longest:
+        return line
+    half = (longest - len(ELLIPSIS)) // 2
+    return (*_cut(line, 0, half), _same(ELLIPSIS), *_cut(line, length - half, length))
+
+
 def _cut(line: Line, start: int, end: int) -> Iterator[Piece]:
     """Yield the pieces of a line from one character to another; one that is divided loses its meaning."""
     at = 0
@@ -163,11 +193,11 @@ def _wrapped(line: Line, width: int) -> Iterator[Line]:
 
 def _block_lines(block: Block, width: int) -> Iterator[Line]:
     if isinstance(block, Facts):
-        return _in_columns([(_line((label,)), _line(value)) for label, value in block.rows])
+        return _in_columns([(_line((label,)), _short(value, MAX_TEXT)) for label, value in block.rows])
     if isinstance(block, Table):
         return _table_lines(block, width)
     if isinstance(block, Notes):
-        return (_line((f"{label}: {text}" if label else text,)) for label, text in block.rows)
+        return (_short((f"{label}: {text}" if label else text,), MAX_TEXT) for label, text in block.rows)
     if isinstance(block, Steps):
         return _step_lines(block, width)
     if isinstance(block, Bars):
@@ -178,9 +208,9 @@ def _block_lines(block: Block, width: int) -> Iterator[Line]:
 
 
 def _table_lines(table: Table, width: int) -> Iterator[Line]:
-    rows = [tuple(map(_line, row)) for row in table.rows]
     if table.flowing:
-        return _flowing_lines(rows, table.columns, width)
+        return _flowing_lines(table, width)
+    rows = [tuple([_short(cell, MAX_CELL) for cell in row]) for row in table.rows]
     if table.compact:
         return _in_columns([*_head(rows, table.columns), *rows])
     return _drawn_lines(rows, table.columns) if table.columns else _in_columns(rows)
@@ -213,11 +243,11 @@ def _padded(row: Sequence[Line], columns: Sequence[Column]) -> Iterator[Piece]:
         yield _same(GAP)
 
 
-def _flowing_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column], width: int) -> Iterator[Line]:
-    for *cells, text in rows:
-        start = tuple(_padded(cells, columns))
+def _flowing_lines(table: Table, width: int) -> Iterator[Line]:
+    for *cells, text in table.rows:
+        start = tuple(_padded([_short(cell, MAX_CELL) for cell in cells], table.columns))
         taken = len(shown(start))
-        for line in _wrapped(text, width - taken):
+        for line in _wrapped(_short(text, MAX_TEXT), width - taken):
             yield (*start, *line)
             start = (_same(" " * taken),)
 
@@ -258,11 +288,12 @@ def _in_place(
 def _step_lines(block: Steps, width: int) -> Iterator[Line]:
     for text, details in block.steps:
         mark = "- "
-        for line in _wrapped(_line((text,)), width - len(mark)):
+        for line in _wrapped(_short((text,), MAX_TEXT), width - len(mark)):
             yield (_same(mark), *line)
             mark = " " * len(mark)
         for detail in details:
-            yield (_same(INDENT * 2), *_line(detail))
+            command = isinstance(detail[0], ShellCommand)  # which is of no use if it is not whole
+            yield (_same(INDENT * 2), *(_line(detail) if command else _short(detail, MAX_TEXT)))
 
 
 def _bar_lines(bars: Bars) -> Iterator[str]:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import MAX_WINDOWS_PATH
 from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
 from windbg_ext.sources.local import DEVICE_PREFIXES, is_address, system_path, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Callable
+    from typing import BinaryIO, Callable
 
     OnUnreadable = Callable[[DumpError], None]
 
 ENDINGS = tuple(name + packed for name in DUMP_ENDINGS for packed in ("", *PACKED_ENDINGS))
 """Files of a folder whose names end like this are looked at; whatever is named itself is looked at in any case."""
 WILDCARDS = "*?["
-MAX_LIST = 64 << 20
-"""Bytes of a list of paths."""
+MAX_LISTED = 20_000
+"""Paths of a list: more than one run converts in a day. The report, which is kept until the end, has a row for each."""
+MAX_LIST = 16 << 20
+"""Bytes of a list: as many paths of 800 characters."""
+LIST_PIECE = 1 << 16
+"""Bytes of a list that are read at once."""
 
 
 def is_single(paths: Iterable[str]) -> bool:
-    """Tell whether the paths are one file that was named itself."""
+    """Return whether the paths are one file that was named itself."""
     listed = list(paths)
     return len(listed) == 1 and not _is_folder(listed[0]) and not _is_pattern(listed[0])
 
@@ -32,9 +39,9 @@ def is_single(paths: Iterable[str]) -> bool:
 def find_dumps(paths: Iterable[str], on_unreadable: OnUnreadable | None = None) -> Iterator[str]:
     """Yield each file once, in the order of the paths; a folder's files with those of its subfolders, by name.
 
-    DumpError: a folder without a dump, or a wildcard that nothing fits; a subfolder that cannot be read, unless
-    `on_unreadable` takes that error, and that of a folder among those that a wildcard fits. Links to folders are not
-    followed.
+    Raise DumpError for a folder without a dump and for a wildcard that nothing fits; for a subfolder that cannot be
+    read, unless `on_unreadable` takes that error, and that of a folder among those that a wildcard fits. Links to
+    folders are not followed.
     """
     seen: set[str] = set()
     for path in paths:
@@ -54,25 +61,50 @@ def folder_of(path: str) -> str:
     return folder
 
 
-def read_list(data: bytes, name: str) -> list[str]:
-    """Read a list of paths, one a line, UTF-8 or UTF-16 as PowerShell writes it; blank lines are ignored.
+def read_list(file: BinaryIO, name: str) -> list[str]:
+    """Read a list of paths, one a line, UTF-8 or UTF-16 as PowerShell writes it, each path once; no blank lines.
 
-    DumpError: it is no text, or there is nothing in it. name: what to call it then.
+    Raise DumpError where it is no text, is too long, or names nothing. name: what to call it then.
     """
-    if len(data) > MAX_LIST:
-        raise DumpError("list", f"is longer than {MAX_LIST >> 20} MB", "name the folder instead", name)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = data.decode("utf-16", errors="replace")
-    elif os.name == "nt":
-        text = data.decode("utf-8-sig", errors="replace")
-    else:  # a file name may be any bytes
-        text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
-    if "\0" in text:
-        raise DumpError("list", "is no text file", "name a file with the path of a dump on each line", name)
-    paths = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+    paths: dict[str, None] = {}
+    for lines in _read_lines(file, name):
+        for line in dict.fromkeys(lines):  # a line that is there a million times costs little
+            if line.strip():
+                paths[line.rstrip("\r")] = None
+        if len(paths) > MAX_LISTED:
+            raise DumpError("list", f"names more than {MAX_LISTED:,} files", "divide it", name)
     if not paths:
         raise DumpError("list", "names no file", "put the path of a dump on each line", name)
-    return paths
+    return list(paths)
+
+
+def _read_lines(file: BinaryIO, name: str) -> Iterator[list[str]]:
+    """Yield the lines of a list without their ends, many at once."""
+    piece = file.read(LIST_PIECE)
+    decoder = _decoder(piece)
+    read, rest = 0, ""
+    while piece or rest:
+        read += len(piece)
+        if read > MAX_LIST:
+            raise DumpError("list", f"is longer than {MAX_LIST >> 20} MB", "divide it, or name the folder", name)
+        text = rest + decoder.decode(piece, final=not piece)
+        if "\0" in text:
+            raise DumpError("list", "is no text file", "name a file with the path of a dump on each line", name)
+        lines = text.split("\n")
+        if max(map(len, lines)) > MAX_WINDOWS_PATH:
+            raise DumpError("list", "has a line that is longer than any path", "put one path on each line", name)
+        rest = lines.pop() if piece else ""
+        yield lines
+        piece = file.read(LIST_PIECE)
+
+
+def _decoder(start: bytes) -> codecs.IncrementalDecoder:
+    """Return what decodes a list that begins so."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return codecs.getincrementaldecoder("utf-16")("replace")
+    if start.startswith(codecs.BOM_UTF8) or os.name == "nt":
+        return codecs.getincrementaldecoder("utf-8-sig")("replace" if os.name == "nt" else "surrogateescape")
+    return codecs.getincrementaldecoder(sys.getfilesystemencoding())(sys.getfilesystemencodeerrors())  # any bytes
 
 
 def _files(path: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:

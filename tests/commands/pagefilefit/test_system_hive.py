@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import io
 import os
 import struct
 from datetime import datetime, timezone
@@ -30,6 +32,7 @@ from windbg_ext.commands.pagefilefit import (
     pagefilefit,
 )
 from windbg_ext.errors import DumpError
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -293,6 +296,51 @@ def test_what_a_hive_says_gets_into_no_command_line(tmp_path: Path) -> None:
     assert "F:\\pagefile.sys 4 4" in commands
 
 
+# --- hives are sources like any other ---
+
+
+def test_a_hive_may_be_packed(tmp_path: Path) -> None:
+    plain = write_system_hive(tmp_path / "SYSTEM", {CRASH_CONTROL: {"CrashDumpEnabled": 3}})
+    packed = tmp_path / "SYSTEM.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    report = pagefilefit(system_hive=packed, by_hand=HandFigures(ram=GB))
+    assert report.configured is DumpKind.SMALL
+    assert report.settings == "SYSTEM hive SYSTEM.gz, ControlSet001"
+
+
+def test_a_hive_may_be_a_stream_which_stays_open(tmp_path: Path) -> None:
+    path = write_system_hive(tmp_path / "SYSTEM", {CRASH_CONTROL: {"CrashDumpEnabled": 3}})
+    stream = io.BytesIO(path.read_bytes())
+    assert pagefilefit(system_hive=stream, by_hand=HandFigures(ram=GB)).configured is DumpKind.SMALL
+    assert not stream.closed
+
+
+def test_of_a_large_hive_only_the_keys_that_are_needed_are_read(tmp_path: Path) -> None:
+    path = write_system_hive(tmp_path / "SYSTEM", {CRASH_CONTROL: AUTOMATIC_DEFAULT, MEMORY_MANAGEMENT: {}})
+    os.truncate(path, 200 * MB)
+    file = LocalFile(path)
+    report = pagefilefit(system_hive=file, by_hand=HandFigures(ram=GB))
+    assert report.configured is DumpKind.AUTOMATIC
+    assert file.bytes_read < MB
+    file.close()
+
+
+# --- what a hive may ask for ---
+
+
+def test_no_more_paging_files_are_read_than_windows_uses(tmp_path: Path) -> None:
+    lines = [f"D:\\pagefile{number}.sys 1 1" for number in range(17)]
+    report = report_of(tmp_path, AUTOMATIC_DEFAULT, {"PagingFiles": lines})
+    assert len(report.space.elsewhere) == 16
+    assert any("PagingFiles has 17 lines, Windows uses 16" in note for note in report.notes)
+
+
+def test_a_time_at_the_end_of_the_calendar_is_left_out_of_account(tmp_path: Path) -> None:
+    crash = {**AUTOMATIC_DEFAULT, "LastCrashTime": (11, struct.pack("<Q", 2650467743999999999))}
+    report = report_of(tmp_path, crash, WHERE_WINDOWS_LIKES)
+    assert any("LastCrashTime is a REG_QWORD, not a time" in note for note in report.notes)
+
+
 # --- files that are no SYSTEM hive, or only part of one ---
 
 
@@ -322,29 +370,32 @@ def test_a_file_that_is_no_hive_is_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_hive_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read (No such file" in refusal(tmp_path / "SYSTEM")
+    assert "cannot be opened (No such file" in refusal(tmp_path / "SYSTEM")
 
 
 def test_a_hive_that_the_system_cannot_read_to_its_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> object:
-        raise OSError(errno.EIO, "Input/output error")
+    path = write_system_hive(tmp_path / "SYSTEM", {CRASH_CONTROL: AUTOMATIC_DEFAULT})
+    read = LocalFile.read
 
-    path = tmp_path / "SYSTEM"
-    path.write_bytes(smallest_hive())
-    monkeypatch.setattr("regipy.registry.open", fail, raising=False)  # it would read all of the file
+    def fail(file: LocalFile, offset: int, length: int) -> bytes:
+        if offset >= 0x1000:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(file, offset, length)
+
+    monkeypatch.setattr(LocalFile, "read", fail)
     assert "file: cannot be read (Input/output error); copy the hive again" in refusal(path)
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    assert "is no file" in refusal(tmp_path)
+    assert "is a folder; name the hive in it" in refusal(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "SYSTEM")
-    assert "is no file" in refusal(tmp_path / "SYSTEM")
+    assert "is a pipe" in refusal(tmp_path / "SYSTEM")
 
 
 def test_another_hive_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import struct
 from functools import partial
 from typing import TYPE_CHECKING, Callable
@@ -124,6 +126,22 @@ def crash_control(cells: Hive, *, values: dict[str, tuple[int, bytes]]) -> dict[
     return {"CrashControl": [cells.value(name.encode(), kind, data) for name, (kind, data) in values.items()]}
 
 
+def packed(folder: Path, *, suffix: str, bins: int) -> None:
+    """Write a packed hive that claims to have bins of so many bytes, with its keys behind the first 70 MB."""
+    cells = Hive()
+    cells.cell(b"A" * (70 * MB))
+    values: dict[str, Sequence[int]] = {"CrashControl": (cells.value(b"CrashDumpEnabled", REG_DWORD, b"\3\0\0\0"),)}
+    data = bytearray(cells.build(*control(cells, values)))
+    struct.pack_into("<I", data, 0x28, bins)
+    path = folder / f"SYSTEM.{suffix}"
+    with gzip.open(path, "wb", 1) if suffix == "gz" else lzma.open(path, "wb", preset=0) as file:
+        file.write(data)
+        for _ in range(1024):
+            file.write(b"A" * MB)
+
+
+END_OF_THE_CALENDAR = 2650467743999999999
+"""31 December 9999, as a FILETIME."""
 ODD = "\x1b[31m\u202e\r\nC:\\\u2066x\u0007\x9b"
 
 
@@ -203,6 +221,7 @@ def cases() -> Iterator[Case]:
         ("MinidumpDir", REG_SZ, text("C:\\\ud800")),
         ("DumpFileSize", REG_QWORD, b"\xff" * 8),
         ("LastCrashTime", REG_QWORD, b"\xff" * 8),
+        ("LastCrashTime", REG_QWORD, struct.pack("<Q", END_OF_THE_CALENDAR)),
         ("MinidumpsCount", REG_QWORD, b"\xff" * 8),
         ("CrashDumpEnabled", REG_QWORD, b"\xff" * 8),
     ):
@@ -214,6 +233,24 @@ def cases() -> Iterator[Case]:
         yield Case(f"{setting} is {shown}", partial(write, make=make), told)
     make = partial(paging_files, lines=[f"D:\\{ODD} 1 1", 'E:\\p" & calc & " 1 1'])
     yield Case("names of paging files have escapes, and quotes with a command", partial(write, make=make), told)
+    many = [f"{letter}:\\{'p' * 32_000} 1 1" for letter in "ABDEFGHIJKLMNOPQ"]
+    yield Case(
+        "16 paging files have paths of 32,000 characters", partial(write, make=partial(paging_files, lines=many)), told
+    )
+    for length in (1_900_000, 2_100_000):
+        for content in (b"\0\0", b"a\0\0\0", b"a\0"):
+            data = content * (length // len(content))
+            make = partial(one_value, key="Memory Management", name=b"PagingFiles", kind=REG_MULTI_SZ, data=data)
+            yield Case(f"PagingFiles is {length:,} bytes of {content!r}", partial(write, make=make), told)
+    for suffix in ("gz", "xz"):
+        for bins in (72 * MB, 0xFFFFE000):
+            command = Command(("pagefilefit", "--ram", "16G", "--system-hive", f"{SYSTEM}.{suffix}"), (0, 3))
+            yield Case(
+                f"a hive in .{suffix} claims {bins:,} bytes of bins, and goes on for 1 GB",
+                partial(packed, suffix=suffix, bins=bins),
+                (command,),
+                slow=True,
+            )
     both = Command(("pagefilefit", "--system-hive", SYSTEM, "--require", "complete"), (1, 3))
     make = partial(paging_files, lines=["C:\\" + " " * 200_000 + "x"])
     yield Case("a line of PagingFiles has 200,000 blanks, and a kind is required", partial(write, make=make), (both,))

@@ -100,7 +100,7 @@ def listed(folder: Path, *, line: bytes, count: int, size: int = 0) -> None:
 def cases() -> Iterator[Case]:
     """Yield the cases."""
     commands: tuple[Command, ...]
-    csv = Command(("dumpkind", "--csv", DUMP), (0, 1))
+    csv = Command(("dumpkind", "--csv", DUMP), (0, 1), longest_line=1 * MB)
     for what, text in TEXTS.items():
         for kind in KINDS if "surrogates" in what else KINDS[:1]:
             commands = (dumpkind(0), dumpkind_json(0), csv, minify(0, 1), salvage(0, 1))

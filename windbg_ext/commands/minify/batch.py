@@ -1,7 +1,8 @@
-"""Small dumps of many dumps: one that cannot be read costs only itself, and what is done already is not done again.
+"""Small dumps of many dumps. A dump that cannot be read fails alone; finished ones are skipped on a rerun.
 
 The name of each small dump follows from its source alone, and a destination is whole or not there. So a run that was
-ended goes on where it stopped when it is started again.
+ended goes on where it stopped when it is started again. Names are not given one by one, so no link that is in the way
+is written through.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class BatchReport:
     files: tuple[FileReport, ...]
 
     def count(self, outcome: Outcome) -> int:
-        """Tell how many files came out so."""
+        """Return how many files came out so."""
         return sum(file.outcome is outcome for file in self.files)
 
     @property
@@ -86,10 +87,14 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class Task:
-    """A dump to read, by its name, and the file to write."""
+    """A dump to read, by its name, and the file to write.
+
+    within: the folder that the user named, below which no link is followed.
+    """
 
     source: str
     destination: Path
+    within: Path
 
 
 def minify_many(
@@ -105,7 +110,7 @@ def minify_many(
     sources: a folder, whose dumps are taken with those of its subfolders, or a wildcard; or paths of files.
     destination: the folder to write to, in which the subfolders of the sources are kept; None is beside each source.
     options: as for `minify`, but with overwrite only small dumps are replaced; anything else that has the name of a
-    destination stays.
+    destination stays. A link that has it, or that of a subfolder of the destination, is not followed.
 
     executor: where the files are converted, each as a task of its own. `LocalWorkers(2)` is two processes on this
     machine; any other `concurrent.futures.Executor` will do if its workers see the files under the same paths. The
@@ -145,11 +150,13 @@ def _find(
     destination: str | os.PathLike[str] | None,
     on_unreadable: Callable[[DumpError], None],
 ) -> Iterator[Task]:
-    """Give each source and the file to write for it. UsageError for an address without a destination."""
+    """Yield each source and the file to write for it. Raise UsageError for an address without a destination."""
+    top: Path | None = None
     if isinstance(sources, (str, os.PathLike)):
         given = os.fspath(sources)
-        top = folder_of(given) or os.curdir
-        found = ((file, PurePath(os.path.relpath(file, top))) for file in find_dumps([given], on_unreadable))
+        folder = folder_of(given) or os.curdir
+        top = Path(given) if folder == given else None
+        found = ((file, PurePath(os.path.relpath(file, folder))) for file in find_dumps([given], on_unreadable))
     else:
         named = (os.fspath(file) for file in sources)
         found = ((file, kept_path(PurePath(file.replace("://", "/") if is_address(file) else file))) for file in named)
@@ -157,12 +164,16 @@ def _find(
         if destination is None and is_address(file):
             raise UsageError(f"{file} lies in no folder: name the folder to write to")
         source = file if is_address(file) else str(Path(file))
-        folder = Path(source).parent if destination is None else Path(destination, kept.parent)
-        yield Task(source, folder / small_name(kept.name))
+        name = small_name(kept.name)
+        if destination is None:  # a wildcard or a list leads to the folder of each source as the user named it
+            beside = Path(source).parent
+            yield Task(source, beside / name, top or beside)
+        else:
+            yield Task(source, Path(destination, kept.parent, name), Path(destination))
 
 
 def kept_path(path: PurePath) -> PurePath:
-    """Give the path below a destination for a file of a list: as it was listed, and drive or share are folders of it.
+    """Return the path below a destination for a file of a list: as it was listed, and drive or share are folders of it.
 
     A path that leads upwards is taken from the root, so that nothing is written outside of the destination.
     """
@@ -173,7 +184,7 @@ def kept_path(path: PurePath) -> PurePath:
 
 
 def _plan(found: Iterable[Task]) -> Iterator[Task | FileReport]:
-    """Leave out what was found twice, and refuse a destination that another source has already."""
+    """Yield what was not found before; a destination that another source has already is refused."""
     seen: set[str] = set()
     owners: dict[str, str] = {}
     for task in found:
@@ -243,7 +254,7 @@ def _report_of(future: Future[FileReport], task: Task) -> FileReport:
         error = cancelled
     if error is None:
         return future.result()
-    clear_leftovers(Path(os.path.realpath(task.destination)))
+    clear_leftovers(task.destination, task.within)
     return _not_done(task, error)
 
 
@@ -268,8 +279,8 @@ def minify_one(task: Task, *, options: MinifyOptions) -> FileReport:
         why_not = _needs_none(task, overwrite=options.overwrite)
         if why_not:
             return FileReport(task.source, task.destination, Outcome.SKIPPED, why_not)
-        make_folder(task.destination.parent)
-        report = minify(task.source, task.destination, options)
+        make_folder(task.destination.parent, task.within)
+        report = minify(task.source, task.destination, options, within=task.within)
     except DumpError as error:
         return _failed(task, error)
     except OSError as error:
@@ -283,10 +294,10 @@ def minify_one(task: Task, *, options: MinifyOptions) -> FileReport:
 
 
 def _needs_none(task: Task, *, overwrite: bool) -> str:
-    """Tell why a source needs no small dump (any more); "" if it does.
+    """Return why a source needs no small dump (any more); "" if it does.
 
-    DestinationError: what has the name of the destination is not the small dump of this crash. MEMORY.DMP is another
-    dump after each crash, and where names are not given one by one, no file that may be needed is replaced.
+    Raise DestinationError where what has the name of the destination is not the small dump of this crash. MEMORY.DMP is
+    another dump after each crash, and where names are not given one by one, no file that may be needed is replaced.
     """
     header = _header(task.source)
     if header.dump_type is DumpType.TRIAGE:
@@ -314,7 +325,7 @@ def _header(path: str | Path) -> DumpHeader:
 
 
 def _crash(header: DumpHeader) -> tuple[object, ...]:
-    """Give what a small dump has from its source, and what no two crashes share."""
+    """Return what a small dump has from its source, and what no two crashes share."""
     return header.bug_check, header.system_time, header.system_up_time, header.directory_table_base
 
 
@@ -323,7 +334,7 @@ def _failed(task: Task, error: DumpError) -> FileReport:
 
 
 def _problem(error: DumpError) -> str:
-    """Give the line of an error without the path, which the report has."""
+    """Return the line of an error without the path, which the report has."""
     return str(type(error)(error.field, error.why, error.advice))
 
 

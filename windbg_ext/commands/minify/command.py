@@ -60,10 +60,12 @@ def minify(
     options: MinifyOptions = DEFAULTS,
     *,
     progress: Progress | None = None,
+    within: Path | None = None,
 ) -> MinifyReport:
     """Write a small memory dump with the answers of a complete, active or kernel dump.
 
-    destination: None is a new name beside the source.
+    destination: None is a new name beside the source. within: a folder that the destination lies in, below which no
+    link is followed; None: the destination may be a link to an older file.
 
     Raise DumpError where the source cannot be read or is a small dump already, DestinationError where the destination
     exists, is the source or cannot be written. After any of them there is no file.
@@ -72,10 +74,11 @@ def minify(
     try:
         destination = beside(opened) if destination is None else Path(destination)
         # before it is unpacked, which may take minutes
-        check_destination(destination, opened, overwrite=options.overwrite)
+        check_destination(destination, opened, overwrite=options.overwrite, within=within)
         dump = open_dump(opened, progress=progress or no_progress)
         dump.check()
-        return minify_target(DumpTarget(dump), destination, options, source=opened, progress=progress)
+        target = DumpTarget(dump)
+        return minify_target(target, destination, options, source=opened, progress=progress, within=within)
     except DumpError as error:
         error.path = error.path or opened.name
         raise
@@ -91,12 +94,13 @@ def minify_target(
     *,
     source: Source | None,
     progress: Progress | None = None,
+    within: Path | None = None,
 ) -> MinifyReport:
     """Write a small memory dump of any target. source: its file, None for a session without one; the rest as `minify`.
 
     Raise DumpError where the target's kernel cannot be read, DestinationError as `minify` does.
     """
-    check_destination(destination, source, overwrite=options.overwrite)
+    check_destination(destination, source, overwrite=options.overwrite, within=within)
     if target.header.dump_type is DumpType.TRIAGE:
         path = "" if source is None else source.name
         raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is", path)
@@ -113,7 +117,7 @@ def minify_target(
     if has_secondary and not copies_secondary:
         account.refuse(SECONDARY_DATA)
     secondary = SecondaryCopy()
-    with replace_file(destination, source, overwrite=options.overwrite) as out:
+    with replace_file(destination, source, overwrite=options.overwrite, within=within) as out:
         triage = write_parts(made.dump, out)
         if copies_secondary:
             secondary = copy_secondary_data(target, out, follow, bounded=options.size is None)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SAFE_PATH = re.compile(r"[A-Za-z]:\\[\w.()-]+(?:\\[\w.()-]+)*", re.ASCII)
 """A path that may stand in a command line: what a hive says may be anything."""
+MAX_PATH_IN_COMMAND = 100
+"""Characters: with 16 paging files, a command is short enough for the 8,191 that cmd takes, and to be read."""
 A_FIXED_VOLUME = "D:"
 
 
@@ -80,7 +82,7 @@ class Situation:
 
 
 def advise(situation: Situation) -> tuple[Advice, ...]:
-    """Give the advice, most urgent first."""
+    """Return the advice, most urgent first."""
     return tuple(advice for part in PARTS for advice in part(situation))
 
 
@@ -131,11 +133,11 @@ def _worst_case(at: Situation) -> str:
 
 
 def _lines_to_keep(space: Space) -> list[str]:
-    """Give the lines of PagingFiles for the other volumes, as far as they may stand in a command."""
+    """Return the lines of PagingFiles for the other volumes, as far as they may stand in a command."""
     return [
         f"{file.path} {megabytes(file.initial or 0)} {megabytes(file.maximum or 0)}"
         for file in space.elsewhere
-        if SAFE_PATH.fullmatch(file.path)
+        if len(file.path) <= MAX_PATH_IN_COMMAND and SAFE_PATH.fullmatch(file.path)
     ]
 
 
@@ -251,5 +253,5 @@ AUTOMATIC = _setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7")
 
 
 def megabytes(size: int) -> int:
-    """Give a number of bytes in MB, rounded up, as the registry takes sizes."""
+    """Return a number of bytes in MB, rounded up, as the registry takes sizes."""
     return -(-size // MB)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit.measure import MOST_RAM
+from windbg_ext.commands.pagefilefit.measure import MAX_RAM
 from windbg_ext.commands.pagefilefit.rules import MB
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE
 from windbg_ext.errors import UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit.settings import PagingFile
     from windbg_ext.dump.kinds import DumpKind
 
-LEAST_BYTES, MOST_BYTES = 1 * MB, 1 << 60
+MIN_BYTES, MAX_BYTES = 1 * MB, 1 << 60
 """Of RAM and files: less is a forgotten G, and no volume is larger."""
 DEFAULT_BOOT_VOLUME = "C:"
 
@@ -42,10 +42,10 @@ class HandFigures:
 
 def check_figures(hand: HandFigures) -> None:
     """Check the figures by themselves and together; UsageError."""
-    _check_size("--ram", hand.ram, LEAST_BYTES, MOST_RAM)
-    _check_size("--dedicated", hand.dedicated, LEAST_BYTES, MOST_BYTES)
-    _check_size("--volume-size", hand.volume_size, LEAST_BYTES, MOST_BYTES)
-    _check_size("--free-space", hand.free_space, 0, MOST_BYTES)
+    _check_size("--ram", hand.ram, MIN_BYTES, MAX_RAM)
+    _check_size("--dedicated", hand.dedicated, MIN_BYTES, MAX_BYTES)
+    _check_size("--volume-size", hand.volume_size, MIN_BYTES, MAX_BYTES)
+    _check_size("--free-space", hand.free_space, 0, MAX_BYTES)
     if hand.volume_size is not None and (hand.free_space or 0) > hand.volume_size:
         raise UsageError("--free-space is more than --volume-size")
     if hand.boot_volume is not None and not re.fullmatch("[A-Za-z]:", hand.boot_volume):
@@ -60,7 +60,7 @@ def check_figures(hand: HandFigures) -> None:
             raise UsageError(f"--pagefile: two sizes for {drive}")
     for file in files:
         for size in (file.initial, file.maximum, file.current):
-            _check_size("--pagefile", size, LEAST_BYTES, MOST_BYTES)
+            _check_size("--pagefile", size, MIN_BYTES, MAX_BYTES)
         if file.initial is not None and file.maximum is not None and file.maximum < file.initial:
             raise UsageError("--pagefile: the maximum is less than the initial size")
     if hand.system_managed and hand.paging_files is not None:

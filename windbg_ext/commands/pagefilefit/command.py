@@ -20,8 +20,6 @@ from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.structs.architectures import BY_NAME, X64
 
 if TYPE_CHECKING:
-    import os
-
     from windbg_ext.commands.progress import Progress
     from windbg_ext.sources import SourceLike
     from windbg_ext.structs.architectures import Architecture
@@ -52,29 +50,29 @@ class PagefileFitReport:
     notes: tuple[str, ...]
 
     def kind(self, kind: DumpKind) -> KindReport:
-        """Give the answer for a kind."""
+        """Return the answer for a kind."""
         return next(report for report in self.kinds if report.kind is kind)
 
     def fits(self, kind: DumpKind) -> bool:
-        """Tell whether the next dump of a kind fits, with nothing left open."""
+        """Return whether the next dump of a kind fits, with nothing left open."""
         return self.kind(kind).verdict is Verdict.FITS
 
 
 def pagefilefit(
     source: SourceLike | None = None,
     *,
-    system_hive: str | os.PathLike[str] | None = None,
+    system_hive: SourceLike | None = None,
     this_machine: bool = False,
     by_hand: HandFigures | None = None,
     progress: Progress | None = None,
 ) -> PagefileFitReport:
-    """Tell whether the next crash leaves a dump, for each kind of dump.
+    """Return whether the next crash leaves a dump, for each kind of dump.
 
-    source: a dump of the machine; system_hive: its SYSTEM registry hive; this_machine: ask the Windows that this runs
-    on. Any of them, and figures by hand, may be combined.
+    source: a dump of the machine; system_hive: its SYSTEM registry hive, a path, a binary stream or a source; both may
+    be packed. this_machine: ask the Windows that this runs on. Any of them, and figures by hand, may be combined.
 
-    DumpError: the dump or the hive cannot be read, or tell too little; UsageError: figures that make no sense, by
-    themselves or together, or nothing to go by.
+    Raise DumpError where the dump or the hive cannot be read, or tell too little; UsageError for figures that make no
+    sense, by themselves or together, and without anything to go by.
     """
     hand = by_hand or HandFigures()
     if this_machine and system_hive is not None:
@@ -83,8 +81,9 @@ def pagefilefit(
         raise UsageError("nothing to go by: name a dump, --system-hive, --this-machine, or --ram and --pagefile")
     check_figures(hand)
     machine = open_this_machine() if this_machine else None
-    settings = _settings(system_hive, machine)
-    facts = _dump_facts(source, hand, progress or no_progress)
+    follow = progress or no_progress
+    settings = _settings(system_hive, machine, follow)
+    facts = _dump_facts(source, hand, follow)
     return _answer(_Inputs(hand, machine, settings, facts))
 
 
@@ -96,13 +95,13 @@ class _Inputs:
     facts: DumpFacts | None
 
 
-def _settings(system_hive: str | os.PathLike[str] | None, machine: ThisMachine | None) -> Settings | None:
+def _settings(system_hive: SourceLike | None, machine: ThisMachine | None, progress: Progress) -> Settings | None:
     if machine is not None:
         return read_settings(machine.registry)
     if system_hive is None:
         return None
-    hive = SystemHive(system_hive)
-    settings = read_settings(hive)
+    with SystemHive(system_hive, progress) as hive:
+        settings = read_settings(hive)
     if not hive.dirty:
         return settings
     note = "the hive was not written out in full: newer settings may be in its .LOG files, which are not read"
@@ -189,7 +188,7 @@ def _ram(inputs: _Inputs) -> tuple[int | None, str]:
 
 
 def _miss_ram(inputs: _Inputs, notes: list[str]) -> None:
-    """Tell that the RAM is not known; an error where there is nothing else to answer from."""
+    """Note that the RAM is not known. Raise an error where there is nothing else to answer from."""
     if inputs.facts is None:
         if inputs.settings is None:
             raise UsageError("how much RAM the machine has is not known: give --ram, such as --ram 64G")

@@ -102,7 +102,7 @@ def judge(
 
 
 def _verdict(enough: int | None, too_little: int | None, space: Space) -> tuple[Verdict, str]:
-    """Give the answer and the reason for it."""
+    """Return the answer and the reason for it."""
     now, maximum = space.now, space.maximum
     if space.place is Place.NONE:
         return Verdict.DOES_NOT_FIT, space.now_from

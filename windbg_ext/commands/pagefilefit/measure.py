@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.structs.architectures import Architecture
 
-MOST_RAM = 1 << 48
+MAX_RAM = 1 << 48
 """256 TiB: Windows Server 2025 takes 240 TB."""
 MOST_SECONDARY_DATA = 4 * GB
 """By so much at most can a dump be larger than RAM and be believed."""
@@ -97,13 +97,13 @@ def kind_of(header: DumpHeader) -> DumpKind | None:
 
 
 def _ram(header: DumpHeader, notes: list[str]) -> int | None:
-    """Give the bytes of RAM that Windows used, None if the header does not tell."""
+    """Return the bytes of RAM that Windows used, None if the header does not tell."""
     if header.physical_memory is None:
         return None
     in_runs = sum(run.page_count for run in header.physical_memory)
     pages = physical_pages(header.raw) or 0
     for number, field in ((pages, "NumberOfPages"), (in_runs, "Run")):
-        if not 0 < number * PAGE_SIZE <= MOST_RAM:
+        if not 0 < number * PAGE_SIZE <= MAX_RAM:
             why = f"0x{number:x} pages of RAM make no sense"
             raise DumpError(f"PhysicalMemoryBlock.{field}", why, "the header is damaged: give --ram")
     if pages != in_runs:
@@ -112,7 +112,7 @@ def _ram(header: DumpHeader, notes: list[str]) -> int | None:
 
 
 def _own_size(dump: Dump, kind: DumpKind, ram: int | None, notes: list[str]) -> list[Measured]:
-    """Give what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
+    """Return what this dump took: its headers, pages (or parts) and secondary data, or what Windows noted it needed."""
     size, how = dump.expected_bytes + _secondary_size(dump), OWN_SIZE
     if dump.secondary is not None and dump.secondary.problem is not None:
         notes.append(f"secondary data: {dump.secondary.problem}, so its size is not known")
@@ -153,7 +153,7 @@ def _count_kernel_pages(dump: Dump, progress: Progress, notes: list[str]) -> int
 
 
 def _size_of_kernel_dump(dump: Dump, pages: int) -> int:
-    """Give the bytes of a bitmap dump of so many pages, with the secondary data of this one."""
+    """Return the bytes of a bitmap dump of so many pages, with the secondary data of this one."""
     runs = dump.header.physical_memory or ()
     bits = max((run.base_page + run.page_count for run in runs), default=0)
     headers = dump.header.size + BitmapHeader64.SIZE + -(-bits // 8)

@@ -53,7 +53,7 @@ class Rule:
     needs_ram: bool = True
 
     def figure(self, ram: int | None) -> int | None:
-        """Give the bytes for a machine with so many bytes of RAM; None: not known, or the figure does not apply."""
+        """Return the bytes for a machine with so many bytes of RAM; None: not known, or the figure does not apply."""
         if ram is None:
             return None if self.needs_ram else self.formula(0)
         return self.formula(ram)
@@ -210,5 +210,5 @@ WEEKS_AFTER_A_CRASH = 4
 
 
 def rules_for(kind: DumpKind, architecture: Architecture) -> tuple[Rule, ...]:
-    """Give the rows for a kind on an architecture, in the order of the table."""
+    """Return the rows for a kind on an architecture, in the order of the table."""
     return tuple(rule for rule in RULES if kind in rule.kinds and architecture in rule.architectures)

@@ -7,12 +7,14 @@ how-to-determine-the-appropriate-page-file-size (paging files).
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.commands.pagefilefit.rules import MB
 from windbg_ext.dump.kinds import DumpKind
+from windbg_ext.limits import MAX_PAGING_FILES, MAX_WINDOWS_PATH
 from windbg_ext.structs.architectures import ARM64, X64, X86
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ DEFAULT_DUMP_FILE = r"%SystemRoot%\MEMORY.DMP"
 DEFAULT_MINIDUMP_FOLDER = r"%SystemRoot%\Minidump"
 ANY_DRIVE = "?:"
 EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
+LAST_YEAR = 9998
+"""The calendar ends a year later, and weeks are added to a time."""
+MAX_NUMBER = 0xFFFFFFFF
+"""Every number that is read is a REG_DWORD."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,14 @@ class RegistryValue:
 
 
 class Registry(Protocol):
-    """The current control set of a machine. DumpError where it cannot be read."""
+    """The current control set of a machine. Raise DumpError where it cannot be read."""
 
     @property
     def name(self) -> str:
         """Where it comes from, as reports name it."""
 
     def values(self, key: str) -> dict[str, RegistryValue]:
-        """Give the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
+        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Settings:
 
 
 def read_settings(registry: Registry) -> Settings:
-    """Interpret CrashControl and Memory Management. What makes no sense is told in the notes, not guessed at."""
+    """Interpret CrashControl and Memory Management. What makes no sense is noted and not guessed at."""
     notes: list[str] = []
     crash = _read_crash_settings(_Key(registry.values(CRASH_CONTROL), notes), notes)
     memory = _Key(registry.values(MEMORY_MANAGEMENT), notes)
@@ -128,13 +134,16 @@ class _Key:
 
     def number(self, name: str) -> int | None:
         data = self._data(name)
-        if data is None or isinstance(data, int):
+        if data is None or (isinstance(data, int) and 0 <= data <= MAX_NUMBER):
             return data
         self._odd(name, "REG_DWORD")
         return None
 
     def text(self, name: str) -> str | None:
         data = self._data(name)
+        if isinstance(data, str) and len(data) > MAX_WINDOWS_PATH:
+            self._notes.append(f"{name} has {len(data):,} characters, no path is so long: it is left out of account")
+            return None
         if data is None or isinstance(data, str):
             return data or None
         self._odd(name, "REG_SZ")
@@ -160,10 +169,10 @@ class _Key:
         if isinstance(data, bytes) and len(data) == 8:
             data = int.from_bytes(data, "little")
         if isinstance(data, int):
-            try:
-                return EPOCH + timedelta(microseconds=data // 10)
-            except OverflowError:
-                pass
+            with suppress(OverflowError):
+                moment = EPOCH + timedelta(microseconds=data // 10)
+                if moment.year <= LAST_YEAR:
+                    return moment
         self._odd(name, "time")
         return None
 
@@ -205,8 +214,10 @@ def _read_paging_files(key: _Key, notes: list[str]) -> tuple[PagingFile, ...] | 
     lines = key.lines("PagingFiles")
     if lines is None:
         return None
+    if len(lines) > MAX_PAGING_FILES:
+        notes.append(f"PagingFiles has {len(lines):,} lines, Windows uses {MAX_PAGING_FILES}: the others are not read")
     files = []
-    for line in lines:
+    for line in lines[:MAX_PAGING_FILES]:
         file = parse_paging_file(line)
         if file is None:
             notes.append(f"a line of PagingFiles names no paging file: {line[:80]!r}")
@@ -215,15 +226,26 @@ def _read_paging_files(key: _Key, notes: list[str]) -> tuple[PagingFile, ...] | 
     return tuple(files)
 
 
-PAGING_FILE = re.compile(r"\s*(?:\\\?\?\\)?([A-Za-z?]:\\.*?)(?:\s+(\d{1,9})(?:\s+(\d{1,9}))?)?\s*")
+PAGING_FILE = re.compile(r"(?:\\\?\?\\)?([A-Za-z?]:\\.*)")
+SIZE_IN_MB = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def parse_paging_file(line: str) -> PagingFile | None:
     """Read a line of PagingFiles: a path, then initial and maximum size in MB; none or zeros: system-managed."""
-    match = PAGING_FILE.fullmatch(line)
+    path = line.strip()
+    sizes: list[int] = []
+    if len(path) > MAX_WINDOWS_PATH:
+        return None
+    while len(sizes) < 2:
+        words = path.rsplit(maxsplit=1)
+        if len(words) < 2 or SIZE_IN_MB.fullmatch(words[1]) is None:
+            break
+        path = words[0]
+        sizes.insert(0, int(words[1]) * MB)
+    match = PAGING_FILE.fullmatch(path)
     if match is None:
         return None
-    initial, maximum = (int(text or 0) * MB for text in match.group(2, 3))
+    initial, maximum = (*sizes, 0, 0)[:2]
     if (not initial and not maximum) or match[1].startswith(ANY_DRIVE):
         return PagingFile(match[1])
     return PagingFile(match[1], initial, max(initial, maximum))

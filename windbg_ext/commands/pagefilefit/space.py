@@ -60,17 +60,17 @@ class Volume:
 
 
 def dedicated_space(path: str | None, size: int | None) -> Space:
-    """Give the room of a dedicated dump file."""
+    """Return the room of a dedicated dump file."""
     source = "DumpFileSize" if size is not None else "Windows chooses the size: DumpFileSize is not set"
     return Space(Place.DEDICATED_FILE, path, size, size, source, source)
 
 
 def paging_file_space(files: tuple[PagingFile, ...] | None, volume: Volume, ram: int | None) -> Space:
-    """Give the room of the paging file on the boot volume; files: None where nobody tells."""
+    """Return the room of the paging file on the boot volume; files: None where nobody tells."""
     if files is None:
         return Space(Place.UNKNOWN, None, None, None, "no paging file was named", "no paging file was named")
     here = [file for file in files if file.drive in (volume.letter, ANY_DRIVE)]
-    elsewhere = tuple(file for file in files if file not in here)
+    elsewhere = tuple(file for file in files if file.drive not in (volume.letter, ANY_DRIVE))
     if not here:
         source = f"there is no paging file on the boot volume {volume.letter}"
         return Space(Place.NONE, None, 0, 0, source, source, elsewhere=elsewhere)
@@ -120,6 +120,6 @@ def _system_managed(file: PagingFile, volume: Volume, ram: int | None) -> Room:
 
 
 def without_pae(space: Space, architecture: Architecture) -> bool:
-    """Tell whether the paging file can have its maximum on 32-bit Windows only with PAE."""
+    """Return whether the paging file can have its maximum on 32-bit Windows only with PAE."""
     large = space.place is Place.PAGING_FILE and (space.maximum or 0) > LARGEST_WITHOUT_PAE
     return architecture is X86 and large

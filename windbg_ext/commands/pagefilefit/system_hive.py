@@ -1,76 +1,112 @@
 """The current control set of a SYSTEM registry hive, a file: from a disk image, a backup, another Windows.
 
-Read with regipy, the one pure-Python reader of hives that is both maintained and under a permissive licence.
+Read with regipy, the one pure-Python reader of hives that is both maintained and under a permissive licence. It follows
+whatever a hive says, so it sees the file through a view that draws every read on the hive's budget.
 """
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, NoReturn
 
 from windbg_ext.commands.pagefilefit.settings import RegistryValue
 from windbg_ext.errors import DumpError
+from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, Budget
+from windbg_ext.sources import open_source
+from windbg_ext.sources.archive import ArchiveMember
+from windbg_ext.sources.source import no_progress
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator
+    from regipy.registry import NKRecord
+    from typing_extensions import Self
 
-    from regipy.registry import NKRecord, RegistryHive
+    from windbg_ext.sources import Source, SourceLike
+    from windbg_ext.sources.source import Progress
 
 SIGNATURE = b"regf"
-LARGEST_HIVE = 512 << 20
-"""Bytes. regipy reads the whole file; the SYSTEM hive of a server takes some ten MB."""
-MOST_SUBKEYS, MOST_VALUES = 20_000, 2_000
-"""Far more than these keys have: a damaged hive may name the same key without end."""
+BASE_BLOCK = 0x1000
+"""Bytes in front of the first bin; offsets of cells count from behind them."""
+MAX_UNPACKED = 240 << 20
+"""Bytes of a packed hive that are unpacked; the SYSTEM hive of a server takes some ten MB, a very large one 200 MB."""
+INLINE = 0x80000000
+"""Of the length of a value: its data stands in place of the offset."""
+WINDOW = 0x1000
+"""Bytes that are read from the source at once: most keys are read field by field."""
 DAMAGED = "the hive is damaged or cut short: copy it again"
 
 
 class SystemHive:
-    """A `Registry` over a hive file. DumpError, with the path in it, if it is none or cannot be read."""
+    """A `Registry` over a hive, which may be packed. Raise DumpError, with its name, if it is none or unreadable."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = str(path)
+    def __init__(self, hive: SourceLike, progress: Progress = no_progress) -> None:
         logging.getLogger("regipy").setLevel(logging.CRITICAL)  # what is wrong is said once, and by us
-        self._hive = self._open()
-        self._control_set = f"ControlSet{self._current():03}"
-        self.name = f"SYSTEM hive {Path(path).name}, {self._control_set}"
+        try:
+            self._source = open_source(hive)
+        except DumpError as error:
+            error.advice = error.advice.replace("the dump", "the hive")  # sources know no hives
+            raise
+        self._owns_source = self._source is not hive
+        self._cells = _Cells(self._source, Budget())
+        try:
+            self.dirty = self._read_header(progress)
+            self._control_set = f"ControlSet{self._current():03}"
+        except BaseException as error:
+            if isinstance(error, DumpError):
+                error.path = error.path or self._source.name
+            self.close()
+            raise
+        self.name = f"SYSTEM hive {self._source.base_name}, {self._control_set}"
 
-    @property
-    def dirty(self) -> bool:
-        """Whether Windows had not yet written everything: the rest is in the .LOG files, which are not read."""
-        header = self._hive.header
-        return bool(header.primary_sequence_num != header.secondary_sequence_num)
+    def __enter__(self) -> Self:
+        """Return the hive."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a stream or a source of the caller stays open."""
+        if self._owns_source:
+            self._source.close()
 
     def values(self, key: str) -> dict[str, RegistryValue]:
-        """Give the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
+        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
         return self._values(f"{self._control_set}\\Control\\{key}")
 
-    def _open(self) -> RegistryHive:
-        from regipy.registry import RegistryHive  # only here: most runs read no hive
+    def _read_header(self, progress: Progress) -> bool:
+        """Read the base block and find the root key.
 
-        path = Path(self._path)
-        try:
-            if path.is_fifo() or path.is_dir():
-                raise self._error("file", "is no file", "name the SYSTEM hive itself")
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                start = file.read(len(SIGNATURE))
-        except OSError as error:
-            raise self._error("file", f"cannot be read ({error.strerror})") from None
-        if start != SIGNATURE:
+        Return whether Windows had not yet written everything: the rest is in the .LOG files, which are not read.
+        """
+        from regipy.structs import REGF_HEADER  # only here: most runs read no hive
+
+        if self._cells.read(len(SIGNATURE)) != SIGNATURE:
+            if self._cells.failure is not None:
+                raise self._cells.failure
             raise self._error("regf", "the file is no registry hive", r"name Windows\System32\config\SYSTEM")
-        if size > LARGEST_HIVE:
-            raise self._error("file", f"{size:,} bytes are more than a SYSTEM hive has")
+        self._cells.seek(0)
         try:
-            return RegistryHive(self._path)
-        except OSError as error:
-            raise self._error("file", f"cannot be read ({error.strerror})", "copy the hive again") from None
-        except Exception as error:  # regipy lets out whatever its parsers stumble over
-            raise self._error("regf", f"cannot be read ({type(error).__name__})", DAMAGED) from None
+            header = REGF_HEADER.parse_stream(self._cells)
+            end = BASE_BLOCK + header.hive_bins_data_size
+            if isinstance(self._source, ArchiveMember) and end > self._source.reach:
+                self._source.unpack(end, min(end, MAX_UNPACKED), progress)
+            self._root = self._key_at(header.root_key_offset)
+        except Exception as error:
+            raise self._failure("regf", error) from None
+        return bool(header.primary_sequence_num != header.secondary_sequence_num)
+
+    def _key_at(self, offset: int) -> NKRecord:
+        from regipy.registry import Cell, NKRecord
+
+        self._cells.seek(BASE_BLOCK + offset + 4)  # behind the cell's length
+        if self._cells.read(2) != b"nk":
+            raise self._error("root key", "is no key", DAMAGED)
+        return NKRecord(Cell(self._cells.tell(), "nk", 0), self._cells)
 
     def _current(self) -> int:
-        """Give the number of the current control set."""
+        """Return the number of the current control set."""
         current = self._values("Select").get("current")
         if current is None or not isinstance(current.data, int) or not 0 < current.data < 1000:
             advice = r"name Windows\System32\config\SYSTEM; other hives hold no crash settings"
@@ -78,32 +114,90 @@ class SystemHive:
         return current.data
 
     def _values(self, key_path: str) -> dict[str, RegistryValue]:
+        self._cells.field = key_path
         try:
-            key: NKRecord | None = self._hive.root
+            key: NKRecord | None = self._root
             for name in key_path.split("\\"):
-                key = self._subkey(key, name) if key is not None else None
+                key = _subkey(key, name) if key is not None else None
             return {} if key is None else self._values_of(key, key_path)
-        except DumpError:
-            raise
-        except Exception as error:  # as above
-            raise self._error(key_path, f"cannot be read ({type(error).__name__})", DAMAGED) from None
-
-    def _subkey(self, key: NKRecord, name: str) -> NKRecord | None:
-        subkeys: Iterator[NKRecord] = key.iter_subkeys()
-        for count, subkey in enumerate(subkeys):
-            if subkey.name.lower() == name.lower():
-                return subkey
-            if count > MOST_SUBKEYS:
-                raise self._error(name, "is not among the first subkeys, of which there is no end", DAMAGED)
-        return None
+        except Exception as error:
+            raise self._failure(key_path, error) from None
 
     def _values_of(self, key: NKRecord, key_path: str) -> dict[str, RegistryValue]:
-        if key.values_count > MOST_VALUES:
-            raise self._error(key_path, f"has {key.values_count:,} values, which makes no sense", DAMAGED)
+        self._cells.budget.draw(MAX_HIVE_VALUES, key.values_count, key_path)
         values = list(key.iter_values(trim_values=False))
         if len(values) < key.values_count:  # regipy ends where it meets the first one that is damaged
             raise self._error(key_path, f"only {len(values)} of its {key.values_count} values can be read", DAMAGED)
         return {value.name.lower(): RegistryValue(str(value.value_type), value.value) for value in values}
 
+    def _failure(self, field: str, error: Exception) -> DumpError:
+        """Return what to raise for an error out of regipy, which lets out whatever its parsers stumble over."""
+        failure = self._cells.failure  # regipy may hide it or turn it into an error of its own
+        if failure is None:
+            failure = error if isinstance(error, DumpError) else None
+        if failure is None:
+            return self._error(field, f"cannot be read ({type(error).__name__})", DAMAGED)
+        failure.path = failure.path or self._source.name
+        return failure
+
     def _error(self, field: str, why: str, advice: str = "") -> DumpError:
-        return DumpError(field, why, advice, self._path)
+        return DumpError(field, why, advice, self._source.name)
+
+
+def _subkey(key: NKRecord, name: str) -> NKRecord | None:
+    subkeys = key.iter_subkeys()
+    return next((subkey for subkey in subkeys if subkey.name.lower() == name.lower()), None)
+
+
+class _Cells:
+    """The hive as the stream that regipy reads. Every read is drawn on the budget, and must not lead out of the file.
+
+    field: what is being read, as errors name it; failure: the first error.
+    """
+
+    def __init__(self, source: Source, budget: Budget) -> None:
+        self.budget = budget
+        self.field = "regf"
+        self.failure: DumpError | None = None
+        self._source = source
+        self._at = 0
+        self._window = b""
+        self._window_at = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set where the next read begins."""
+        self._at = self._source.size + offset if whence == os.SEEK_END else offset
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next read begins."""
+        return self._at
+
+    def read(self, length: int) -> bytes:
+        """Read up to `length` bytes; fewer where the hive ends."""
+        if length & INLINE:  # regipy reads before it looks at that bit, and then uses the offset itself
+            return b""
+        length = max(0, min(length, self._source.size - self._at))
+        try:
+            self.budget.draw(MAX_HIVE_READS, 1, self.field)
+            self.budget.draw(MAX_HIVE_BYTES, length, self.field)
+            data = self._read(length)
+        except OSError as error:
+            self._fail(DumpError("file", f"cannot be read ({error.strerror})", "copy the hive again"))
+        except DumpError as error:
+            self._fail(error)
+        self._at += len(data)
+        return data
+
+    def _read(self, length: int) -> bytes:
+        if length > WINDOW:
+            return self._source.read(self._at, length)
+        start = self._at - self._window_at
+        if not 0 <= start <= start + length <= len(self._window):
+            self._window, self._window_at = self._source.read(self._at, WINDOW), self._at
+            start = 0
+        return self._window[start : start + length]
+
+    def _fail(self, error: DumpError) -> NoReturn:
+        self.failure = self.failure or error
+        raise self.failure

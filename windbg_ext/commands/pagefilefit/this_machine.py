@@ -25,25 +25,25 @@ class WindowsApi(Protocol):
     """What is asked of Windows. OSError where it refuses."""
 
     def registry_values(self, key: str) -> list[tuple[str, Any, int]]:
-        """Give (name, data, number of the type) of the values of a key of HKEY_LOCAL_MACHINE, as winreg does."""
+        """Return (name, data, number of the type) of the values of a key of HKEY_LOCAL_MACHINE, as winreg does."""
 
     def physical_memory(self) -> int:
-        """Give the bytes of RAM that Windows uses."""
+        """Return the bytes of RAM that Windows uses."""
 
     def paging_files(self) -> list[tuple[str, int]]:
-        """Give (path, pages) of each paging file as it is now."""
+        """Return (path, pages) of each paging file as it is now."""
 
     def page_size(self) -> int:
-        """Give the bytes of a page."""
+        """Return the bytes of a page."""
 
     def windows_folder(self) -> str:
-        """Give %SystemRoot%."""
+        """Return %SystemRoot%."""
 
     def volume(self, drive: str) -> tuple[int, int]:
-        """Give (bytes, free bytes) of a volume."""
+        """Return (bytes, free bytes) of a volume."""
 
     def now(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
 
 
 class ThisRegistry:
@@ -55,7 +55,7 @@ class ThisRegistry:
         self._api = api
 
     def values(self, key: str) -> dict[str, RegistryValue]:
-        """Give the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
+        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
         try:
             values = self._api.registry_values(f"{CONTROL}\\{key}")
         except FileNotFoundError:
@@ -106,7 +106,7 @@ def read_machine(api: WindowsApi) -> ThisMachine:
 
 
 def _sizes(api: WindowsApi) -> list[tuple[str, int]]:
-    """Give (drive, bytes) of the paging files as far as Windows tells: without, the sizes that are set are taken."""
+    """Return (drive, bytes) of the paging files as far as Windows tells: without, the sizes that are set are taken."""
     try:
         page_size, files = api.page_size(), api.paging_files()
     except OSError:
