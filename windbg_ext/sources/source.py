@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Callable, Protocol
 
 from windbg_ext.errors import DumpError
 from windbg_ext.values import NamedTuple
@@ -73,20 +73,14 @@ class Source(Protocol):
         """Release the source; reading from it afterwards is an error."""
 
 
-@runtime_checkable
-class Sparse(Protocol):
-    """A source that knows where it has holes, which read as zeros and take no room on the disk."""
-
-    def next_data(self, offset: int) -> tuple[int, int]:
-        """Return where the first bytes outside holes begin, at or behind an offset, and where the next hole does.
-
-        Both are the size where there are none.
-        """
-
-
 def next_data(source: Source, offset: int) -> tuple[int, int]:
-    """Return what `Sparse.next_data` does; everything up to the end for a source that knows of no holes."""
-    return source.next_data(offset) if isinstance(source, Sparse) else (offset, source.size)
+    """Return where the first bytes outside holes begin, at or behind an offset, and where the next hole does.
+
+    Both are the size where there are none. Only a source with a method of this name knows its holes, which read as
+    zeros and take no room on the disk; of any other, everything up to the end counts as bytes.
+    """
+    knows: Callable[[int], tuple[int, int]] | None = getattr(source, "next_data", None)
+    return (offset, source.size) if knows is None else knows(offset)
 
 
 class RawFile(Protocol):
