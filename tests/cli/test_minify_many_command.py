@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from support.command_line import ROOT, command, contents, environment, refusal_of, run, run_process
 from support.dump_file import copy_with_blob
+from support.minify_process import ALL_SECONDARY_DATA
 
 from windbg_ext import minify
 
@@ -265,7 +266,7 @@ def test_ctrl_c_stops_all_workers_and_leaves_whole_files_only(
     slow: Path, whole: bytes, number: signal.Signals, to_all: bool, jobs: int
 ) -> None:
     (slow / "MEMORY.DMP").rename(slow / "c.dmp")
-    process = start(slow, "--jobs", jobs)
+    process = start(slow, *ALL_SECONDARY_DATA, "--jobs", jobs)
     in_the_middle(process, slow)
     if to_all:  # as a terminal does
         os.killpg(process.pid, number)
@@ -294,7 +295,7 @@ def worker_that_has(path: Path, run: int) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the worker in /proc")
 def test_a_worker_that_is_killed_costs_its_file_only_and_leaves_nothing_behind(slow: Path) -> None:
-    process = start(slow, "--jobs", 2, "--json")
+    process = start(slow, *ALL_SECONDARY_DATA, "--jobs", 2, "--json")
     in_the_middle(process, slow)
     (temporary,) = temporary_files(slow)
     os.kill(worker_that_has(temporary, process.pid), signal.SIGKILL)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAMPLE = ROOT / "samples" / "complete.dmp"
-BLOB = 64 << 20
+BLOB = 63 << 20
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Return a dump with 64 MiB of secondary data, which is copied in many steps."""
+    """Return a dump with 63 MiB of secondary data, which is copied in many steps."""
     return copy_with_blob(SAMPLE, tmp_path, BLOB)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hostile_files.case import MB
-from hostile_files.hive_bytes import REG_BINARY, REG_DWORD, REG_SZ, Hive, control
+from hostile_files.hive_bytes import REG_BINARY, REG_DWORD, REG_MULTI_SZ, REG_SZ, Hive, control
 
 from windbg_ext.commands.pagefilefit import DumpKind, HandFigures, PagefileFitReport, pagefilefit
 from windbg_ext.limits import LimitError
@@ -39,10 +39,18 @@ def report_of_cells(folder: Path, make: Callable[[Hive], dict[str, Sequence[int]
 
 def test_values_that_share_a_cell_count_each_for_itself(tmp_path: Path) -> None:
     def values(cells: Hive) -> dict[str, Sequence[int]]:
-        at = cells.cell(bytes(MB))
-        return {"CrashControl": [cells.value(b"v", REG_BINARY, b"", at=at, length=MB)] * 3}
+        at = cells.cell(bytes(1 << 16))
+        return {"CrashControl": [cells.value(b"v", REG_BINARY, b"", at=at, length=1 << 16)] * 20}
 
     with pytest.raises(LimitError, match=r"ControlSet001\\Control\\CrashControl: asks for .* bytes of keys and values"):
+        report_of_cells(tmp_path, values)
+
+
+def test_a_value_that_is_too_long_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    def values(cells: Hive) -> dict[str, Sequence[int]]:
+        return {"CrashControl": [cells.value(b"v", REG_MULTI_SZ, b"a\0" * MB)]}
+
+    with pytest.raises(LimitError, match="CrashControl: has a value of 2,097,152 bytes, at most 65,536 are read"):
         report_of_cells(tmp_path, values)
 
 
@@ -56,8 +64,8 @@ def test_too_many_values_are_refused_before_one_is_read(tmp_path: Path) -> None:
 
 def test_a_path_that_is_too_long_for_windows_is_left_out_of_account(tmp_path: Path) -> None:
     def values(cells: Hive) -> dict[str, Sequence[int]]:
-        return {"CrashControl": [cells.value(b"DumpFile", REG_SZ, ("C:\\" + "d" * 40_000).encode("utf-16-le"))]}
+        return {"CrashControl": [cells.value(b"DumpFile", REG_SZ, b"C\0:\0" + b"d\0" * 32_766)]}
 
     report = report_of_cells(tmp_path, values)
     assert any(r"The dump will lie at %SystemRoot%\MEMORY.DMP" in advice.text for advice in report.advice)
-    assert any("DumpFile has 40,003 characters" in note for note in report.notes)
+    assert any("DumpFile has 32,768 characters" in note for note in report.notes)

@@ -62,7 +62,8 @@ def test_a_source_and_a_destination_may_have_any_name(
         assert outcome.err == ""
         assert all(character.isprintable() or character == "\n" for character in outcome.out), outcome
     assert dumpkind(destination).kind == "small"
-    assert json.loads(run("dumpkind", "--json", source).out)["dumps"][0]["path"] == str(source)
+    shown = str(source).encode("utf-8", "backslashreplace").decode()  # bytes that are no text stand as \\udcff
+    assert json.loads(run("dumpkind", "--json", source).out)["dumps"][0]["path"] == shown
     assert "destination: exists" in refusal(tmp_path, source, destination)
     assert "is the source itself" in refusal(tmp_path, source, source, "--overwrite")
 

@@ -237,11 +237,15 @@ def cases() -> Iterator[Case]:
     yield Case(
         "16 paging files have paths of 32,000 characters", partial(write, make=partial(paging_files, lines=many)), told
     )
-    for length in (1_900_000, 2_100_000):
+    for length in (65_536, 500_000, 1_900_000):
         for content in (b"\0\0", b"a\0\0\0", b"a\0"):
             data = content * (length // len(content))
             make = partial(one_value, key="Memory Management", name=b"PagingFiles", kind=REG_MULTI_SZ, data=data)
             yield Case(f"PagingFiles is {length:,} bytes of {content!r}", partial(write, make=make), told)
+    for content in (b"\0\0", b"a\0\0\0", b"a\0"):
+        data = content * (65_536 // len(content))
+        make = partial(shared_data, kind=REG_MULTI_SZ, length=65_536, names=True, keys=KEYS, data=data)
+        yield Case(f"2,000 REG_MULTI_SZ values share 64 KB of {content!r}", partial(write, make=make), told)
     for suffix in ("gz", "xz"):
         for bins in (72 * MB, 0xFFFFE000):
             command = Command(("pagefilefit", "--ram", "16G", "--system-hive", f"{SYSTEM}.{suffix}"), (0, 3))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from windbg_ext.commands.pagefilefit.settings import RegistryValue
 from windbg_ext.errors import DumpError
-from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, Budget
+from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, MAX_VALUE, Budget, LimitError
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import ArchiveMember
 from windbg_ext.sources.source import no_progress
@@ -179,6 +179,9 @@ class _Cells:
             return b""
         length = max(0, min(length, self._source.size - self._at))
         try:
+            if length > MAX_VALUE:
+                why = f"has a value of {length:,} bytes, at most {MAX_VALUE:,} are read"
+                raise LimitError(self.field, why, "the hive is damaged, or made to be a burden")
             self.budget.draw(MAX_HIVE_READS, 1, self.field)
             self.budget.draw(MAX_HIVE_BYTES, length, self.field)
             data = self._read(length)
