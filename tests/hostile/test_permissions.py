@@ -299,6 +299,7 @@ def test_whoever_owns_the_destinations_folder_gets_no_other_file_changed(
 
 
 @two_users
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [replace_temporary_files, link_destinations_out])
 def test_whoever_owns_a_folder_of_dumps_gets_no_other_file_changed_by_a_batch(
     place: Path, attack: Callable[[int, str], None]
@@ -313,6 +314,7 @@ def test_whoever_owns_a_folder_of_dumps_gets_no_other_file_changed_by_a_batch(
 
 
 @two_users
+@pytest.mark.slow
 @pytest.mark.parametrize("destination", [(), ("out",)], ids=["beside the dumps", "in a folder"])
 def test_whoever_owns_a_folder_gets_a_batch_to_write_through_no_subfolder(
     place: Path, destination: tuple[str, ...]
