@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from windbg_ext.commands.minify.account import PADDING, Account, Part
 from windbg_ext.commands.minify.collector import Collector, Wanted
-from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump.small_file import DataBlock, SmallDump
 from windbg_ext.errors import NotInDumpError, NotMappedError
 from windbg_ext.memory.virtual import Piece
+from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpHeader64
 from windbg_ext.structs.layouts import LAYOUTS64
 

@@ -20,7 +20,7 @@ from windbg_ext.limits import MAX_TEMPORARY, MAX_UNPACKED, Budget, LimitError
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import MAX_IN_MEMORY, UNKNOWN_SIZE, ArchiveMember
 from windbg_ext.sources.local import LocalFile
-from windbg_ext.sources.source import no_progress
+from windbg_ext.sources.progress import no_progress
 
 if TYPE_CHECKING:
     from pathlib import Path

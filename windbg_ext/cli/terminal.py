@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.render.document import Document
+    from windbg_ext.sources.progress import Progress
 
 
 class Terminal:
@@ -55,7 +55,7 @@ class Terminal:
     def progress(self) -> Iterator[Progress]:
         """Show a progress bar while the block runs, none where standard error is not a terminal."""
         if sys.stderr is None or not sys.stderr.isatty():
-            from windbg_ext.commands.progress import no_progress  # only here: dumpkind shows no progress
+            from windbg_ext.sources.progress import no_progress  # only here: dumpkind shows no progress
 
             yield no_progress
             return

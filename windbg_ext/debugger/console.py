@@ -14,8 +14,8 @@ from windbg_ext.render.text import MAX_TEXT, in_pieces, plain, shortened, shown,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.render.document import Document
+    from windbg_ext.sources.progress import Progress
 
 SECONDS_BETWEEN_MESSAGES = 0.2
 

@@ -12,7 +12,7 @@ from windbg_ext.errors import DumpError
 from windbg_ext.limits import Budget
 from windbg_ext.sources import open_source, read_field
 from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
-from windbg_ext.sources.source import no_progress
+from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import FILL, DumpType
 from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
     from windbg_ext.sources import Source, SourceLike
-    from windbg_ext.sources.source import Progress
+    from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.layouts import RawHeader, TriageDump
 
 

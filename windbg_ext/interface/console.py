@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.render.document import Document
+    from windbg_ext.sources.progress import Progress
 
 
 class Console(Protocol):

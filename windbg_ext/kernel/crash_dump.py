@@ -14,7 +14,7 @@ from windbg_ext.kernel.kernel import Kernel, read_kernel
 from windbg_ext.kernel.target import DumpTarget
 from windbg_ext.memory.paging import PAGE_SHIFT, PAGE_SIZE
 from windbg_ext.memory.physical import PhysicalMemory
-from windbg_ext.sources.source import no_progress
+from windbg_ext.sources.progress import no_progress
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.modules import Module, UnloadedDriver
     from windbg_ext.kernel.processors import Processor
     from windbg_ext.sources import SourceLike
-    from windbg_ext.sources.source import Progress
+    from windbg_ext.sources.progress import Progress
 
 
 def open_dump(source: SourceLike, *, progress: Progress = no_progress) -> CrashDump:

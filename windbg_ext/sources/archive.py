@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Callable
 
-    from windbg_ext.sources.source import Identity, Progress, Range, Source
+    from windbg_ext.sources.progress import Progress
+    from windbg_ext.sources.source import Identity, Range, Source
 
 DUMP_ENDINGS = (".dmp", ".mdmp", ".hdmp", ".kdmp")
 """Of the names of dumps, which are looked for in archives and folders."""

@@ -11,13 +11,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is to do."""
-
-
-def no_progress(doing: str, done: int, total: int) -> None:
-    """Show nothing."""
-
 
 class Range(NamedTuple):
     """A stretch of a source: offset and length in bytes."""

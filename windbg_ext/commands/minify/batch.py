@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
 from windbg_ext.commands.minify.command import minify
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
-from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.sources.find import find_dumps, folder_of
 from windbg_ext.sources.local import is_address
+from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from windbg_ext.commands.minify.command import MinifyReport
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.sources.progress import Progress
 
 NAMED_IN_PROBLEM = 3
 """Parts that the reason of an incomplete small dump names; the report has all of them."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from windbg_ext.commands.minify.account import Account
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.dump.small_file import SmallDump
     from windbg_ext.memory import VirtualMemory
+    from windbg_ext.sources.progress import Progress
 
 
 MAX_TOLD = 256

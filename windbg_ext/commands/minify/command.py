@@ -17,21 +17,21 @@ from windbg_ext.commands.minify.secondary import (
     copy_secondary_data,
     secondary_data_fits,
 )
-from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
 from windbg_ext.dump.small_file import write_headers, write_parts
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
 from windbg_ext.sources import open_source
+from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     import os
 
     from windbg_ext.commands.minify.collector import Collector
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.kernel import Target
     from windbg_ext.sources import Source, SourceLike
+    from windbg_ext.sources.progress import Progress
 
 
 @dataclass(frozen=True)

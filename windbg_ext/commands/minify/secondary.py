@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.commands.minify.account import Account
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.kernel import Target
+    from windbg_ext.sources.progress import Progress
 
 SECONDARY_DATA = "secondary data"
 """Its name in the report."""

@@ -13,15 +13,15 @@ from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, P
 from windbg_ext.commands.pagefilefit.space import Space, Volume, dedicated_space, paging_file_space
 from windbg_ext.commands.pagefilefit.system_hive import SystemHive
 from windbg_ext.commands.pagefilefit.this_machine import ThisMachine, open_this_machine
-from windbg_ext.commands.progress import no_progress
 from windbg_ext.dump import open_dump
 from windbg_ext.dump.kinds import CRASH_DUMP_KINDS, DumpKind
 from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.architectures import BY_NAME, X64
 
 if TYPE_CHECKING:
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.sources import SourceLike
+    from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.architectures import Architecture
 
 

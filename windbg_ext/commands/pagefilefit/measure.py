@@ -15,9 +15,9 @@ from windbg_ext.structs.bodies import BitmapHeader64
 from windbg_ext.structs.header import Attributes
 
 if TYPE_CHECKING:
-    from windbg_ext.commands.progress import Progress
     from windbg_ext.dump import Dump
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.architectures import Architecture
 
 MAX_RAM = 1 << 48

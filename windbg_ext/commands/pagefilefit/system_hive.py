@@ -15,14 +15,14 @@ from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, MAX_VALUE, Budget, LimitError
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import ArchiveMember
-from windbg_ext.sources.source import no_progress
+from windbg_ext.sources.progress import no_progress
 
 if TYPE_CHECKING:
     from regipy.registry import NKRecord
     from typing_extensions import Self
 
     from windbg_ext.sources import Source, SourceLike
-    from windbg_ext.sources.source import Progress
+    from windbg_ext.sources.progress import Progress
 
 SIGNATURE = b"regf"
 BASE_BLOCK = 0x1000

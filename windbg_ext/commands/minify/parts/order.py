@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.account import Account
     from windbg_ext.commands.minify.collector import Wanted
     from windbg_ext.commands.minify.crash import Crash
-    from windbg_ext.commands.progress import Progress
+    from windbg_ext.sources.progress import Progress
 
 
 class PlannedPart(NamedTuple):

@@ -1,4 +1,4 @@
-"""How a command tells how far it is, without knowing who shows it."""
+"""How long work tells how far it is, without knowing who shows it."""
 
 from __future__ import annotations
 
