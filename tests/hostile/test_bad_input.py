@@ -44,7 +44,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def refused(source: Path, data: bytes, *options: str) -> str:
-    """Give the line with which `minify` refuses a source with this content, in bounded time and memory."""
+    """Return the line with which `minify` refuses a source with this content, in bounded time and memory."""
     source.write_bytes(data)
     with limited():
         return refusal(source.parent, source, source.with_name("small.dmp"), *options)

@@ -66,7 +66,7 @@ def two_thousand_processors(crashed: CrashedMachine) -> None:
 
 
 def _thread(crashed: CrashedMachine, stack_base: int) -> bytes:
-    """Give a page that looks like a waiting thread with the largest stack."""
+    """Return a page that looks like a waiting thread with the largest stack."""
     page = bytearray(PAGE)
     page[0] = 6  # DISPATCHER_HEADER.Type
     limit = stack_base - 0x20000

@@ -265,7 +265,7 @@ def link_destination_out(folder: int, victim: str) -> None:
 
 @contextmanager
 def unchanged(place: Path) -> Iterator[Path]:
-    """Give a file of the superuser and a private folder beside it; both must be what they were behind the block."""
+    """Yield a file of the superuser and a private folder beside it; both must be what they were behind the block."""
     path, private = place / "victim", place / "private"
     path.write_bytes(SECRET)
     path.chmod(0o600)

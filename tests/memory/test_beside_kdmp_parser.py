@@ -153,7 +153,7 @@ class Both:
             return None
 
     def table(self, frame: int) -> tuple[int, ...]:
-        """Give the entries of a page table, none where it is not in the dump."""
+        """Return the entries of a page table, none where it is not in the dump."""
         offset = self._pages.offset_of(frame)
         data = b"" if offset is None else self._file.read(offset, PAGE)
         return struct.unpack("<512Q", data) if len(data) == PAGE else ()
@@ -260,7 +260,7 @@ def test_both_translate_alike_through_changed_page_tables(name: str, copy: Path)
 
 
 def changed_entry(chance: random.Random, data: bytes, offset: int, values: tuple[int, ...]) -> bytes:
-    """Give an entry that differs in a bit, leads where another one does, or is anything."""
+    """Return an entry that differs in a bit, leads where another one does, or is anything."""
     (entry,) = struct.unpack_from("<Q", data, offset)
     changed = (
         entry ^ 1 << chance.randrange(64),

@@ -86,7 +86,7 @@ def naive_count(dump: Dump, tables: PageTables) -> int:
 
 
 def frames_of_the_kernel_half(sample: Sample) -> set[int]:
-    """Give the page frames of RAM that the builder puts into the kernel half, noted while it does so.
+    """Return the page frames of RAM that the builder puts into the kernel half, noted while it does so.
 
     Every page that it maps there, and the page tables of the process that crashed: the entry of its root for itself
     maps them all into the kernel half.
@@ -190,7 +190,7 @@ ROOMY = runs_of((0x1, 0x9E), (0x100, 0x300))
 
 
 def with_room(name: str) -> Sample:
-    """Give a sample whose machine has page frames to spare."""
+    """Return a sample whose machine has page frames to spare."""
     plain = without_window(BY_NAME[name])
     return replace(plain, machine=replace(plain.machine, ram=ROOMY))
 
@@ -199,7 +199,7 @@ COMPLETE = with_room("complete-bitmap")
 
 
 def difference(folder: Path, change: Callable[[CrashedMachine], object]) -> int:
-    """Give how many pages more are counted after a change to the memory of a complete dump."""
+    """Return how many pages more are counted after a change to the memory of a complete dump."""
 
     def tweak(crashed: CrashedMachine) -> None:
         change(crashed)

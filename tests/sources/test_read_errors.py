@@ -75,7 +75,7 @@ def minify(source: Path, disk: Disk, *options: str) -> Made:
 
 
 def places(lines: list[str]) -> list[tuple[int, int]]:
-    """Give (start, end) of what is told as unreadable."""
+    """Return (start, end) of what is told as unreadable."""
     found = []
     for line in lines:
         match = PLACE.fullmatch(line)
@@ -268,7 +268,7 @@ SIZES = (5000, 3 << 20, 7000)
 
 
 def chain_of_blobs() -> list[bytes]:
-    """Give the header of a chain and its blobs: each is its own header of 0x20 bytes, data and padding."""
+    """Return the header of a chain and its blobs: each is its own header of 0x20 bytes, data and padding."""
     header = struct.pack("<8sII", b"DumpBlob", 0x10, 0xF0004A61)
     content = random.Random(1)
     blobs = []
