@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import suppress
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 
 import pykd
 
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import Machine
+from windbg_ext.sources.local import is_file
 
 MACHINES = {"AMD64": Machine.AMD64, "I386": Machine.I386, "ARM64": Machine.ARM64}
 NAME, VALUE = slice(1, 17), slice(18, -1)
@@ -61,7 +62,7 @@ def dump_path() -> str | None:
     """Return the path of the open dump, or None for a live target or a file on another machine."""
     systems = re.search(r"^\.[ \d]+.*?: (.+)$", command("||"), re.MULTILINE)
     path = systems[1].rstrip() if systems else ""
-    return path if pykd.isDumpAnalyzing() and Path(path).is_file() else None
+    return path if pykd.isDumpAnalyzing() and is_file(path) else None
 
 
 def has_kernel_types() -> bool:

@@ -97,9 +97,7 @@ def _workers(jobs: int | None) -> AbstractContextManager[Executor | None]:
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
-    from pathlib import Path
-
-    from windbg_ext.sources.find import read_list
+    from windbg_ext.sources.find import open_list, read_list
 
     if options.source is not None and options.destination is not None:
         raise UsageError("--list and a source: choose one")
@@ -107,11 +105,7 @@ def _listed(options: argparse.Namespace) -> list[str]:
         if sys.stdin is None:
             raise DumpError("standard input", "is closed", "name a file with --list")
         return read_list(sys.stdin.buffer, "standard input")
-    try:
-        with Path(options.list).open("rb") as file:
-            return read_list(file, options.list)
-    except OSError as error:
-        raise DumpError("list", f"cannot be read ({error.strerror})", path=options.list) from None
+    return open_list(options.list)
 
 
 def minify_options(options: argparse.Namespace) -> MinifyOptions:

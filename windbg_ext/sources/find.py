@@ -61,6 +61,15 @@ def folder_of(path: str) -> str:
     return folder
 
 
+def open_list(path: str) -> list[str]:
+    """Read the list of paths in a file, as `read_list` does. Raise DumpError where the file cannot be read, too."""
+    try:
+        with open(path, "rb") as file:
+            return read_list(file, path)
+    except OSError as error:
+        raise DumpError("list", f"cannot be read ({error.strerror})", path=path) from None
+
+
 def read_list(file: BinaryIO, name: str) -> list[str]:
     """Read a list of paths, one a line, UTF-8 or UTF-16 as PowerShell writes it, each path once; no blank lines.
 

@@ -56,6 +56,11 @@ def tidy(path: str) -> str:
     return path if os.pardir in path or is_address(path) else os.path.normpath(path)
 
 
+def is_file(path: str) -> bool:
+    """Tell whether there is a file of this machine under a path."""
+    return os.path.isfile(system_path(path))
+
+
 class LocalFile:
     """A file of this machine, opened read-only. bytes_read: how many were read so far.
 

@@ -23,7 +23,7 @@ from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.sources.find import find_dumps, folder_of
-from windbg_ext.sources.local import is_address
+from windbg_ext.sources.local import is_address, tidy
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
@@ -140,7 +140,7 @@ def minify_many(
     return BatchReport(
         (
             *(reports[number] for number in range(len(planned))),
-            *(FileReport(str(Path(error.path)), None, Outcome.FAILED, _problem(error)) for error in unreadable),
+            *(FileReport(tidy(error.path), None, Outcome.FAILED, _problem(error)) for error in unreadable),
         )
     )
 
@@ -163,10 +163,10 @@ def _find(
     for file, kept in found:
         if destination is None and is_address(file):
             raise UsageError(f"{file} lies in no folder: name the folder to write to")
-        source = file if is_address(file) else str(Path(file))
+        source = tidy(file)
         name = small_name(kept.name)
         if destination is None:  # a wildcard or a list leads to the folder of each source as the user named it
-            beside = Path(source).parent
+            beside = Path(os.path.dirname(source))  # noqa: PTH120 - the source is a name, the destination a path
             yield Task(source, beside / name, top or beside)
         else:
             yield Task(source, Path(destination, kept.parent, name), Path(destination))
