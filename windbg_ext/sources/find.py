@@ -165,11 +165,29 @@ def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None) -> Iterato
             raise refused
         on_unreadable(refused)
 
-    for place, folders, names in os.walk(top, onerror=refuse):
-        folders.sort()
-        for name in sorted(names):
+    for place, names in _walk(top, refuse):
+        for name in names:
             if name.lower().endswith(ENDINGS):
                 found = True
                 yield tidy(os.path.join(folder + place[len(top) :], name))
     if not found:
         raise DumpError("folder", "holds no file whose name ends in .dmp", "name the dump itself", folder)
+
+
+def _walk(top: str, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder, from the top down, with the names of its files. Links to folders are not followed.
+
+    Not by os.walk, which before CPython 3.12 calls itself for each folder in a folder and gives up at a thousand.
+    """
+    waiting = [top]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                found = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries)
+        except OSError as error:
+            refuse(error)
+            continue
+        yield place, [name for name, is_folder, _ in found if not is_folder]
+        folders = (name for name, is_folder, is_link in reversed(found) if is_folder and not is_link)
+        waiting.extend(os.path.join(place, name) for name in folders)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hostile_files.case import Command
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -102,29 +104,43 @@ def _environment(temporary: Path) -> dict[str, str]:
     }
 
 
+def _below(folder: str) -> Iterator[tuple[str, bool]]:
+    """Yield everything below a folder, a folder before what is in it: the path, and whether it is a folder itself.
+
+    Not by os.walk or rglob, which some versions of CPython write with calls to themselves: folders may be too deep.
+    """
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                yield entry.path, is_folder
+                if is_folder:
+                    waiting.append(entry.path)
+
+
 def _state(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return what tells a change of anything below a folder."""
     found = {}
-    for place, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = os.path.join(place, name)  # noqa: PTH118 - there may be thousands
-            status = os.lstat(path)
-            times = () if name in folders else (status.st_mtime_ns,)
-            size = 0 if name in folders else status.st_size
-            found[os.path.relpath(path, folder)] = (status.st_ino, status.st_mode, size, status.st_uid, *times)
+    for path, is_folder in _below(str(folder)):
+        status = os.lstat(path)
+        times = () if is_folder else (status.st_mtime_ns,)
+        size = 0 if is_folder else status.st_size
+        found[os.path.relpath(path, folder)] = (status.st_ino, status.st_mode, size, status.st_uid, *times)
     return found
 
 
 def bytes_on_disk(folder: Path) -> int:
     """Return what the files of a folder really take, holes not counted."""
-    states = (path.lstat() for path in folder.rglob("*"))
+    states = (os.lstat(path) for path, _ in _below(str(folder)))
     return sum({state.st_ino: state.st_blocks * 512 for state in states}.values())
 
 
 def remove(path: Path) -> None:
     """Remove a file, or a folder with all that is in it, also where it is too deep for others to remove."""
-    for place, folders, names in os.walk(path, topdown=False):
-        for name in (*names, *folders):
-            below = os.path.join(place, name)  # noqa: PTH118 - there may be thousands
-            (os.rmdir if name in folders and not os.path.islink(below) else os.unlink)(below)  # noqa: PTH114
-    (os.rmdir if path.is_dir() and not path.is_symlink() else os.unlink)(path)
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    for below, is_folder in reversed(list(_below(str(path)))):
+        (os.rmdir if is_folder else os.unlink)(below)
+    path.rmdir()
