@@ -177,7 +177,7 @@ WRITE_SLOWLY = """
         import time
         from pathlib import Path
         from windbg_ext.commands.destination import replace_file
-        with replace_file(Path({destination!r}), Path(options.source), overwrite=False) as file, \\
+        with replace_file(Path({destination!r}), None, overwrite=False) as file, \\
                 console.progress() as progress:
             for done in range(600):
                 file.write(b"some of it")
