@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SCALES = (1, 2, 4, 8)
 CHEAP_SECONDS, CHEAP_MB = 1.0, 100
 """What costs no more than this at its largest is not judged: the interpreter alone takes a tenth of a second."""
+MOST_MB = 300
 TOLERANCE = 1.5
 """So many times more than in proportion to the bytes on disk may the largest file cost."""
 BAR = 40
@@ -261,6 +262,8 @@ def faults(points: list[Point]) -> list[str]:
         found.append("time grows faster than the file")
     if megabytes > CHEAP_MB and megabytes > allowed * first.outcome.peak / MB:
         found.append("memory grows faster than the file")
+    if megabytes > MOST_MB:
+        found.append(f"it takes more than {MOST_MB} MB")
     if last.outcome.written > CHEAP_MB * MB and last.outcome.written > allowed * first.outcome.written:
         found.append("what it writes grows faster than the file")
     return found
