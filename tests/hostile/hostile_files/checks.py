@@ -35,9 +35,9 @@ def broken(command: Command, outcome: Outcome, on_disk: int) -> Iterator[str]:
     if not outcome.killed and outcome.status not in command.statuses:
         yield f"its exit status is {outcome.status}, right is {' or '.join(map(str, command.statuses))}"
     outside = unexpected(command, outcome)
-    if outside:
+    if outside and not outcome.killed:  # by us, with no chance to clean up
         yield f"it left or changed {', '.join(map(ascii, outside))}"
-    if outcome.left_temporary:
+    if outcome.left_temporary and not outcome.killed:
         yield f"it left temporary files: {', '.join(outcome.left_temporary)}"
     yield from _of_complaint(command, outcome)
     yield from _of_report(command, outcome)
