@@ -184,10 +184,18 @@ def _walk(top: str, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, li
         place = waiting.pop()
         try:
             with os.scandir(place) as entries:
-                found = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries)
+                found = sorted((entry.name, _leads_to_folder(entry), entry.is_symlink()) for entry in entries)
         except OSError as error:
             refuse(error)
             continue
         yield place, [name for name, is_folder, _ in found if not is_folder]
         folders = (name for name, is_folder, is_link in reversed(found) if is_folder and not is_link)
         waiting.extend(os.path.join(place, name) for name in folders)
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one; a link to itself leads nowhere."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
