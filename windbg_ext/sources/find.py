@@ -139,7 +139,10 @@ def _is_pattern(path: str) -> bool:
 def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
     import glob  # takes longer to import than most files to look at
 
-    found = sorted(glob.glob(pattern, recursive=True))
+    try:
+        found = sorted(glob.glob(pattern, recursive=True))
+    except RecursionError:  # glob calls itself for each folder in a folder
+        raise DumpError("path", "the folders are too deep for **", "name the folder itself", pattern) from None
     if not found:
         raise DumpError("path", "no file fits this wildcard", "name a dump or a folder", pattern)
     for path in found:

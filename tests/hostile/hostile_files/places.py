@@ -100,7 +100,11 @@ def cases() -> Iterator[Case]:
     yield Case(
         "1,500 folders lie one in the other",
         deep_folders,
-        (Command(("dumpkind", "."), (0, 1)), Command((*batch, ".", "out"), (0, 1, 3), writes=("out",))),
+        (
+            Command(("dumpkind", "."), (0, 1)),
+            Command(("dumpkind", "**/*.dmp"), (3,)),
+            Command((*batch, ".", "out"), (0, 1, 3), writes=("out",)),
+        ),
     )
     yield Case(
         "a link to nowhere has the name of a small dump, and leads out of the folder",
