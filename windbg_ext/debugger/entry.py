@@ -24,7 +24,7 @@ from windbg_ext.interface.status import DONE, INTERRUPTED, INTERRUPTION, status_
 from windbg_ext.render.document import Document, Links, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 LOG = "windbg-ext.log"
 INTERNAL_ERROR = 70
@@ -66,7 +66,7 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
         return DONE
     machine = DebuggedMachine(dump_path())
     # a command that only takes facts needs no target: a running machine has none, but its facts can be read
-    session = session_target if command.add_session_facts is None else lambda: None
+    session: Callable[[], object] = session_target if command.add_session_facts is None else _no_target
     options = parser.parse(given, machine.open_dump, session)
     as_json = getattr(options, "json", False)
     typed = () if command.add_session_facts is None else command.add_session_facts(options, machine)
@@ -80,6 +80,10 @@ def run(words: Sequence[str], console: DebuggerConsole) -> int:
             console.write("")
             console.show(Document((Section("", (Links("Next", suggested),)),)))
     return status
+
+
+def _no_target() -> None:
+    """Return what a command reads that only takes facts of the session."""
 
 
 def _log(error: Exception) -> str:
