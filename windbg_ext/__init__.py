@@ -24,7 +24,16 @@ from windbg_ext.errors import (
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
-    from windbg_ext.commands.dumpkind import BugCheckFound, DumpReport, Evidence, Suspect, Whole, dumpkind, find_dumps
+    from windbg_ext.commands.dumpkind import (
+        BugCheckFound,
+        CodeAddress,
+        DumpReport,
+        Evidence,
+        Suspect,
+        Whole,
+        dumpkind,
+        find_dumps,
+    )
     from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.pagefilefit import (
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "BugCheckFound",
+    "CodeAddress",
     "CrashDump",
     "DestinationError",
     "DumpError",
@@ -84,7 +94,7 @@ _HOMES = {
     name: home
     for home, names in {
         "commands.dumpkind": (
-            *("BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"),
+            *("BugCheckFound", "CodeAddress", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"),
         ),
         "commands.minify": ("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"),
         "commands.minify.batch": ("BatchReport", "FileReport", "Outcome", "minify_many"),

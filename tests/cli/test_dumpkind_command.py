@@ -8,7 +8,7 @@ import io
 import json
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import ROOT, Outcome, refusal_of, run, run_changed
@@ -18,6 +18,8 @@ from samples.builder import SAMPLES, build
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from samples.builder.machine import Machine
+
 SAMPLE_FOLDER = ROOT / "samples"
 SMALL = SAMPLE_FOLDER / "small.dmp"
 CONTRACT = {
@@ -25,13 +27,16 @@ CONTRACT = {
     *("pages_in_file", "file_bytes", "expected_bytes", "complete", "attributes", "evidence", "problem"),
 }
 KINDS = {"complete", "active", "kernel", "small", "live", "header-only", "none"}
+X64 = next(sample.machine for sample in SAMPLES if sample.file_name == "small.dmp")
+CALL_STACK = 0x2000 + 0x28
+"""CallStackOffset and SizeOfCallStack of TRIAGE_DUMP64, which the header of 8 KB is before (docs/formats/small.md)."""
 FILETIME_2024 = 133_500_000_000_000_000
 
 
-def dumps(outcome: Outcome) -> list[dict[str, object]]:
+def dumps(outcome: Outcome) -> list[dict[str, Any]]:
     document = json.loads(outcome.out)
     assert set(document) == {"dumps"}
-    listed: list[dict[str, object]] = document["dumps"]
+    listed: list[dict[str, Any]] = document["dumps"]
     return listed
 
 
@@ -44,6 +49,58 @@ def dump(path: Path, **header: int | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(build(SAMPLES[-1], header=header))
     return path
+
+
+def place_of(machine: Machine, address: int) -> str:
+    """Return an address as BlueScreenView shows it, from the description of the machine."""
+    module = next(module for module in machine.modules if module.base <= address < module.end)
+    return f"{module.name}+0x{address - module.base:x}"
+
+
+def frames(text: str) -> list[list[str]]:
+    """Return the rows of the stack in a report."""
+    block = text.partition("\nStack (")[2].partition("\n\n")[0]
+    return [line.split() for line in block.splitlines()[1:]]
+
+
+def test_the_stack_of_a_single_file_is_shown_as_places_in_modules() -> None:
+    for sample in SAMPLES[:3]:
+        report = run("dumpkind", SAMPLE_FOLDER / sample.file_name).out
+        assert frames(report)
+        for place, address in frames(report):
+            assert place == place_of(sample.machine, int(address, 16))
+
+
+def deep_dump(path: Path) -> list[int]:
+    """Write a small dump with thirty addresses of code on its stack, and return those in the order of the stack."""
+    machine = SAMPLES[-1].machine
+    code = [machine.modules[-1].base + 0x40 * number for number in range(30)]
+    stack = struct.pack("<30Q", *code)
+    data = build(SAMPLES[-1])
+    offset, size = struct.unpack_from("<II", data, CALL_STACK)
+    assert size >= len(stack)
+    path.write_bytes(data[:offset] + stack + data[offset + len(stack) :])
+    return code
+
+
+def test_ten_addresses_of_the_stack_are_shown_and_all_with_v(tmp_path: Path) -> None:
+    code = deep_dump(tmp_path / "deep.dmp")
+    short, long = (run("dumpkind", tmp_path / "deep.dmp", *options).out for options in ((), ("-v",)))
+    assert [int(row[1], 16) for row in frames(short)[:10]] == code[:10]
+    assert " ".join(frames(short)[10]).startswith("... and ")
+    assert [int(row[1], 16) for row in frames(long)[:30]] == code
+    (some,), (every,) = (dumps(run("dumpkind", tmp_path / "deep.dmp", "--json", *o)) for o in ((), ("-v",)))
+    assert len(some["stack"]) == 10
+    assert every["stack"][:10] == some["stack"]
+    assert len(every["stack"]) == some["stack_length"] == every["stack_length"] >= 30
+
+
+def test_json_has_the_places_of_the_crash_in_modules() -> None:
+    (found,) = dumps(run("dumpkind", SMALL, "--json"))
+    for place in (found["crash_address"], *found["stack"]):
+        assert f"{place['module']}+{place['offset']}" == place_of(X64, int(place["address"], 16))
+    (bad,) = dumps(run("dumpkind", ROOT / "README.md", "--json"))
+    assert (bad["crash_address"], bad["stack"], bad["stack_length"]) == (None, [], 0)
 
 
 def test_one_file_is_told_in_full() -> None:
@@ -187,6 +244,8 @@ def test_csv_has_the_columns_of_bluescreenview() -> None:
     assert row["Bug check code"] == "0x000000D1"
     assert [row[f"Parameter {n}"] for n in (1, 2, 3, 4)] == [f"0x{value:x}" for value in machine.bug_check.parameters]
     assert row["Caused by driver"] == "faulty.sys"
+    assert row["Caused by address"] == place_of(machine, machine.bug_check.parameters[3])
+    assert row["Crash address"] == place_of(X64, X64.processors[X64.crashed].registers["Rip"])
     assert row["Full path"] == str(SMALL)
     assert (row["Processors count"], row["Major version"], row["Minor version"]) == ("2", "15", "19041")
     assert row["Dump file size"] == str(SMALL.stat().st_size)

@@ -255,7 +255,8 @@ def test_suspects_are_third_party_first_and_the_kernel_last() -> None:
         ("faulty.sys", False),
         ("ntoskrnl.exe", True),
     ]
-    assert report.suspects[0].address == report.fault_address
+    assert report.crash_address is not None
+    assert report.suspects[0].address == report.crash_address.address
     assert report.suspects[0].found[:2] == ("instruction pointer", "parameter 2")
 
 

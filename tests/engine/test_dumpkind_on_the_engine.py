@@ -36,6 +36,7 @@ class Both:
     version: str
     bug_check: str
     status: str
+    modules: str
 
     def field(self, name: str) -> int | None:
         """Return a field as .dumpdebug prints it, or None if it does not print it."""
@@ -50,7 +51,7 @@ def subjects() -> list[Path]:
 @pytest.fixture(scope="module", params=subjects(), ids=lambda path: path.name)
 def both(request: pytest.FixtureRequest, engine: Engine, unpacked: Callable[[Path], Path]) -> Both:
     dump = unpacked(request.param)
-    session = engine.ask(dump, [".dumpdebug", "vertarget", ".bugcheck", "||"])
+    session = engine.ask(dump, [".dumpdebug", "vertarget", ".bugcheck", "||", "lm"])
     return Both(dumpkind(dump), *(answer.text for answer in session.answers))
 
 
@@ -94,6 +95,20 @@ def test_the_bug_check(both: Both) -> None:
     assert printed is not None
     assert bug_check.code == int(printed[1], 16)
     assert list(bug_check.parameters) == [int(word.replace("`", ""), 16) for word in printed[2].split()]
+
+
+def test_addresses_of_code_are_where_the_engine_has_their_modules(both: Both) -> None:
+    starts = {}
+    for start, name in re.findall(r"^([0-9a-f`]{8,17}) [0-9a-f`]{8,17} +(\w+)", both.modules, re.MULTILINE):
+        starts[name.lower()] = int(start.replace("`", ""), 16)
+    report = both.report
+    assert report.crash_address is not None
+    places = [place for place in (report.crash_address, *report.stack) if place.module is not None]
+    assert places
+    for place in places:
+        name = str(place.module).lower().rpartition(".")[0]
+        name = "nt" if name == "ntoskrnl" else re.sub(r"\W", "_", name)
+        assert starts[name] + (place.offset or 0) == place.address, place
 
 
 def test_the_times(both: Both) -> None:

@@ -15,6 +15,7 @@ from windbg_ext.render.document import (
     Answer,
     Bars,
     Block,
+    Code,
     Column,
     Command,
     Document,
@@ -32,7 +33,7 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.text import write_text
 
-OWN_COMMAND = re.compile(r"db 0x[0-9a-f]{9,16}|lmvm [A-Za-z0-9_]+")
+OWN_COMMAND = re.compile(r"db 0x[0-9a-f]{9,16}|u 0x[0-9a-f]{1,16}|lmvm [A-Za-z0-9_]+")
 TAG = re.compile(r"<[^>]*>")
 MARKUP_LIKE = st.text(alphabet="<>&\"'/=; \n\x1b\\.abcdefx0123456789linkcmdqsyexdl", max_size=60)
 TEXTS = st.one_of(st.text(max_size=60), MARKUP_LIKE)
@@ -66,6 +67,10 @@ def screen(markup: str) -> str:
         (Address(0x2), "0x2"),
         (Address(1 << 64), "0x10000000000000000"),
         (Address(-0x123456789), "0x-123456789"),
+        (Code(0xFFFFF80512991010), '<link cmd="u 0xfffff80512991010">0xfffff80512991010</link>'),
+        (Code(0x88191010, "a<b.sys", 0x10), '<link cmd="u 0x88191010">a&lt;b.sys+0x10</link>'),
+        (Code(1 << 64, "a.sys", 0x10), "a.sys+0x10"),
+        (Code(-1, "a.sys", 0x10), "a.sys+0x10"),
         (ModuleName("faulty.sys"), FAULTY),
         (ModuleName("FLTMGR.SYS"), '<link cmd="lmvm FLTMGR">FLTMGR.SYS</link>'),
         (ModuleName("hal.dll"), '<link cmd="lmvm hal">hal.dll</link>'),
@@ -151,7 +156,14 @@ def test_a_title_is_escaped_and_what_is_under_it_indented() -> None:
 
 
 def every_block(text: str, number: int) -> Document:
-    spans: Inline = (text, ModuleName(text), Answer(text, good=None), Address(number, 16), ShellCommand(text))
+    spans: Inline = (
+        text,
+        ModuleName(text),
+        Code(number, text, 1),
+        Answer(text, good=None),
+        Address(number, 16),
+        ShellCommand(text),
+    )
     table = ((spans, (text,)), ((text,), spans))
     columns = (Column("a"), Column("b", right=True))
     return Document(

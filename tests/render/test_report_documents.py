@@ -15,7 +15,7 @@ from windbg_ext.commands.pagefilefit import DumpKind, HandFigures, pagefilefit
 from windbg_ext.commands.pagefilefit.settings import PagingFile
 from windbg_ext.render.batch import batch_document
 from windbg_ext.render.dml import write_dml
-from windbg_ext.render.document import Address, Answer, Bars, Facts, MemoryMap, ModuleName, Table
+from windbg_ext.render.document import Address, Answer, Bars, Code, Facts, MemoryMap, ModuleName, Table
 from windbg_ext.render.dumpkind import dumpkind_document, dumpkind_table_document
 from windbg_ext.render.pagefilefit import pagefilefit_document
 
@@ -52,7 +52,7 @@ def test_suspects_link_to_their_module_and_address(tmp_path: Path) -> None:
     document = dumpkind_document(report_of(tmp_path, "complete.dmp"))
     (table,) = next(section.blocks for section in document.sections if section.title.startswith("Suspects"))
     assert isinstance(table, Table)
-    assert table.rows[0][:2] == ((ModuleName("faulty.sys"),), (Address(0xFFFFF80512991010),))
+    assert table.rows[0][:2] == ((ModuleName("faulty.sys"), "+0x1010"), (Code(0xFFFFF80512991010),))
 
 
 def test_details_link_to_addresses_of_the_header_and_of_modules_but_not_to_other_numbers(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_address_in_a_comment_is_only_text(tmp_path: Path) -> None:
 def test_the_table_of_many_dumps_has_links_too(tmp_path: Path) -> None:
     report = report_of(tmp_path, "complete.dmp")
     linked = links("".join(write_dml(dumpkind_table_document([report, report]))))
-    assert linked == ["lmvm faulty", f"db {FAULTY}"] * 2
+    assert linked == ["lmvm faulty", f"u {FAULTY}"] * 2
     every = links("".join(write_dml(dumpkind_table_document([report], details=True))))
     assert {"lmvm sample", "lmvm faulty", "db 0xffffe00010080000"} <= set(every)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.document import Address, Command, ModuleName
+from windbg_ext.render.document import Address, Code, Command, ModuleName
 from windbg_ext.render.text import in_pieces, lines, verbatim
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _command(text: str, span: Span) -> str | None:
     """Return the command that a span links to."""
     if isinstance(span, Address):
         return f"db {text}" if span.value >= 0 and len(text) - len("0x") in LINKED_DIGITS else None
+    if isinstance(span, Code):
+        return f"u 0x{span.address:x}" if 0 <= span.address < 1 << 64 else None
     if isinstance(span, ModuleName):
         file = MODULE_FILE.fullmatch(span.name)
         return file and f"lmvm {NAMED_OTHERWISE.get(file[1].lower(), file[1])}"

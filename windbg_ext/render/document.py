@@ -18,6 +18,14 @@ class Address(NamedTuple):
     digits: int = 1
 
 
+class Code(NamedTuple):
+    """An address of code, shown as `module+0x123`, or in hexadecimal where no module is known to be there."""
+
+    address: int
+    module: Optional[str] = None
+    offset: int = 0
+
+
 class ModuleName(NamedTuple):
     """The name that a dump has for a module, or for the program that a process runs."""
 
@@ -43,7 +51,7 @@ class Answer(NamedTuple):
     good: Optional[bool]
 
 
-Span = Union[str, Address, ModuleName, Command, ShellCommand, Answer]
+Span = Union[str, Address, Code, ModuleName, Command, ShellCommand, Answer]
 Inline = tuple[Span, ...]
 """A text, in which some parts have a meaning of their own."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from windbg_ext.commands.dumpkind.modules import CodeAddress
+from windbg_ext.limits import MAX_LISTED
 from windbg_ext.render.document import (
     Address,
     Answer,
+    Code,
     Column,
     Document,
     Facts,
@@ -23,10 +26,13 @@ from windbg_ext.sources.formats import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Union
 
     from windbg_ext.commands.dumpkind import DumpReport, Suspect
     from windbg_ext.commands.dumpkind.details import Details, HeaderField
     from windbg_ext.render.document import Inline, Span
+
+    Value = Union[int, str, CodeAddress, None]
 
 KINDS = {
     "complete": "complete memory dump",
@@ -38,6 +44,9 @@ KINDS = {
     "none": "not a kernel dump",
 }
 FILETIME_START = datetime(1601, 1, 1, tzinfo=timezone.utc)
+STACK = "Stack (addresses of code on it, nearest first; some may be left over from earlier calls):"
+MAX_FRAMES = 10
+"""Addresses of the stack that are shown without -v."""
 SUSPECTS = "Suspects (a hint, found without symbols; names that are not known as Microsoft's come first):"
 HINT = "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."
 HEADER_ADDRESSES = frozenset(
@@ -62,6 +71,7 @@ def _sections(report: DumpReport) -> Iterator[Section]:
     )
     yield Section(f"{report.path}: {KINDS[report.kind]}{packed}", (notes, Facts(tuple(_facts(report)))))
     yield from _list(SUSPECTS, [_suspect_row(suspect) for suspect in report.suspects])
+    yield from _list(STACK, list(_stack_rows(report)))
     yield from _list("Evidence for the kind:", [_texts(*item) for item in report.evidence])
     if report.details is not None:
         yield from _detail_sections(report.details)
@@ -83,6 +93,8 @@ def _facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
     if bug_check is not None:
         yield "bug check", (_bug_check(report),)
         yield "parameters", _addresses(bug_check.parameters)
+    if report.crash_address is not None:
+        yield "crashed at", (_code(report.crash_address),)
     if report.system_time is not None:
         yield "time", (time_text(report.system_time) + " UTC",)
     if report.system_up_time is not None:
@@ -137,7 +149,28 @@ def _machine(report: DumpReport) -> str:
 
 def _suspect_row(suspect: Suspect) -> tuple[Inline, ...]:
     whose = "  [Microsoft's by name]" if suspect.microsoft else ""
-    return (ModuleName(suspect.name),), (Address(suspect.address),), (", ".join(suspect.found) + whose,)
+    return (
+        (ModuleName(suspect.name), f"+0x{suspect.offset:x}"),
+        (Code(suspect.address),),
+        (", ".join(suspect.found) + whose,),
+    )
+
+
+def _code(place: CodeAddress) -> Code:
+    return Code(place.address, place.module, place.offset or 0)
+
+
+def _shown_stack(report: DumpReport) -> Sequence[CodeAddress]:
+    return report.stack[: MAX_FRAMES if report.details is None else MAX_LISTED]
+
+
+def _stack_rows(report: DumpReport) -> Iterator[tuple[Inline, ...]]:
+    frames = _shown_stack(report)
+    for place in frames:
+        yield (_code(place),), (f"0x{place.address:x}",)
+    more = len(report.stack) - len(frames)
+    if more:
+        yield _texts(f"... and {more:,} more{' (with -v)' if report.details is None else ''}", "")
 
 
 def time_text(filetime: int) -> str:
@@ -235,10 +268,14 @@ def _json(report: DumpReport) -> dict[str, object]:
         "attributes": None if report.attributes is None else list(report.attributes),
         "comment": report.comment,
         "process": report.process,
+        "crash_address": None if report.crash_address is None else _code_json(report.crash_address),
+        "stack": [_code_json(place) for place in _shown_stack(report)],
+        "stack_length": len(report.stack),
         "suspects": [
             {
                 "name": suspect.name,
                 "address": f"0x{suspect.address:x}",
+                "offset": f"0x{suspect.offset:x}",
                 "found": list(suspect.found),
                 "microsoft": suspect.microsoft,
             }
@@ -252,6 +289,14 @@ def _json(report: DumpReport) -> dict[str, object]:
     if report.details is not None:
         document["details"] = _details_json(report.details)
     return document
+
+
+def _code_json(place: CodeAddress) -> dict[str, object]:
+    return {
+        "address": f"0x{place.address:x}",
+        "module": place.module,
+        "offset": None if place.offset is None else f"0x{place.offset:x}",
+    }
 
 
 def _details_json(details: Details) -> dict[str, object]:
@@ -306,36 +351,36 @@ def sort_key(column: str) -> str:
 def sorted_reports(reports: Sequence[DumpReport], column: str, *, reverse: bool = False) -> list[DumpReport]:
     """Sort by a column, the crash time newest first and all others rising; what has no value comes last."""
 
-    def key(report: DumpReport) -> tuple[int, str]:
+    def key(report: DumpReport) -> tuple[str, int]:
         value = _values(report)[column]
-        return (value, "") if isinstance(value, int) else (0, value or "")
+        if isinstance(value, tuple):
+            return value.module or "", value.address if value.offset is None else value.offset
+        return ("", value) if isinstance(value, int) else (value or "", 0)
 
     known = [report for report in reports if _values(report)[column] not in (None, "")]
     unknown = [report for report in reports if _values(report)[column] in (None, "")]
     return sorted(known, key=key, reverse=(column == TIME) != reverse) + unknown
 
 
-ADDRESSES = frozenset(
-    column for column in COLUMNS if column.startswith(("Parameter", "Stack")) or column.endswith("address")
-)
+ADDRESSES = frozenset(column for column in COLUMNS if column.startswith("Parameter"))
 MODULES = frozenset(("Caused by driver", "Process"))
 
 
-def _values(report: DumpReport) -> dict[str, int | str | None]:
+def _values(report: DumpReport) -> dict[str, Value]:
     """Return a report's values by column; the crash time as a FILETIME."""
     bug_check, suspect = report.bug_check, report.suspects[0] if report.suspects else None
     parameters = bug_check.parameters if bug_check else (None,) * 4
     stack = (*report.stack[:3], None, None, None)
-    values: dict[str, int | str | None] = {
+    values: dict[str, Value] = {
         "Dump file": report.file_name,
         TIME: report.system_time,
         "Bug check string": (bug_check.name or "") if bug_check else None,
         "Bug check code": bug_check.code if bug_check else None,
         **{f"Parameter {number}": parameter for number, parameter in enumerate(parameters, 1)},
         "Caused by driver": suspect.name if suspect else None,
-        "Caused by address": suspect.address if suspect else None,
+        "Caused by address": CodeAddress(suspect.address, suspect.name, suspect.offset) if suspect else None,
         "Processor": report.architecture,
-        "Crash address": report.fault_address,
+        "Crash address": report.crash_address,
         **{f"Stack address {number}": stack[number - 1] for number in (1, 2, 3)},
         "Full path": report.path,
         "Processors count": report.processors,
@@ -354,9 +399,11 @@ def _cells(report: DumpReport, columns: Sequence[str]) -> tuple[Inline, ...]:
     return tuple([_cell(column, values[column]) for column in columns])
 
 
-def _cell(column: str, value: int | str | None) -> Inline:
+def _cell(column: str, value: Value) -> Inline:
     if value is None:
         return ("",)
+    if isinstance(value, tuple):
+        return (_code(value),)
     if isinstance(value, str):
         return (ModuleName(value) if column in MODULES else value,)
     if column == TIME:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.render.document import (
     Address,
     Bars,
+    Code,
     Column,
     Command,
     Facts,
@@ -141,6 +142,8 @@ def _piece(span: Span) -> Piece:
         return _same(plain(span))
     if isinstance(span, Address):
         return f"0x{span.value:0{span.digits}x}", span
+    if isinstance(span, Code):
+        return (f"0x{span.address:x}" if span.module is None else f"{plain(span.module)}+0x{span.offset:x}"), span
     if isinstance(span, ModuleName):
         return plain(span.name), span
     if isinstance(span, ShellCommand):

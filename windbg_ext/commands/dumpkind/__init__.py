@@ -1,7 +1,18 @@
 """dumpkind: which dump is this, is it whole, and if it will not open, why."""
 
 from windbg_ext.commands.dumpkind.command import dumpkind
+from windbg_ext.commands.dumpkind.modules import CodeAddress
 from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Suspect, Whole
 from windbg_ext.sources.find import find_dumps, is_single
 
-__all__ = ["BugCheckFound", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps", "is_single"]
+__all__ = [
+    "BugCheckFound",
+    "CodeAddress",
+    "DumpReport",
+    "Evidence",
+    "Suspect",
+    "Whole",
+    "dumpkind",
+    "find_dumps",
+    "is_single",
+]

@@ -120,7 +120,7 @@ class _Answers:
             attributes=None if attributes is None else tuple(name for name, _, _ in attribute_bits(known)),
             comment=comment_of(dump.fields),
             process=crash.process if crash else None,
-            fault_address=(crash.exception or crash.instruction) if crash else None,
+            crash_address=crash.address if crash else None,
             suspects=suspects_of(crash, bug_check.parameters) if crash and bug_check else (),
             stack=crash.stack if crash else (),
             evidence=tuple(self._evidence(crash.driver_names if crash else ())),

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.microsoft import is_microsoft
-from windbg_ext.commands.dumpkind.modules import LoadedModule, ModuleMap
+from windbg_ext.commands.dumpkind.modules import CodeAddress, LoadedModule, ModuleMap
 from windbg_ext.commands.dumpkind.report import Suspect
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
@@ -43,11 +43,17 @@ class Crash(NamedTuple):
     modules: ModuleMap
     instruction: int | None
     exception: int | None
-    stack: tuple[int, ...] = ()
+    stack: tuple[CodeAddress, ...] = ()
     process: str | None = None
     driver_names: tuple[str, ...] = ()
     problem: str | None = None
     unread: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> CodeAddress | None:
+        """Where it crashed: the address of the exception or, without one, of the instruction."""
+        address = self.exception or self.instruction
+        return None if address is None else self.modules.place(address)
 
 
 def read_crash(target: DumpTarget) -> Crash:
@@ -98,22 +104,25 @@ def _walk(target: DumpTarget) -> _Found:
     return _Found(modules, read_run(memory, stack_pointer, end - stack_pointer), process)
 
 
-def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tuple[int, ...]:
+def _code_on(stack: bytes, modules: ModuleMap, architecture: Architecture) -> tuple[CodeAddress, ...]:
     """Return the addresses on a stack that are inside modules, nearest to the crash first; some may be stale."""
     layouts = architecture.layouts
     words = struct.iter_unpack(f"<{layouts.pointer_code}", stack[: len(stack) & -layouts.pointer_size])
     lowest = architecture.lowest_kernel
-    return tuple(value for (value,) in words if value >= lowest and modules.at(value) is not None)
+    places = [modules.place(value) for (value,) in words if value >= lowest]
+    return tuple([place for place in places if place.module is not None])
 
 
 def suspects_of(crash: Crash, parameters: tuple[int, ...]) -> tuple[Suspect, ...]:
     """Return the modules that the crash leads to: unknown ones, Microsoft's, the kernel; each group nearest first."""
-    found: dict[str, tuple[int, list[str]]] = {}
-    for where, address in _places(crash, parameters):
-        module = crash.modules.at(address)
-        if module is not None:
-            found.setdefault(module.name, (address, []))[1].append(where)
-    suspects = (Suspect(name, address, _told(places), is_microsoft(name)) for name, (address, places) in found.items())
+    found: dict[str, tuple[CodeAddress, list[str]]] = {}
+    for where, place in _places(crash, parameters):
+        if place.module is not None:
+            found.setdefault(place.module, (place, []))[1].append(where)
+    suspects = (
+        Suspect(name, place.address, _told(places), is_microsoft(name), place.offset or 0)
+        for name, (place, places) in found.items()
+    )
     return tuple(sorted(suspects, key=_distance)[:MAX_SUSPECTS])
 
 
@@ -124,13 +133,14 @@ def _distance(suspect: Suspect) -> int:
 STACK = "stack"
 
 
-def _places(crash: Crash, parameters: tuple[int, ...]) -> Iterator[tuple[str, int]]:
+def _places(crash: Crash, parameters: tuple[int, ...]) -> Iterator[tuple[str, CodeAddress]]:
+    place = crash.modules.place
     if crash.exception:
-        yield "exception address", crash.exception
+        yield "exception address", place(crash.exception)
     if crash.instruction is not None:
-        yield "instruction pointer", crash.instruction
+        yield "instruction pointer", place(crash.instruction)
     for number, parameter in enumerate(parameters, 1):
-        yield f"parameter {number}", parameter
+        yield f"parameter {number}", place(parameter)
     yield from ((STACK, address) for address in crash.stack)
 
 

@@ -19,6 +19,17 @@ class LoadedModule(NamedTuple):
     size: int
 
 
+class CodeAddress(NamedTuple):
+    """An address, the module that it lies in and its offset there. None: it lies in no module that the dump lists.
+
+    Module and offset are the same after every restart, though the address is not.
+    """
+
+    address: int
+    module: str | None = None
+    offset: int | None = None
+
+
 class ModuleMap:
     """Modules by the addresses that they take."""
 
@@ -31,3 +42,8 @@ class ModuleMap:
         index = bisect_right(self._bases, address) - 1
         found = self.modules[index] if index >= 0 else None
         return found if found is not None and address < found.base + found.size else None
+
+    def place(self, address: int) -> CodeAddress:
+        """Return an address with its module and its offset there."""
+        module = self.at(address)
+        return CodeAddress(address) if module is None else CodeAddress(address, module.name, address - module.base)

@@ -10,6 +10,7 @@ from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.details import Details
+    from windbg_ext.commands.dumpkind.modules import CodeAddress
 
 
 class Evidence(NamedTuple):
@@ -52,13 +53,14 @@ class Suspect(NamedTuple):
     """A module that the crash leads to, which is a hint and no proof.
 
     found: where its addresses were found, nearest to the crash first; address: the first of them; microsoft: it is on
-    the list of names of Microsoft's own files.
+    the list of names of Microsoft's own files; offset: of the address in the module.
     """
 
     name: str
     address: int
     found: tuple[str, ...]
     microsoft: bool
+    offset: int
 
 
 class DumpReport(NamedTuple):
@@ -66,9 +68,9 @@ class DumpReport(NamedTuple):
 
     path: the name of the source; packed: gzip, xz, zstd, zip or CAB, if the dump is inside one;
     system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself,
-    unpacked; attributes: names of the bits;
-    stack: code addresses on the crashing stack, nearest first; problems: why the file is no whole kernel dump, most
-    important first; advice: the next step; notes: what else there is to know.
+    unpacked; attributes: names of the bits; crash_address: of the exception, or else the instruction pointer;
+    stack: code addresses on the crashing stack, nearest first, of which some may be stale; problems: why the file is no
+    whole kernel dump, most important first; advice: the next step; notes: what else there is to know.
     """
 
     path: str
@@ -90,9 +92,9 @@ class DumpReport(NamedTuple):
     attributes: tuple[str, ...] | None = None
     comment: str | None = None
     process: str | None = None
-    fault_address: int | None = None
+    crash_address: CodeAddress | None = None
     suspects: tuple[Suspect, ...] = ()
-    stack: tuple[int, ...] = ()
+    stack: tuple[CodeAddress, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     problems: tuple[str, ...] = ()
     advice: str = ""
