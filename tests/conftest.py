@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -14,3 +17,9 @@ settings.load_profile("tests")
 def pytest_configure(config: pytest.Config) -> None:
     if config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.markexpr:
         config.option.markexpr = BY_DEFAULT
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the package once: hundreds of tests start it in a process, which may not be allowed to write bytecode."""
+    if not hasattr(session.config, "workerinput"):  # not in each worker of pytest-xdist
+        compileall.compile_dir(Path(__file__).parents[1] / "windbg_ext", quiet=2)

@@ -167,7 +167,7 @@ ENCODINGS = [
 NAMES = ["with blanks and 'quotes'.dmp", "gr\u00fc\u00dfe \u4f60\u597d \U0001f4a5.dmp"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(NAMES[0], marks=pytest.mark.slow), NAMES[1]])
 @pytest.mark.parametrize("variables", ENCODINGS, ids=str)
 def test_any_name_works_under_any_encoding(tmp_path: Path, name: str, variables: dict[str, str]) -> None:
     shutil.copy(SAMPLES / "complete.dmp", tmp_path / name)

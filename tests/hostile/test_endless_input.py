@@ -129,7 +129,9 @@ DAMAGES: tuple[tuple[Callable[[CrashedMachine], None], dict[str, int]], ...] = (
 
 
 @pytest.mark.parametrize(("damage", "header"), DAMAGES, ids=lambda value: getattr(value, "__name__", ""))
-@pytest.mark.parametrize("options", [(), ("--size", "4M", "--salvage")], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(("--size", "4M", "--salvage"), marks=pytest.mark.slow)], ids=" ".join
+)
 def test_what_never_ends_is_left_out_in_bounded_time_memory_and_disk(
     tmp_path: Path, damage: Callable[[CrashedMachine], None], header: dict[str, int], options: tuple[str, ...]
 ) -> None:

@@ -155,8 +155,11 @@ def test_the_count_is_that_of_a_naive_walk(tmp_path: Path, sample: Sample) -> No
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [("x86-complete", 0xC0000000), ("x86-pae-complete", 0xC0000000), ("x86-pae-complete", 0x88010000)],
-    ids=["3 GB", "3 GB with PAE", "within a page table"],
+    [
+        pytest.param("x86-complete", 0xC0000000, id="3 GB"),
+        pytest.param("x86-pae-complete", 0xC0000000, id="3 GB with PAE", marks=pytest.mark.slow),
+        pytest.param("x86-pae-complete", 0x88010000, id="within a page table", marks=pytest.mark.slow),
+    ],
 )
 def test_the_kernel_of_x86_begins_where_the_boot_options_let_it(tmp_path: Path, name: str, start: int) -> None:
     sample = BY_NAME[name]

@@ -42,7 +42,9 @@ on_posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no files with
 
 @on_posix
 @each_name
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    "pack", [pytest.param(bytes, id="plain"), pytest.param(gzip.compress, id="gzip", marks=pytest.mark.slow)]
+)
 def test_a_source_and_a_destination_may_have_any_name(
     tmp_path: Path, what: str, pack: Callable[[bytes], bytes]
 ) -> None:

@@ -329,7 +329,7 @@ def cases() -> Iterator[Case]:
     yield Case("an LZX file is nothing but calls", partial(calls, size=512 * MB), told)
     for frames, blocks in ((40, 16), (100, 8)):
         write = partial(other_codes, frames=frames, blocks=blocks)
-        yield Case(f"{blocks} LZX blocks a frame have other codes than the one before", write, told)
+        yield Case(f"{blocks} LZX blocks a frame have other codes than the one before", write, told, slow=True)
     yield Case("a CAB file's last block goes on in the next one", partial(made, make=split_block), told)
     yield Case("names in a zip file have 64 KB", partial(made, make=zip_of_long_names), told)
     for method in (0, 8):

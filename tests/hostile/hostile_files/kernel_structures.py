@@ -301,23 +301,35 @@ FILES: tuple[tuple[str, Callable[..., None], dict[str, int] | None, tuple[Kind, 
         False,
     ),
 )
-MINIFIED: tuple[tuple[str, Callable[..., None], tuple[Kind, ...]], ...] = (
-    ("pointers lead to 130,000 threads that share one stack saved in fragments", threads_that_share_a_stack, KINDS),
+MINIFIED: tuple[tuple[str, Callable[..., None], tuple[Kind, ...], bool], ...] = (
+    (
+        "pointers lead to 130,000 threads that share one stack saved in fragments",
+        threads_that_share_a_stack,
+        KINDS,
+        False,
+    ),
     (
         "pointers lead to 130,000 threads that share one stack of which every second page is missing",
         threads_whose_stack_is_mostly_missing,
         (X64,),
+        True,
     ),
-    ("pointers lead to 2,048 threads that wait in different places of one stack", threads_in_places, KINDS),
-    ("pointers lead to windows in 130,000 pages that alias one", a_hundred_thousand_pages, ALL_KINDS),
+    ("pointers lead to 2,048 threads that wait in different places of one stack", threads_in_places, KINDS, False),
+    ("pointers lead to windows in 130,000 pages that alias one", a_hundred_thousand_pages, ALL_KINDS, False),
     (
         "pointers lead to the last 8 bytes of 130,000 pages that alias one",
         eight_bytes_in_each_of_a_hundred_thousand_pages,
         ALL_KINDS,
+        True,
     ),
-    ("4,096 registered blocks overlap all but 8 bytes", registered_blocks_that_overlap, KINDS),
-    ("4,096 registered blocks are single bytes in pages that are not mapped", registered_blocks_of_a_byte, (X64,)),
-    ("pointers lead to I/O objects of 64 KB that lead to further ones", objects_that_lead_to_one_another, KINDS),
+    ("4,096 registered blocks overlap all but 8 bytes", registered_blocks_that_overlap, KINDS, False),
+    (
+        "4,096 registered blocks are single bytes in pages that are not mapped",
+        registered_blocks_of_a_byte,
+        (X64,),
+        False,
+    ),
+    ("pointers lead to I/O objects of 64 KB that lead to further ones", objects_that_lead_to_one_another, KINDS, False),
 )
 
 
@@ -328,7 +340,7 @@ def cases() -> Iterator[Case]:
             write_it = partial(write, kind=kind, spoil=spoil, header=header)
             commands = (*REPORTED, minify(0, 1, 3), salvage(0, 1, 3))
             yield Case(f"{name} ({kind.name})", write_it, commands, slow=slow and kind is not X64)
-    for name, spoil, kinds in MINIFIED:
+    for name, spoil, kinds, slow in MINIFIED:
         for kind in kinds:
             write_it = partial(write, kind=kind, spoil=spoil)
-            yield Case(f"{name} ({kind.name})", write_it, (minify(0, 1), salvage(0, 1), dumpkind(0, 1)))
+            yield Case(f"{name} ({kind.name})", write_it, (minify(0, 1), salvage(0, 1), dumpkind(0, 1)), slow)
