@@ -152,7 +152,7 @@ def test_the_architecture_by_hand() -> None:
 def test_the_advice_is_for_the_kind_that_is_set(kind: str) -> None:
     document = answer("--ram", "4G", "--pagefile", "8G", "--kind", kind)
     assert document["configured_kind"] == document["advised_kind"] == kind
-    assert f"{kind} dump" in document["advice"][0]["text"]
+    assert f"{kind} dump" in document["headline"]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_without_require_a_no_is_status_0() -> None:
 # --- text ---
 
 
-def test_the_text_shows_every_figure_with_its_page() -> None:
-    text = run("pagefilefit", "--ram", "16G", "--pagefile", "16G", "--kind", "complete").out
+def test_the_text_shows_every_figure_with_its_page_if_asked() -> None:
+    text = run("pagefilefit", "--ram", "16G", "--pagefile", "16G", "--kind", "complete", "-v").out
     row = next(line.split("  ") for line in text.splitlines() if line.startswith("complete *"))
     cells = [cell.strip() for cell in row if cell.strip()]
     assert cells == ["complete *", "16,641 MB", "16,385 MB", "-", "16,384 MB", "16,384 MB", "does not fit"]
@@ -313,3 +313,83 @@ def test_only_a_hive_waits_for_the_reader_of_hives() -> None:
     loaded = done.stdout.split()
     assert "windbg_ext.commands.pagefilefit.command" in loaded
     assert {"regipy", "construct"}.isdisjoint(loaded)
+
+
+# --- the answer first ---
+
+
+def sections(*arguments: object) -> list[str]:
+    """Return the text of a report in its parts, which a blank line divides."""
+    return run("pagefilefit", *arguments).out.rstrip("\n").split("\n\n")
+
+
+def test_the_answer_and_what_to_do_come_first_then_the_table_with_bars_then_what_else_to_know() -> None:
+    answer, facts, table, bars, advice = sections("--ram", "16G", "--pagefile", "16G", "--kind", "complete")
+    first, what, command, *_ = answer.replace("\n  now:", " now:").splitlines()
+    assert first == "The next crash leaves no complete dump: there is less room than the least that it takes."
+    assert what.startswith("- Give the boot volume C: a paging file of at least 16,641 MB from the start")
+    assert command.startswith('    > reg add "HKLM\\SYSTEM\\CurrentControlSet\\Control\\Session Manager')
+    assert facts.startswith("RAM ")
+    assert table.startswith("Dump ")
+    assert bars.startswith("room ")
+    assert advice.startswith("More to know\n- ")
+
+
+def test_sources_are_shown_only_if_asked_for() -> None:
+    figures = ("--ram", "16G", "--pagefile", "16G", "--kind", "complete")
+    assert not any(part.startswith("Where the figures are from") for part in sections(*figures))
+    (sources,) = (part for part in sections(*figures, "--verbose") if part.startswith("Where the figures are from"))
+    assert "KB254649" in sources
+
+
+def settings_advised(*arguments: object) -> list[str]:
+    """Return the names of the values that are to be set now."""
+    advice = answer(*arguments)["advice"]
+    return [setting["name"] for item in advice if item["to_do"] for setting in item["settings"]]
+
+
+FIXED = ["PagingFiles", "DedicatedDumpFile", "DumpFileSize"]
+
+
+@pytest.mark.parametrize(
+    ("options", "advised"),
+    [
+        (("--system-managed",), []),
+        (("--pagefile", "16G"), []),
+        (("--pagefile", "16G..17G", "--kind", "complete"), []),
+        (("--pagefile", "16500M", "--kind", "complete"), []),
+        (("--pagefile", "16G", "--kind", "complete"), [*FIXED, "CrashDumpEnabled"]),
+        (
+            (
+                "--pagefile",
+                "0",
+            ),
+            FIXED,
+        ),
+        (("--system-managed", "--certain"), FIXED),
+        (("--pagefile", "16G", "--certain"), FIXED),
+        (("--pagefile", "17G", "--certain"), []),
+        (("--pagefile", "16G..17G", "--kind", "complete", "--certain"), FIXED),
+    ],
+)
+def test_fixed_sizes_are_advised_only_for_certainty_or_where_the_kind_that_is_set_cannot_fit(
+    options: tuple[str, ...], advised: list[str]
+) -> None:
+    assert settings_advised("--ram", "16G", *options) == advised
+
+
+def test_what_happens_if_a_dump_that_usually_fits_does_not_and_what_certainty_costs_are_told() -> None:
+    """16,512 MB is RAM and 128 MB, the worst case; the file has an eighth of RAM now."""
+    first = sections("--ram", "16G", "--system-managed", "--kind", "automatic")[0].replace("\n  ", " ")
+    assert "(LastCrashTime) and keeps the paging file larger for 4 weeks, so that the next one fits." in first
+    assert "a paging file on C: of 16,512 MB from the start, 14,464 MB more of the disk than now" in first
+    assert "--certain shows how" in first
+
+
+def test_a_measurement_and_the_worst_case_are_not_both_called_certain(dump: Path) -> None:
+    """352 KB of RAM and 128 MB is the worst case: nothing else is certain."""
+    for options in (("--system-managed",), ("--pagefile", "0"), ("--pagefile", "0", "--certain")):
+        text = " ".join(run("pagefilefit", dump, *options, "--kind", "kernel").out.split())
+        assert "as measured" not in text
+        assert "at least 1 MB" not in text
+    assert "a paging file of at least 129 MB from the start" in text

@@ -13,6 +13,7 @@ from windbg_ext.render.dml import MAX_PIECE, verbatim_dml, write_dml
 from windbg_ext.render.document import (
     Address,
     Answer,
+    Bar,
     Bars,
     Block,
     Code,
@@ -123,7 +124,7 @@ LINKED: Inline = (Address(0xFFFFF80512991010), " ", ModuleName("faulty.sys"))
             f"  nt  &amp;{STACK} {FAULTY}\n",
         ),
         (
-            Bars(40, 40, 40, (("small", None, 0, Answer("<fits>", good=True)),)),
+            Bars(40, 40, 40, (Bar("small", None, 0, Answer("<fits>", good=True)),)),
             f"room  |{'=' * 40}|  = now  &gt; at most; the whole bar is 40 bytes\n"
             f"small |{' ' * 40}|  &lt;fits&gt;\n"
             "       # measured on this machine  - needs, by Microsoft's safe figure\n",
@@ -178,7 +179,7 @@ def every_block(text: str, number: int) -> Document:
                     Table(table, columns, flowing=True),
                     Notes(((text, text),)),
                     Steps(((text, (spans,)),)),
-                    Bars(1, 1, 1, ((text, 1, 1, Answer(text, good=True)),)),
+                    Bars(1, 1, 1, (Bar(text, 1, 1, Answer(text, good=True)),)),
                 ),
             ),
         )

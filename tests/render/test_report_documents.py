@@ -107,7 +107,7 @@ def test_whether_a_dump_fits_is_a_verdict_in_the_table_and_at_its_bar() -> None:
     blocks = [block for section in pagefilefit_document(report).sections for block in section.blocks]
     (bars,) = (block for block in blocks if isinstance(block, Bars))
     assert (bars.scale, bars.now, bars.at_most) == ((16 << 30) + (257 << 20), 1 << 30, 1 << 30)
-    answers = {name: answer.good for name, _, _, answer in bars.kinds}
+    answers = {bar.kind: bar.answer.good for bar in bars.kinds}
     assert (answers["small"], answers["kernel"], answers["complete"]) == (True, None, False)
     table = next(block for block in blocks if isinstance(block, Table))
-    assert [row[-1] for row in table.rows] == [(answer,) for _, _, _, answer in bars.kinds]
+    assert [row[-1] for row in table.rows] == [(bar.answer,) for bar in bars.kinds]

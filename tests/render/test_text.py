@@ -7,6 +7,7 @@ import pytest
 from windbg_ext.render.document import (
     Address,
     Answer,
+    Bar,
     Bars,
     Block,
     Code,
@@ -70,7 +71,7 @@ HARMLESS = "\\x1b[2J\\r\\n\\u202eevil"
         Table((((HOSTILE,), (ModuleName(HOSTILE),)),), (Column(), Column()), flowing=True),
         Notes(((HOSTILE, HOSTILE),)),
         Steps(((HOSTILE, ((ShellCommand(HOSTILE), Command(HOSTILE)),)),)),
-        Bars(1, 1, 1, ((HOSTILE, 1, 1, Answer(HOSTILE, good=None)),)),
+        Bars(1, 1, 1, (Bar(HOSTILE, 1, 1, Answer(HOSTILE, good=None)),)),
         Links(HOSTILE, (HOSTILE,)),
     ],
     ids=lambda block: type(block).__name__,
@@ -149,9 +150,9 @@ def test_a_text_that_flows_goes_on_below_itself() -> None:
 
 def test_a_bar_rounds_room_down_and_needs_up() -> None:
     kinds = (
-        ("small", None, 1, Answer("fits", good=True)),
-        ("kernel", 601, 1000, Answer("cannot be told", good=None)),
-        ("complete", None, None, Answer("cannot be told", good=None)),
+        Bar("small", None, 1, Answer("fits", good=True)),
+        Bar("kernel", 601, 1000, Answer("cannot be told", good=None)),
+        Bar("complete", None, None, Answer("cannot be told", good=None)),
     )
     assert written(Bars(1000, 599, 774, kinds)) == [
         "room     |" + "=" * 23 + ">" * 7 + " " * 10 + "|  = now  > at most; the whole bar is 1,000 bytes",

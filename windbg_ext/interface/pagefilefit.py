@@ -34,12 +34,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
             system_hive=options.system_hive,
             this_machine=options.this_machine,
             by_hand=_figures(options),
+            certain=options.certain,
             progress=progress,
         )
     if options.json:
         console.write(pagefilefit_json(report))
     else:
-        console.show(pagefilefit_document(report))
+        console.show(pagefilefit_document(report, verbose=options.verbose))
     return 0 if options.require is None or report.fits(DumpKind(options.require)) else 1
 
 
@@ -133,6 +134,8 @@ figures by hand go before both. Exit status 1: with --require, that kind of dump
         Option(("--kind",), "the kind of dump that is set, which the advice is for", choices=KINDS),
         Option(("--architecture",), "of Windows (default: as the dump, else x64)", choices=ARCHITECTURES),
         Option(("--require",), "exit status 1 unless this kind of dump fits", choices=KINDS, metavar="KIND"),
+        Option(("--certain",), "show what makes certain that the dump that is set fits", action="store_true"),
+        Option(("-v", "--verbose"), "show the page that every figure is from", action="store_true"),
         Option(("--json",), "print the report as JSON", action="store_true"),
     ),
     run=run,

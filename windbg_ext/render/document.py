@@ -56,6 +56,12 @@ Inline = tuple[Span, ...]
 """A text, in which some parts have a meaning of their own."""
 
 
+class Headline(NamedTuple):
+    """The answer to what was asked, in a sentence."""
+
+    answer: Answer
+
+
 class Facts(NamedTuple):
     """Rows of a label and a value."""
 
@@ -83,17 +89,30 @@ class Table(NamedTuple):
     flowing: bool = False
 
 
+class Bar(NamedTuple):
+    """What a kind of dump takes, in bytes (None: not known).
+
+    measured: on this machine; needed: by Microsoft's safe figure; answer: whether it fits; floor: the least that it
+    takes.
+    """
+
+    kind: str
+    measured: Optional[int]
+    needed: Optional[int]
+    answer: Answer
+    floor: Optional[int] = None
+
+
 class Bars(NamedTuple):
     """The room for a dump, and what each kind of dump takes of it, in bytes (None: not known), to one scale.
 
-    scale: what the whole length of a bar stands for; now, at_most: the room; kinds: (name, measured on this machine,
-    needed by Microsoft's figures, whether it fits).
+    scale: what the whole length of a bar stands for; now, at_most: the room.
     """
 
     scale: int
     now: Optional[int]
     at_most: Optional[int]
-    kinds: tuple[tuple[str, Optional[int], Optional[int], Answer], ...]
+    kinds: tuple[Bar, ...]
 
 
 class MemoryMap(NamedTuple):
@@ -129,7 +148,7 @@ class Links(NamedTuple):
     commands: tuple[str, ...]
 
 
-Block = Union[Facts, Table, Bars, MemoryMap, Notes, Steps, Links]
+Block = Union[Headline, Facts, Table, Bars, MemoryMap, Notes, Steps, Links]
 
 
 class Section(NamedTuple):

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit import DumpKind, Place, Verdict
-from windbg_ext.render.document import Answer, Bars, Column, Document, Facts, Section, ShellCommand, Steps, Table
+from windbg_ext.commands.pagefilefit import Place
+from windbg_ext.render.document import (
+    Answer,
+    Bar,
+    Bars,
+    Column,
+    Document,
+    Facts,
+    Headline,
+    Section,
+    ShellCommand,
+    Steps,
+    Table,
+)
 from windbg_ext.render.figures import megabytes
 from windbg_ext.render.json_text import write_json
 
@@ -21,23 +33,25 @@ COLUMNS = (Column("Dump"), *(Column(figure, right=True) for figure in FIGURES), 
 SOURCE_COLUMNS = (Column(width=9), Column(right=True, width=12), Column())
 
 
-def pagefilefit_document(report: PagefileFitReport) -> Document:
-    """Return the report: the answers, a bar for each kind, what to do, where every figure is from."""
-    space = report.space
-    rooms = (
-        (("room now",), (megabytes(space.now),), (space.now_from,)),
-        (("at most",), (megabytes(space.maximum),), (space.maximum_from,)),
-    )
-    sources = Table((*_sources(report.kinds), *rooms), SOURCE_COLUMNS, flowing=True)
-    sections = (
+def pagefilefit_document(report: PagefileFitReport, *, verbose: bool = False) -> Document:
+    """Return the report: the answer and what to do, the figures of each kind with a bar, what else to know.
+
+    verbose: with the page that every figure is from.
+    """
+    to_do = [advice for advice in report.advice if advice.to_do]
+    to_know = [advice for advice in report.advice if not advice.to_do]
+    sections = [
+        Section("", (Headline(Answer(report.headline, report.verdict.likely)), _steps(to_do))),
         Section("", (Facts(tuple(_facts(report))),)),
         Section("", (Table(tuple(_row(kind, report) for kind in report.kinds), COLUMNS),)),
         *_bars(report),
-        Section(f"What to do for {_a(report.advised)} dump", (Steps(tuple(map(_step, report.advice))),)),
-        Section("Where the figures are from", (sources,)),
-    )
-    notes = Section("Notes", (Steps(tuple((note, ()) for note in report.notes)),))
-    return Document((*sections, notes) if report.notes else sections)
+        Section("More to know", (_steps(to_know),)),
+    ]
+    if verbose:
+        sections.append(Section("Where the figures are from", (_sources(report),)))
+    if report.notes:
+        sections.append(Section("Notes", (Steps(tuple((note, ()) for note in report.notes)),)))
+    return Document(tuple(sections))
 
 
 def _facts(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
@@ -74,7 +88,7 @@ def _row(kind: KindReport, report: PagefileFitReport) -> tuple[Inline, ...]:
 
 
 def _answer(kind: KindReport) -> Answer:
-    return Answer(kind.verdict.value, FITS.get(kind.verdict))
+    return Answer(kind.verdict.value, kind.verdict.likely)
 
 
 def _bars(report: PagefileFitReport) -> Iterator[Section]:
@@ -83,15 +97,16 @@ def _bars(report: PagefileFitReport) -> Iterator[Section]:
     taken = (figure for kind in report.kinds for figure in (kind.needs, kind.measured))
     scale = max((figure for figure in (space.now, *taken) if figure is not None), default=0)
     if scale:
-        kinds = tuple((kind.kind.value, kind.measured, kind.needs, _answer(kind)) for kind in report.kinds)
-        yield Section("", (Bars(scale, space.now, space.maximum, kinds),))
+        kinds = [Bar(kind.kind.value, kind.measured, kind.needs, _answer(kind), kind.floor) for kind in report.kinds]
+        yield Section("", (Bars(scale, space.now, space.maximum, tuple(kinds)),))
+
+
+def _steps(advice: Sequence[Advice]) -> Steps:
+    return Steps(tuple(map(_step, advice)))
 
 
 def _step(advice: Advice) -> tuple[str, tuple[Inline, ...]]:
-    details: list[Inline] = []
-    for setting in advice.settings:
-        details.append((f"{setting.name} ({setting.type}) = {setting.data} in {setting.key}",))
-        details.append((ShellCommand(setting.command),))
+    details: list[Inline] = [(ShellCommand(setting.command),) for setting in advice.settings]
     if advice.restart:
         details.append(("Then restart Windows.",))
     return advice.text, tuple(details)
@@ -101,7 +116,17 @@ def _room(number: int | None) -> str:
     return "of unknown size" if number is None else megabytes(number)
 
 
-def _sources(kinds: Sequence[KindReport]) -> Iterator[tuple[Inline, ...]]:
+def _sources(report: PagefileFitReport) -> Table:
+    """Return the page of every figure, and where the room for a dump is known from."""
+    space = report.space
+    rooms = (
+        (("room now",), (megabytes(space.now),), (space.now_from,)),
+        (("at most",), (megabytes(space.maximum),), (space.maximum_from,)),
+    )
+    return Table((*_figures(report.kinds), *rooms), SOURCE_COLUMNS, flowing=True)
+
+
+def _figures(kinds: Sequence[KindReport]) -> Iterator[tuple[Inline, ...]]:
     """Yield every figure with its pages; a kind whose figures are those of the one before says so."""
     shown: tuple[Source, ...] = ()
     for kind in kinds:
@@ -121,14 +146,6 @@ def _page(source: Source) -> str:
     return source.page if source.as_of is None else f"{source.page}, {source.as_of}"
 
 
-def _a(kind: DumpKind) -> str:
-    return f"{'an' if kind.value[0] == 'a' else 'a'} {kind.value}"
-
-
-FITS = {Verdict.FITS: True, Verdict.DOES_NOT_FIT: False}
-"""As JSON has it; the other verdicts are null."""
-
-
 def pagefilefit_json(report: PagefileFitReport) -> str:
     """Return the report as JSON."""
     return write_json(
@@ -146,6 +163,9 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
             "boot_pagefile": _json_space(report.space) if report.space.place is Place.PAGING_FILE else None,
             "dedicated_dump_file": _json_space(report.space) if report.space.place is Place.DEDICATED_FILE else None,
             "configured_kind": report.configured.value if report.configured else None,
+            "verdict": report.verdict.value,
+            "likely": report.verdict.likely,
+            "headline": report.headline,
             "advised_kind": report.advised.value,
             "did_not_fit": report.did_not_fit,
             "kernel_pages": report.kernel_pages,
@@ -153,6 +173,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
             "advice": [
                 {
                     "text": advice.text,
+                    "to_do": advice.to_do,
                     "settings": [
                         {
                             "key": setting.key,
@@ -189,8 +210,9 @@ def _json_kind(kind: KindReport) -> dict[str, object]:
         "needs_bytes": kind.needs,
         "floor_bytes": kind.floor,
         "measured_bytes": kind.measured,
-        "fits": FITS.get(kind.verdict),
+        "fits": kind.verdict.fits,
         "verdict": kind.verdict.value,
+        "likely": kind.verdict.likely,
         "why": kind.why,
         "sources": [
             {

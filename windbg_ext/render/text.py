@@ -16,6 +16,7 @@ from windbg_ext.render.document import (
     Column,
     Command,
     Facts,
+    Headline,
     Links,
     MemoryMap,
     ModuleName,
@@ -195,6 +196,8 @@ def _wrapped(line: Line, width: int) -> Iterator[Line]:
 
 
 def _block_lines(block: Block, width: int) -> Iterator[Line]:
+    if isinstance(block, Headline):
+        return _wrapped(_short((block.answer,), MAX_TEXT), width)
     if isinstance(block, Facts):
         return _in_columns([(_line((label,)), _short(value, MAX_TEXT)) for label, value in block.rows])
     if isinstance(block, Table):
@@ -301,7 +304,7 @@ def _step_lines(block: Steps, width: int) -> Iterator[Line]:
 
 def _bar_lines(bars: Bars) -> Iterator[str]:
     """Draw the room, and below it what each kind takes. Room is rounded down and needs up: too little looks like it."""
-    label = max(map(len, ("room", *(kind for kind, _, _, _ in bars.kinds))))
+    label = max(map(len, ("room", *(bar.kind for bar in bars.kinds))))
 
     def drawn(first_mark: str, first: int | None, second_mark: str, second: int | None, add: int) -> str:
         ends = [min(BAR, max(1, (figure * BAR + add) // bars.scale)) if figure else 0 for figure in (first, second)]
@@ -309,8 +312,8 @@ def _bar_lines(bars: Bars) -> Iterator[str]:
 
     room = drawn("=", bars.now, ">", bars.at_most, 0)
     yield f"{'room':{label}} {room}  = now  > at most; the whole bar is {megabytes(bars.scale)}"
-    for kind, measured, needed, answer in bars.kinds:
-        yield f"{kind:{label}} {drawn('#', measured, '-', needed, bars.scale - 1)}  {answer.text}"
+    for bar in bars.kinds:
+        yield f"{bar.kind:{label}} {drawn('#', bar.measured, '-', bar.needed, bars.scale - 1)}  {bar.answer.text}"
     yield f"{'':{label}}  # measured on this machine  - needs, by Microsoft's safe figure"
 
 

@@ -80,7 +80,7 @@ def test_the_default_is_an_automatic_dump_into_a_system_managed_file(tmp_path: P
     assert (report.space.place, report.space.path) == (Place.PAGING_FILE, "C:\\pagefile.sys")
     assert report.space.system_managed
     assert (report.space.now, report.space.maximum) == (2 * GB, 48 * GB)
-    assert report.kind(DumpKind.AUTOMATIC).verdict is Verdict.ONLY_IF_IT_GROWS
+    assert report.kind(DumpKind.AUTOMATIC).verdict is Verdict.LIKELY
     assert "The dump will lie at %SystemRoot%\\MEMORY.DMP, and the next crash overwrites it" in texts(report)
 
 
@@ -104,8 +104,8 @@ def test_filter_pages_changes_no_other_kind(tmp_path: Path, number: int, kind: D
 def test_no_dump_at_all_is_told_with_the_setting_that_changes_it(tmp_path: Path) -> None:
     report = report_of(tmp_path, {"CrashDumpEnabled": 0}, WHERE_WINDOWS_LIKES)
     assert (report.configured, report.configured_known) == (None, True)
-    advice = next(advice for advice in report.advice if "no dump at all" in advice.text)
-    (setting,) = advice.settings
+    assert (report.verdict, report.verdict.likely) == (Verdict.NOT_WRITTEN, False)
+    (setting,) = report.advice[0].settings
     assert (setting.name, setting.type, setting.data) == ("CrashDumpEnabled", "REG_DWORD", "7")
 
 

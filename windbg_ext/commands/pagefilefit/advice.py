@@ -15,21 +15,19 @@ from windbg_ext.commands.pagefilefit.judge import Verdict
 from windbg_ext.commands.pagefilefit.rules import (
     AFTER_AN_AUTOMATIC_DUMP_DID_NOT_FIT,
     FREE_SPACE_TO_KEEP_A_DUMP,
-    MB,
+    SYSTEM_MANAGED_FOR_A_DUMP,
     WEEKS_AFTER_A_CRASH,
 )
 from windbg_ext.commands.pagefilefit.settings import CONTROL, CRASH_CONTROL, MEMORY_MANAGEMENT
+from windbg_ext.commands.pagefilefit.situation import megabytes
 from windbg_ext.commands.pagefilefit.space import Place, without_pae
 from windbg_ext.dump.kinds import DumpKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from windbg_ext.commands.pagefilefit.judge import KindReport
-    from windbg_ext.commands.pagefilefit.settings import CrashSettings
-    from windbg_ext.commands.pagefilefit.space import Space, Volume
-    from windbg_ext.structs.architectures import Architecture
+    from windbg_ext.commands.pagefilefit.situation import Situation
+    from windbg_ext.commands.pagefilefit.space import Space
 
 SAFE_PATH = re.compile(r"[A-Za-z]:\\[\w.()-]+(?:\\[\w.()-]+)*", re.ASCII)
 """A path that may stand in a command line: what a hive says may be anything."""
@@ -56,80 +54,84 @@ class Setting:
 
 @dataclass(frozen=True)
 class Advice:
-    """A piece of it. settings: what to change; restart: the change takes effect when Windows has been restarted."""
+    """A piece of it. settings: what to change; restart: the change takes effect when Windows has been restarted; to_do:
+    it is to be done or to be decided now, not only to be known.
+    """
 
     text: str
     settings: tuple[Setting, ...] = ()
     restart: bool = False
-
-
-@dataclass(frozen=True)
-class Situation:
-    """All that advice depends on. kind: the one that is set, or that the user asks about; now: the time, None: unknown.
-
-    room_for: the report of that kind; did_not_fit: the dump that was named says so.
-    """
-
-    kind: DumpKind
-    room_for: KindReport
-    architecture: Architecture
-    ram: int | None
-    space: Space
-    volume: Volume
-    crash: CrashSettings
-    did_not_fit: bool
-    now: datetime | None
+    to_do: bool = False
 
 
 def advise(situation: Situation) -> tuple[Advice, ...]:
-    """Return the advice, most urgent first."""
+    """Return the advice: what to do, most urgent first, and then what to know."""
     return tuple(advice for part in PARTS for advice in part(situation))
 
 
 def _no_dump(at: Situation) -> Iterator[Advice]:
-    if at.crash.kind is None and at.crash.kind_known:
-        text = "Windows is set to write no dump at all (CrashDumpEnabled = 0). For an automatic dump:"
-        yield Advice(text, (AUTOMATIC,), restart=True)
+    if at.writes_none:
+        yield Advice("Let Windows write an automatic dump:", (AUTOMATIC,), restart=True, to_do=True)
 
 
-def _verdict(at: Situation) -> Iterator[Advice]:
+def _too_small_once(at: Situation) -> Iterator[Advice]:
     if at.did_not_fit:
-        yield Advice(
+        text = (
             "This dump says that there was too little room when it was written (InsufficientDumpfileSize): it is cut "
             "short, or a small dump in place of a larger one."
         )
-    name = "The dedicated dump file" if at.space.place is Place.DEDICATED_FILE else "The paging file"
-    a_dump = f"{'an' if at.kind.value[0] == 'a' else 'a'} {at.kind.value} dump"
-    yield Advice(
-        {
-            Verdict.FITS: f"{name} is large enough for {a_dump}: {at.room_for.why}.",
-            Verdict.DOES_NOT_FIT: f"The next crash leaves no {at.kind.value} dump: {at.room_for.why}.",
-            Verdict.ONLY_IF_IT_GROWS: f"{name} is too small now for {a_dump}, but not at its maximum size.",
-            Verdict.CANNOT_BE_TOLD: f"Whether the next crash leaves {a_dump} cannot be told: {at.room_for.why}.",
-        }[at.room_for.verdict]
-    )
+        yield Advice(text, to_do=True)
+
+
+def _growth(at: Situation) -> Iterator[Advice]:
+    """Say what happens if a dump that usually fits does not, and what lets a file grow."""
+    if at.writes_none:
+        return
+    if at.kind is DumpKind.AUTOMATIC and at.space.system_managed and at.verdict is not Verdict.FITS:
+        text = (
+            "If one does not fit, Windows notes the time (LastCrashTime) and keeps the paging file larger for "
+            f"{WEEKS_AFTER_A_CRASH} weeks, so that the next one fits."
+        )
+        yield Advice(text, to_do=True)
+    elif at.verdict is Verdict.LIKELY:
+        yield Advice("If one does not fit, that crash leaves no dump, or one that is cut short.", to_do=True)
+    elif at.verdict is Verdict.ONLY_IF_IT_GROWS:
+        how = "with the commit charge"
+        if at.space.system_managed:
+            how += f", and {SYSTEM_MANAGED_FOR_A_DUMP.says} ({SYSTEM_MANAGED_FOR_A_DUMP.page})"
+        yield Advice(f"The paging file grows {how}.", to_do=True)
+
+
+def _certainty(at: Situation) -> Iterator[Advice]:
+    """Say how to be certain and what it costs."""
+    size = at.for_certain
+    if at.writes_none or at.certain or at.resizes or size is None or at.verdict is Verdict.FITS:
+        return
+    dedicated = at.space.place is Place.DEDICATED_FILE
+    what = "a dedicated dump file" if dedicated else f"a paging file on {at.volume.letter}"
+    text = f"Certainty takes {what} of {megabytes(size):,} MB from the start{_cost(at, size)}; --certain shows how."
+    yield Advice(text, to_do=True)
+
+
+def _cost(at: Situation, size: int) -> str:
+    """Return what so large a file costs in disk space."""
+    now = at.space.now
+    return f", {megabytes(size - now):,} MB more of the disk than now" if now and now < size else ""
 
 
 def _paging_file(at: Situation) -> Iterator[Advice]:
-    enough = at.room_for.enough
-    if at.space.place is Place.DEDICATED_FILE or at.room_for.verdict is Verdict.FITS or enough is None:
+    enough = at.for_certain
+    if at.space.place is Place.DEDICATED_FILE or not at.resizes or enough is None:
         return
     size = megabytes(enough)
     lines = [f"{at.volume.letter}\\pagefile.sys {size} {size}", *_lines_to_keep(at.space)]
-    start = "To be sure, give" if at.room_for.verdict is Verdict.CANNOT_BE_TOLD else "Give"
     yield Advice(
-        f"{start} the boot volume {at.volume.letter} a paging file of at least {size:,} MB from the start"
-        f"{_worst_case(at)}:",
+        f"Give the boot volume {at.volume.letter} a paging file of at least {size:,} MB from the start"
+        f"{_cost(at, enough)}:",
         (_setting(MEMORY_MANAGEMENT, "PagingFiles", "REG_MULTI_SZ", r"\0".join(lines)),),
         restart=True,
+        to_do=True,
     )
-
-
-def _worst_case(at: Situation) -> str:
-    needs, measured = at.room_for.needs, at.room_for.measured
-    if measured is None or needs is None or at.room_for.enough == needs:
-        return ""
-    return f" (as measured; Microsoft's worst case is {megabytes(needs):,} MB)"
 
 
 def _lines_to_keep(space: Space) -> list[str]:
@@ -142,12 +144,13 @@ def _lines_to_keep(space: Space) -> list[str]:
 
 
 def _dedicated_file(at: Situation) -> Iterator[Advice]:
-    enough = at.room_for.enough
-    if at.room_for.verdict is Verdict.FITS or enough is None or at.kind is DumpKind.SMALL:
+    enough = at.for_certain
+    if not at.resizes or enough is None or at.kind is DumpKind.SMALL:
         return
     size = _setting(CRASH_CONTROL, "DumpFileSize", "REG_DWORD", str(megabytes(enough)))
     if at.space.place is Place.DEDICATED_FILE:
-        yield Advice(f"Make the dedicated dump file {megabytes(enough):,} MB large:", (size,), restart=True)
+        text = f"Make the dedicated dump file {megabytes(enough):,} MB large:"
+        yield Advice(text, (size,), restart=True, to_do=True)
         return
     path = f"{A_FIXED_VOLUME}\\dedicateddumpfile.sys"
     yield Advice(
@@ -155,13 +158,14 @@ def _dedicated_file(at: Situation) -> Iterator[Advice]:
         f"much free space ({A_FIXED_VOLUME} here):",
         (_setting(CRASH_CONTROL, "DedicatedDumpFile", "REG_SZ", path), size),
         restart=True,
+        to_do=True,
     )
 
 
 def _other_kind(at: Situation) -> Iterator[Advice]:
     if at.kind is DumpKind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
         text = "Or let Windows write an automatic dump, which leaves out the memory of programs:"
-        yield Advice(text, (AUTOMATIC,), restart=True)
+        yield Advice(text, (AUTOMATIC,), restart=True, to_do=True)
 
 
 def _boot_volume(at: Situation) -> Iterator[Advice]:
@@ -196,9 +200,8 @@ def _four_weeks(at: Situation) -> Iterator[Advice]:
         for rule in AFTER_AN_AUTOMATIC_DUMP_DID_NOT_FIT
     )
     yield Advice(
-        "When an automatic dump does not fit, Windows notes the time (LastCrashTime) and keeps a system-managed paging "
-        f"file larger for {WEEKS_AFTER_A_CRASH} weeks, so that the next one fits. How large, the pages disagree on: "
-        f"{sizes}."
+        f"How large Windows keeps the paging file for the {WEEKS_AFTER_A_CRASH} weeks after an automatic dump that did "
+        f"not fit, the pages disagree on: {sizes}."
     )
     crashed = at.crash.last_crash_time
     if crashed is not None:
@@ -246,12 +249,7 @@ def _setting(key: str, name: str, kind: str, data: str) -> Setting:
 
 
 PARTS = (
-    *(_no_dump, _verdict, _paging_file, _dedicated_file, _other_kind, _boot_volume, _ignored_size, _pae),
-    *(_four_weeks, _where, _kept, _signs),
+    *(_no_dump, _too_small_once, _growth, _certainty, _paging_file, _dedicated_file, _other_kind),
+    *(_boot_volume, _ignored_size, _pae, _four_weeks, _where, _kept, _signs),
 )
 AUTOMATIC = _setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7")
-
-
-def megabytes(size: int) -> int:
-    """Return a number of bytes in MB, rounded up, as the registry takes sizes."""
-    return -(-size // MB)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit.advice import Advice, Situation, advise
+from windbg_ext.commands.pagefilefit.advice import Advice, advise
 from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, HandFigures, check_figures
 from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
 from windbg_ext.commands.pagefilefit.measure import DumpFacts, measure
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, PagingFile, Settings, read_settings
+from windbg_ext.commands.pagefilefit.situation import Situation, headline
 from windbg_ext.commands.pagefilefit.space import Space, Volume, dedicated_space, paging_file_space
 from windbg_ext.commands.pagefilefit.system_hive import SystemHive
 from windbg_ext.commands.pagefilefit.this_machine import ThisMachine, open_this_machine
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 class PagefileFitReport:
     """The answer. ram: bytes, with where that is known from; configured: the kind that is set, None: none, or unknown.
 
-    dump: its name; advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active
-    dump.
+    verdict, headline: for the machine as it is set, or for an automatic dump if that is not known; dump: its name;
+    advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump.
     """
+
+    verdict: Verdict
+    headline: str
 
     dump: str | None
     settings: str | None
@@ -64,12 +68,14 @@ def pagefilefit(
     system_hive: SourceLike | None = None,
     this_machine: bool = False,
     by_hand: HandFigures | None = None,
+    certain: bool = False,
     progress: Progress | None = None,
 ) -> PagefileFitReport:
     """Return whether the next crash leaves a dump, for each kind of dump.
 
     source: a dump of the machine; system_hive: its SYSTEM registry hive, a path, a binary stream or a source; both may
     be packed. this_machine: ask the Windows that this runs on. Any of them, and figures by hand, may be combined.
+    certain: advise what makes certain that a dump fits, even if it fits most of the time.
 
     Raise DumpError where the dump or the hive cannot be read, or tell too little; UsageError for figures that make no
     sense, by themselves or together, and without anything to go by.
@@ -84,7 +90,7 @@ def pagefilefit(
     follow = progress or no_progress
     settings = _settings(system_hive, machine, follow)
     facts = _dump_facts(source, hand, follow)
-    return _answer(_Inputs(hand, machine, settings, facts))
+    return _answer(_Inputs(hand, machine, settings, facts, certain))
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class _Inputs:
     machine: ThisMachine | None
     settings: Settings | None
     facts: DumpFacts | None
+    certain: bool
 
 
 def _settings(system_hive: SourceLike | None, machine: ThisMachine | None, progress: Progress) -> Settings | None:
@@ -139,6 +146,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
             measured.get(kind),
             space,
             at_least=kernel.bytes if kernel is not None and kind is DumpKind.ACTIVE else None,
+            did_not_fit=facts is not None and facts.did_not_fit,
         )
         for kind in CRASH_DUMP_KINDS
     )
@@ -157,8 +165,11 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         crash=crash,
         did_not_fit=facts is not None and facts.did_not_fit,
         now=None if machine is None else machine.now,
+        certain=inputs.certain,
     )
     return PagefileFitReport(
+        verdict=situation.verdict,
+        headline=headline(situation),
         dump=None if facts is None else facts.dump,
         settings=None if settings is None else settings.source,
         ram=ram,

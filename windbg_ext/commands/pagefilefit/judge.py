@@ -6,9 +6,10 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit.rules import Role, rules_for
+from windbg_ext.commands.pagefilefit.rules import SYSTEM_MANAGED_FITS, Role, rules_for
 from windbg_ext.commands.pagefilefit.space import Place
 from windbg_ext.dump.kinds import DumpKind
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit.measure import Measured
@@ -16,13 +17,31 @@ if TYPE_CHECKING:
     from windbg_ext.structs.architectures import Architecture
 
 
+KERNEL_KINDS = (DumpKind.KERNEL, DumpKind.AUTOMATIC)
+
+
 class Verdict(enum.Enum):
-    """The answer."""
+    """The answer. NOT_WRITTEN: Windows is set to write no dump, whatever there is room for."""
 
     FITS = "fits"
+    LIKELY = "fits most of the time"
     DOES_NOT_FIT = "does not fit"
     ONLY_IF_IT_GROWS = "only if it grows"
     CANNOT_BE_TOLD = "cannot be told"
+    NOT_WRITTEN = "no dump is set"
+
+    @property
+    def fits(self) -> bool | None:
+        """Return whether the dump fits for certain; None: it may or may not."""
+        return CERTAIN.get(self)
+
+    @property
+    def likely(self) -> bool | None:
+        """Return whether the dump fits, for certain or most of the time; None: that cannot be told."""
+        return True if self is Verdict.LIKELY else self.fits
+
+
+CERTAIN = {Verdict.FITS: True, Verdict.DOES_NOT_FIT: False, Verdict.NOT_WRITTEN: False}
 
 
 @dataclass(frozen=True)
@@ -64,12 +83,15 @@ def judge(
     measured: Measured | None,
     space: Space,
     at_least: int | None = None,
+    *,
+    did_not_fit: bool = False,
 ) -> KindReport:
     """Answer for one kind. at_least: bytes of a smaller kind that was measured, so this one takes as much or more.
 
     Enough is what Microsoft calls safe; for a kernel, automatic or active dump that is only the worst case, so where
     one was measured on this machine the measure counts. Too little is the floor that a page gives as a bound, or the
-    measure. Between the two, it cannot be told.
+    measure. Between the two, what a page says of most dumps decides, unless one was measured or did not fit; else it
+    cannot be told.
     """
     figures = [(rule, rule.figure(ram)) for rule in rules_for(kind, architecture)]
     needs, bound, typical = (
@@ -84,9 +106,13 @@ def judge(
     if enough is None or kind in (DumpKind.SMALL, DumpKind.COMPLETE):
         enough = None if needs is None else max(needs, size or 0)
     too_little = max((least for least in (bound, size, at_least) if least is not None), default=None)
-    verdict, why = _verdict(enough, too_little, space)
-    if verdict in (Verdict.FITS, Verdict.ONLY_IF_IT_GROWS) and enough == size != needs:
-        why += "; it is what was measured, Microsoft's worst case is more"
+    usual = None if measured is not None or did_not_fit else _Usual(kind, typical if kind in KERNEL_KINDS else None)
+    if usual is not None and space.system_managed and kind in SYSTEM_MANAGED_FITS.kinds:
+        rule = SYSTEM_MANAGED_FITS
+        sources.append(Source("likelihood", rule.says, None, rule.page, rule.as_of))
+    verdict, why = _verdict(enough, too_little, usual, space)
+    if verdict is Verdict.FITS and enough == size != needs:
+        why = "there is room for what was measured on this machine"
     return KindReport(
         kind=kind,
         needs=needs,
@@ -101,20 +127,28 @@ def judge(
     )
 
 
-def _verdict(enough: int | None, too_little: int | None, space: Space) -> tuple[Verdict, str]:
+class _Usual(NamedTuple):
+    """What to go by if no bound decides: a kind that was not measured, and what it takes most of the time."""
+
+    kind: DumpKind
+    bytes: int | None
+
+
+def _verdict(enough: int | None, too_little: int | None, usual: _Usual | None, space: Space) -> tuple[Verdict, str]:
     """Return the answer and the reason for it."""
     now, maximum = space.now, space.maximum
     if space.place is Place.NONE:
         return Verdict.DOES_NOT_FIT, space.now_from
     if enough is not None and now is not None and now >= enough:
         return Verdict.FITS, "there is room for as much as it takes"
-    if enough is not None and maximum is not None and maximum >= enough:
-        return (
-            Verdict.ONLY_IF_IT_GROWS,
-            "there is room only if the paging file has grown before the crash",
-        )
     if maximum is not None and too_little is not None and maximum < too_little:
         return Verdict.DOES_NOT_FIT, "there is less room than the least that it takes"
+    if usual is not None and space.system_managed and usual.kind in SYSTEM_MANAGED_FITS.kinds:
+        return Verdict.LIKELY, "Windows makes a system-managed paging file large enough for that"
+    if usual is not None and usual.bytes is not None and now is not None and now >= usual.bytes:
+        return Verdict.LIKELY, "it usually takes about a third of RAM, and there is room for that"
+    if enough is not None and maximum is not None and maximum >= enough:
+        return Verdict.ONLY_IF_IT_GROWS, "there is room only if the paging file has grown before the crash"
     if maximum is None:
         return Verdict.CANNOT_BE_TOLD, space.maximum_from
     if enough is None:

@@ -200,6 +200,26 @@ AFTER_AN_AUTOMATIC_DUMP_DID_NOT_FIT = (
 )
 """For four weeks from LastCrashTime; the second and third are neighbouring paragraphs of one page."""
 
+
+@dataclass(frozen=True)
+class LikelihoodRule:
+    """What one page says happens most of the time, without a bound; fields as in `Rule`."""
+
+    kinds: tuple[DumpKind, ...]
+    says: str
+    page: str
+    as_of: str
+
+
+SYSTEM_MANAGED_FITS = LikelihoodRule(
+    KERNEL_OR_AUTOMATIC,
+    "a system-managed paging file is large enough for a kernel dump most of the time",
+    DEBUGGER_AUTOMATIC,
+    LEARN,
+)
+"""The page says it of the smaller file that Windows makes for automatic dumps. A kernel dump is the same dump, and with
+that setting the file is no smaller."""
+
 SMALLEST_PAGING_FILE = 2 * MB
 """smss makes none that is smaller."""
 LARGEST_WITHOUT_PAE = 4 * GB
