@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CodeAddress,
         DumpReport,
         Evidence,
+        Signature,
         Suspect,
         Whole,
         dumpkind,
@@ -75,6 +76,7 @@ __all__ = [
     "PagingFile",
     "Part",
     "Problem",
+    "Signature",
     "Source",
     "Suspect",
     "UsageError",
@@ -94,7 +96,17 @@ _HOMES = {
     name: home
     for home, names in {
         "commands.dumpkind": (
-            *("BugCheckFound", "CodeAddress", "DumpReport", "Evidence", "Suspect", "Whole", "dumpkind", "find_dumps"),
+            *(
+                "BugCheckFound",
+                "CodeAddress",
+                "DumpReport",
+                "Evidence",
+                "Signature",
+                "Suspect",
+                "Whole",
+                "dumpkind",
+                "find_dumps",
+            ),
         ),
         "commands.minify": ("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"),
         "commands.minify.batch": ("BatchReport", "FileReport", "Outcome", "minify_many"),

@@ -19,13 +19,23 @@ class Listing(NamedTuple):
     """What a small dump tells without any walk.
 
     driver_names: as they stand in the list of drivers, with or without paths; modules: those drivers; call_stack:
-    memory from the lowest saved stack address up; process: the EPROCESS, empty where it was not saved.
+    memory from the lowest saved stack address up, which is
+    top_of_stack; process: the EPROCESS, empty where it was not saved.
     """
 
     driver_names: tuple[str, ...]
     modules: tuple[Module, ...]
     call_stack: bytes
     process: bytes
+    top_of_stack: int
+
+    def stack_from(self, stack_pointer: int) -> bytes:
+        """Return the stack from an address up; all of it where that is not among what was saved.
+
+        It may begin lower: with the frames of the bug check, where the header has the registers of an exception.
+        """
+        below = stack_pointer - self.top_of_stack
+        return self.call_stack[below:] if 0 <= below < len(self.call_stack) else self.call_stack
 
 
 def read_listing(dump: Dump, parts: SmallDumpParts) -> Listing:
@@ -36,6 +46,7 @@ def read_listing(dump: Dump, parts: SmallDumpParts) -> Listing:
         modules=tuple(map(_module, drivers)),
         call_stack=_read(dump, "CallStack", parts.call_stack),
         process=_read(dump, "Process", parts.process),
+        top_of_stack=parts.triage.top_of_stack,
     )
 
 

@@ -95,6 +95,8 @@ def _facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
         yield "parameters", _addresses(bug_check.parameters)
     if report.crash_address is not None:
         yield "crashed at", (_code(report.crash_address),)
+    if report.signature is not None:
+        yield "signature", (report.signature.text,)
     if report.system_time is not None:
         yield "time", (time_text(report.system_time) + " UTC",)
     if report.system_up_time is not None:
@@ -271,6 +273,8 @@ def _json(report: DumpReport) -> dict[str, object]:
         "crash_address": None if report.crash_address is None else _code_json(report.crash_address),
         "stack": [_code_json(place) for place in _shown_stack(report)],
         "stack_length": len(report.stack),
+        "signature": None if report.signature is None else report.signature.text,
+        "signature_hash": None if report.signature is None else report.signature.hash,
         "suspects": [
             {
                 "name": suspect.name,
@@ -334,11 +338,12 @@ COLUMNS = (
     *("Parameter 1", "Parameter 2", "Parameter 3", "Parameter 4", "Caused by driver", "Caused by address"),
     *("Processor", "Crash address", "Stack address 1", "Stack address 2", "Stack address 3", "Full path"),
     *("Processors count", "Major version", "Minor version", "Dump file size", "Kind", "Process", "Problem"),
+    *("Signature", "Signature hash"),
 )
-"""As BlueScreenView names and orders them, and three of our own. Caused by: the first suspect, a hint."""
+"""As BlueScreenView names and orders them, and five of our own. Caused by: the first suspect, a hint."""
 SHOWN = (
     *("Dump file", TIME, "Bug check string", "Bug check code", "Caused by driver", "Caused by address"),
-    *("Kind", "Processor", "Processors count", "Minor version", "Dump file size", "Problem"),
+    *("Signature", "Kind", "Processor", "Processors count", "Minor version", "Dump file size", "Problem"),
 )
 """What fits a wide terminal; all columns with -v and in CSV."""
 
@@ -390,6 +395,8 @@ def _values(report: DumpReport) -> dict[str, Value]:
         "Kind": report.kind,
         "Process": report.process,
         "Problem": "; ".join(report.problems),
+        "Signature": report.signature.text if report.signature else None,
+        "Signature hash": report.signature.hash if report.signature else None,
     }
     return values
 

@@ -2,7 +2,7 @@
 
 from windbg_ext.commands.dumpkind.command import dumpkind
 from windbg_ext.commands.dumpkind.modules import CodeAddress
-from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Suspect, Whole
+from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Signature, Suspect, Whole
 from windbg_ext.sources.find import find_dumps, is_single
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "CodeAddress",
     "DumpReport",
     "Evidence",
+    "Signature",
     "Suspect",
     "Whole",
     "dumpkind",

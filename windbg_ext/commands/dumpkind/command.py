@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.dumpkind.crash import Crash, read_crash, suspects_of
 from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, small_marks
 from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Whole
+from windbg_ext.commands.dumpkind.signature import signature_of
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
 from windbg_ext.dump.dump import Part
 from windbg_ext.dump.header import KnownFields, comment_of, physical_pages
@@ -92,7 +93,7 @@ class _Answers:
         if crash is not None and whole.missing and dump.pages is not None:
             among = "are not among them" if crash.problem else "are among them"
             whole = whole._replace(usable=f"{whole.usable}; modules and stack of the crash {among}")
-        bug_check = self._bug_check()
+        kind, bug_check = kind_of(known), self._bug_check()
         code = known.machine_image_type
         build = known.minor_version
         ram = physical_pages(dump.fields)
@@ -100,7 +101,7 @@ class _Answers:
         cut, advice = self._cut(whole)
         return DumpReport(
             path=dump.source.name,
-            kind=kind_of(known),
+            kind=kind,
             packed=dump.archive,
             dump_type=known.dump_type,
             architecture=None
@@ -128,6 +129,9 @@ class _Answers:
             advice=advice,
             notes=tuple(self.notes),
             details=self._details(crash) if self.details else None,
+            signature=signature_of(bug_check, crash, dump.parsed.machine if dump.parsed else None)
+            if bug_check is not None and bug_check.code and kind is not DumpKind.NONE
+            else None,
         )
 
     def _processors(self) -> int | None:

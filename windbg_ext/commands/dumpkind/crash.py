@@ -59,12 +59,13 @@ class Crash(NamedTuple):
 def read_crash(target: DumpTarget) -> Crash:
     """Read what a dump says about its crash, as far as the file has it."""
     header = target.header
-    instruction = parse_context(header.raw.context_record, header.architecture).instruction_pointer
+    context = parse_context(header.raw.context_record, header.architecture)
+    instruction = context.instruction_pointer
     record = header.layouts.exception.parse(header.raw.exception)
     # without an exception, the record is that of a breakpoint inside the bug check itself
     exception = record.exception_address if record.exception_code != STATUS_BREAKPOINT else None
     try:
-        found = _walk(target) if target.listed is None else _from_listing(header, target.listed)
+        found = _walk(target) if target.listed is None else _from_listing(header, target.listed, context.stack_pointer)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
         return Crash(ModuleMap(()), instruction, exception, problem=why, unread=target.unread_pages())
@@ -81,11 +82,11 @@ class _Found(NamedTuple):
     driver_names: tuple[str, ...] = ()
 
 
-def _from_listing(header: DumpHeader, listed: Listing) -> _Found:
+def _from_listing(header: DumpHeader, listed: Listing, stack_pointer: int) -> _Found:
     """Take modules, stack and process of a small dump, which has a part for each."""
     modules = ModuleMap(LoadedModule(module.name, module.base, module.size) for module in listed.modules)
     process = image_file_name(listed.process, header.machine, header.minor_version)
-    return _Found(modules, listed.call_stack[:MAX_STACK], process, listed.driver_names)
+    return _Found(modules, listed.stack_from(stack_pointer)[:MAX_STACK], process, listed.driver_names)
 
 
 def _walk(target: DumpTarget) -> _Found:

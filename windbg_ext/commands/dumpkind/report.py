@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.modules import CodeAddress
 
 
+HASH_DIGITS = 12
+"""48 bits: that two of 100,000 signatures share a hash has a chance of 1 in 56,000."""
+
+
 class Evidence(NamedTuple):
     """A field of the dump, its value as WinDbg would write it, and what follows from it."""
 
@@ -63,6 +67,19 @@ class Suspect(NamedTuple):
     offset: int
 
 
+class Signature(NamedTuple):
+    """What identifies a crash. text: such as `133/1 nvlddmkm.sys+0x1a0a40`."""
+
+    text: str
+
+    @property
+    def hash(self) -> str:
+        """The first hexadecimal digits of the text's SHA-256."""
+        from hashlib import sha256  # not for those to wait for who only read the text
+
+        return sha256(self.text.encode()).hexdigest()[:HASH_DIGITS]
+
+
 class DumpReport(NamedTuple):
     """What one file is. None: the file does not tell.
 
@@ -70,7 +87,8 @@ class DumpReport(NamedTuple):
     system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself,
     unpacked; attributes: names of the bits; crash_address: of the exception, or else the instruction pointer;
     stack: code addresses on the crashing stack, nearest first, of which some may be stale; problems: why the file is no
-    whole kernel dump, most important first; advice: the next step; notes: what else there is to know.
+    whole kernel dump, most important first; advice: the next step; notes: what else there is to know; signature: of the
+    crash.
     """
 
     path: str
@@ -100,6 +118,7 @@ class DumpReport(NamedTuple):
     advice: str = ""
     notes: tuple[str, ...] = ()
     details: Details | None = None
+    signature: Signature | None = None
 
     @property
     def file_name(self) -> str:
