@@ -52,11 +52,25 @@ def small(crash: MadeCrash, *, boot: int = 0) -> str:
     return signature(dump_of(crash, Small(), boot=boot))
 
 
+THROWN_IN_KERNEL = MadeCrash(
+    0x1000007E,
+    (0xC0000005, ("ntoskrnl.exe", 0x4243), 0, 0),
+    (AFTER_BUG_CHECK, ("disk.sys", 0x17), 0, ("faulty.sys", 0x25)),
+    thrown=("ntoskrnl.exe", 0x4243),
+    frames_below=2,
+)
+"""What lies below the exception on the stack, a small dump has too."""
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize(
     ("crash", "expected"),
-    [(WATCHDOG, "133/1 nvlddmkm.sys+0x1a0a43"), (VIOLATION, "7E/c0000005 faulty.sys+0x1010")],
-    ids=["133", "7E"],
+    [
+        (WATCHDOG, "133/1 nvlddmkm.sys+0x1a0a43"),
+        (VIOLATION, "7E/c0000005 faulty.sys+0x1010"),
+        (THROWN_IN_KERNEL, "7E/c0000005 nt+0x4243 faulty.sys+0x25"),
+    ],
+    ids=["133", "7E", "7E in the kernel"],
 )
 def test_every_boot_machine_and_kind_of_dump_gives_one_crash_the_same_signature(
     crash: MadeCrash, expected: str, kind: str

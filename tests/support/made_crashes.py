@@ -37,7 +37,8 @@ AFTER_BUG_CHECK = (KERNEL, BUG_CHECK_CALL + 5)
 class MadeCrash:
     """A crash. parameters: four; stack: from the stack pointer upwards; modules: further ones and their sizes.
 
-    thrown: where the exception was whose registers the header has, None for those of KeBugCheckEx.
+    thrown: where the exception was whose registers the header has, None for those of KeBugCheckEx; frames_below: words
+    of the stack that were pushed after it.
     """
 
     code: int
@@ -45,6 +46,7 @@ class MadeCrash:
     stack: tuple[Value, ...]
     modules: tuple[tuple[str, int], ...] = ()
     thrown: Value | None = None
+    frames_below: int = 0
 
 
 def crashed_machine(crash: MadeCrash, *, boot: int = 0, ram: Ram = LITTLE_RAM) -> Machine:
@@ -71,7 +73,9 @@ def crashed_machine(crash: MadeCrash, *, boot: int = 0, ram: Ram = LITTLE_RAM) -
         bug_check=BugCheck(crash.code, (first, second, third, fourth)),
         threads=tuple(replace(it, words=words) if it is thread else it for it in machine.threads),
         modules=tuple(modules),
-        context=None if crash.thrown is None else {**usual.registers, "Rip": value(crash.thrown)},
+        context=None
+        if crash.thrown is None
+        else {**usual.registers, "Rip": value(crash.thrown), "Rsp": usual.stack_pointer + 8 * crash.frames_below},
     )
 
 

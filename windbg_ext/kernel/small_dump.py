@@ -19,8 +19,7 @@ class Listing(NamedTuple):
     """What a small dump tells without any walk.
 
     driver_names: as they stand in the list of drivers, with or without paths; modules: those drivers; call_stack:
-    memory from the lowest saved stack address up, which is
-    top_of_stack; process: the EPROCESS, empty where it was not saved.
+    memory from the lowest saved stack address, top_of_stack, up; process: the EPROCESS, empty where it was not saved.
     """
 
     driver_names: tuple[str, ...]
