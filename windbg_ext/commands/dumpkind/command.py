@@ -78,6 +78,7 @@ class _Answers:
         told = (problem.error for problem in dump.problems if problem.part is not Part.CUT_HEADER)
         self.problems = [f"{error.field}: {error.why}" for error in told]
         self.notes: list[str] = []
+        self.target: DumpTarget | None = None
         if dump.parsed is not None and dump.pages is None and dump.parsed.dump_type is DumpType.SUMMARY:
             self.notes.append("where the pages of a 64-bit summary dump lie is documented nowhere: open it in WinDbg")
 
@@ -188,7 +189,9 @@ class _Answers:
                 "unpack it to see them"
             )
             return None
-        crash = read_crash(DumpTarget(dump))
+        target = DumpTarget(dump)
+        crash = read_crash(target)
+        self.target = target
         if crash.problem is not None:
             told = self.problems if not whole.missing else self.notes
             told.append(f"modules and stack cannot be read: {crash.problem}")
@@ -204,6 +207,8 @@ class _Answers:
 
     def _details(self, crash: Crash | None) -> Details:
         from windbg_ext.commands.dumpkind import details as more  # not for those to wait for who do not ask for it
+        from windbg_ext.commands.dumpkind import machine
+        from windbg_ext.commands.dumpkind.file_parts import file_parts
 
         dump = self.dump
         blocks = dump.small.data_blocks if dump.small else ()
@@ -218,4 +223,7 @@ class _Answers:
             data_blocks=tuple((block.address, block.offset, block.size) for block in blocks[:MAX_LISTED]),
             modules=modules[:MAX_LISTED],
             not_listed=more.not_listed(blobs, blocks, modules),
+            file_parts=tuple(file_parts(dump)) if self._size_known else (),
+            processors=machine.processors_of(self.target, crash.process if crash else None) if self.target else (),
+            unloaded_drivers=machine.unloaded_drivers_of(self.target) if self.target else (),
         )

@@ -13,15 +13,19 @@ from windbg_ext.values import NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sized
 
+    from windbg_ext.commands.dumpkind.machine import ProcessorState
     from windbg_ext.commands.dumpkind.modules import LoadedModule
     from windbg_ext.dump.header import PhysicalMemoryRun
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.dump.secondary import SecondaryBlob
     from windbg_ext.dump.small import SmallDumpParts
+    from windbg_ext.kernel.modules import UnloadedDriver
     from windbg_ext.structs.layouts import RawHeader
 
 SLICES = 64
-"""Equal parts that physical memory is counted in."""
+"""Equal parts that physical memory is counted in, for a line of text."""
+FINE_SLICES = 256
+"""Equal parts for a picture."""
 SHOWN_BYTES = 32
 
 SECONDARY_NAMES = {
@@ -38,7 +42,8 @@ class MemoryMap(NamedTuple):
     """Physical memory, counted in pages.
 
     slices: (pages in the dump, pages of RAM) of each equal part of it; pages_per_slice: the length of a part; runs:
-    (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out.
+    (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out; fine: as
+    (pages_per_slice, slices), in smaller parts; in_runs: pages of each run that the dump holds.
     """
 
     pages_per_slice: int
@@ -46,6 +51,8 @@ class MemoryMap(NamedTuple):
     runs: tuple[tuple[int, int], ...]
     present: int
     missing: int | None
+    fine: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
+    in_runs: tuple[int, ...] = ()
 
 
 class HeaderField(NamedTuple):
@@ -60,6 +67,9 @@ class HeaderField(NamedTuple):
 class Details(NamedTuple):
     """What only -v shows. secondary: (GUID, known name, offset, size); data_blocks: (address, offset, size).
 
+    file_parts: (name, offset, bytes) of what the file is made of, in the order of the file; unloaded_drivers: newest
+    first.
+
     Each list has at most MAX_LISTED entries. not_listed: how many more the dump has of those that are longer, by the
     name of the list.
     """
@@ -71,6 +81,9 @@ class Details(NamedTuple):
     data_blocks: tuple[tuple[int, int, int], ...] = ()
     modules: tuple[LoadedModule, ...] = ()
     not_listed: Mapping[str, int] = MappingProxyType({})
+    file_parts: tuple[tuple[str, int, int], ...] = ()
+    processors: tuple[ProcessorState, ...] = ()
+    unloaded_drivers: tuple[UnloadedDriver, ...] = ()
 
 
 def not_listed(secondary: Sized, data_blocks: Sized, modules: Sized) -> dict[str, int]:
@@ -105,12 +118,19 @@ def memory_map(pages: PageSource, runs: tuple[PhysicalMemoryRun, ...] | None) ->
     end = max([pages.frames, *(base + count for base, count in ram)])
     if not end:
         return None
-    step = max(1, -(-end // SLICES))
-    slices = tuple([_count(pages, ram, start, start + step) for start in range(0, end, step)])
+    step, slices = _slices(pages, ram, end, SLICES)
     present = pages.pages_below(end)
-    in_ram = sum(pages.pages_below(base + count) - pages.pages_below(base) for base, count in ram)
-    missing = sum(count for _, count in ram) - in_ram if ram else None
-    return MemoryMap(step, slices, tuple(ram), present, missing)
+    in_runs = tuple(pages.pages_below(base + count) - pages.pages_below(base) for base, count in ram)
+    missing = sum(count for _, count in ram) - sum(in_runs) if ram else None
+    return MemoryMap(step, slices, tuple(ram), present, missing, _slices(pages, ram, end, FINE_SLICES), in_runs)
+
+
+def _slices(
+    pages: PageSource, ram: list[tuple[int, int]], end: int, parts: int
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Return the page frames of a slice, and of each slice its pages in the dump and in RAM."""
+    step = max(1, -(-end // parts))
+    return step, tuple([_count(pages, ram, start, start + step) for start in range(0, end, step)])
 
 
 def _count(pages: PageSource, ram: list[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
