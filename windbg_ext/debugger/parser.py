@@ -54,7 +54,10 @@ class BangParser(argparse.ArgumentParser):
     def _add_switch(self, option: Option) -> None:
         plain = [name.lstrip("-") for name in option.names]
         spellings = dict.fromkeys((*(f"/{name}" for name in plain), *(f"-{name}" for name in plain), *option.names))
-        action = self.add_argument(*spellings, dest=option.dest, **keywords(option))
+        declared = keywords(option)
+        if option.alone:
+            declared.update(nargs="?", const=option.alone)
+        action = self.add_argument(*spellings, dest=option.dest, **declared)
         action.option_strings = [spelling for spelling in spellings if spelling.startswith("/")]  # what the help shows
 
     def error(self, message: str) -> NoReturn:

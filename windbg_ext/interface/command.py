@@ -35,7 +35,8 @@ class Option(NamedTuple):
     names: its spellings on the command line, as in ("-o", "--overwrite"); help, metavar: as for an argument, and the
     help may show `%(default)s`; action: store a value, append it to a list, or store True; type: reads the value,
     ValueError with what is wrong with it; one_of: of all options with the same word here, one may be given;
-    command_line_only: a debugger does not have it, and `run` finds None there.
+    command_line_only: a debugger does not have it, and `run` finds None there; alone: in a debugger, the value of a
+    switch that stands alone, "" where it needs one.
     """
 
     names: tuple[str, ...]
@@ -47,6 +48,7 @@ class Option(NamedTuple):
     metavar: Optional[str] = None
     one_of: str = ""
     command_line_only: bool = False
+    alone: str = ""
 
     @property
     def dest(self) -> str:

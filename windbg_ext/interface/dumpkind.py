@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.html import HTML, OVERWRITE, html_file, write_report
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from windbg_ext.commands.dumpkind import DumpReport
     from windbg_ext.interface.console import Console
+    from windbg_ext.render.page import Page
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -25,21 +29,38 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("there is no open dump: name one")
     if options.csv and options.json:
         raise UsageError("--csv and --json: choose one")
-    reports = [dumpkind(path, details=options.verbose) for path in find_dumps(options.paths)]
+    single = is_single(options.paths)
+    page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
+    details = options.verbose or (single and page is not None)
+    reports = [dumpkind(path, details=details) for path in find_dumps(options.paths)]
     reports = render.sorted_reports(reports, column, reverse=options.reverse)
-    unreadable = is_single(options.paths) and reports[0].kind == "none"
+    with_details, unreadable = reports, single and reports[0].kind == "none"
+    if not options.verbose:
+        reports = [report._replace(details=None) for report in reports]
     if options.json:
         console.write(render.dumpkind_json(reports))
     elif options.csv:
         console.write(render.dumpkind_csv(reports))
-    elif not is_single(options.paths):
+    elif not single:
         console.show(render.dumpkind_table_document(reports, details=options.verbose))
     elif not unreadable:
         console.show(render.dumpkind_document(reports[0]))
     if unreadable:
         field, _, why = reports[0].problems[0].partition(": ")
         raise DumpError(field, why, reports[0].advice, str(reports[0].path))
+    quiet = options.json or options.csv
+    write_report(page, lambda: _page(with_details, single=single), options.overwrite, None if quiet else console)
     return 0 if all(report.complete and not report.problems for report in reports) else 1
+
+
+def _page(reports: Sequence[DumpReport], *, single: bool) -> Page:
+    if single:
+        from windbg_ext.render.pages.dumpkind import dumpkind_page
+
+        return dumpkind_page(reports[0])
+    from windbg_ext.render.pages.dumps import dumps_page
+
+    return dumps_page(reports)
 
 
 DUMPKIND = Command(
@@ -63,6 +84,8 @@ has a problem; 3: the one file that was named is no kernel dump or cannot be rea
         Option(("--reverse",), "turn the order of the table round", action="store_true"),
         Option(("--csv",), "print the table as CSV", action="store_true"),
         Option(("--json",), "print the reports as JSON", action="store_true"),
+        HTML,
+        OVERWRITE,
     ),
     run=run,
     next=("!analyze -v", "!pagefilefit", "!minify"),

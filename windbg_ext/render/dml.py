@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.document import Address, Code, Command, ModuleName
+from windbg_ext.render.document import Address, Code, Command, ModuleName, WrittenFile
 from windbg_ext.render.text import in_pieces, lines, verbatim
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ MODULE_FILE = re.compile(r"([A-Za-z]\w{0,250})\.(?i:sys|exe|dll)", re.ASCII)
 """A name of a module that may stand in a command; NTFS has none of more than 255 characters."""
 NAMED_OTHERWISE = {"ntoskrnl": "nt"}
 """Modules that the debugger has another name for."""
+OPENED_FILE = re.compile(r"[A-Za-z]:\\[\w .,()+=~\\-]{1,240}", re.ASCII)
+"""A path that may stand in quotes in a command for `.shell`: nothing in it means anything to the debugger or to cmd."""
 UNSAFE_IN_COMMAND = re.compile(r'["\x00-\x1f\x7f-\U0010ffff]')
 
 
@@ -48,8 +50,12 @@ def _escape(text: str) -> str:
 
 
 def _linked(text: str, span: Span) -> str:
-    command = _command(text, span)
-    if command is None or UNSAFE_IN_COMMAND.search(command):
+    if isinstance(span, WrittenFile):
+        command = f'.shell -x start "" "{span.path}"' if OPENED_FILE.fullmatch(span.path) else None
+    else:
+        command = _command(text, span)
+        command = None if command is None or UNSAFE_IN_COMMAND.search(command) else command
+    if command is None:
         return _escape(text)
     return f'<link cmd="{_escape(command)}">{_escape(text)}</link>'
 

@@ -44,6 +44,19 @@ class ShellCommand(NamedTuple):
     text: str
 
 
+class WrittenFile(NamedTuple):
+    """The path of a file that this program has just written, to be opened by the system's program for it."""
+
+    path: str
+
+
+class WebPage(NamedTuple):
+    """A page of public documentation. The address is one of this program's own: no text of a dump may be part of it."""
+
+    title: str
+    address: str
+
+
 class Answer(NamedTuple):
     """A verdict. good: whether it is what the user hopes for, None if that cannot be told."""
 
@@ -51,7 +64,7 @@ class Answer(NamedTuple):
     good: Optional[bool]
 
 
-Span = Union[str, Address, Code, ModuleName, Command, ShellCommand, Answer]
+Span = Union[str, Address, Code, ModuleName, Command, ShellCommand, WrittenFile, WebPage, Answer]
 Inline = tuple[Span, ...]
 """A text, in which some parts have a meaning of their own."""
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Union
 
-    from windbg_ext.commands.dumpkind import DumpReport, Suspect
+    from windbg_ext.commands.dumpkind import BugCheckFound, DumpReport, Suspect
     from windbg_ext.commands.dumpkind.details import Details, HeaderField
+    from windbg_ext.commands.dumpkind.machine import ProcessorState
     from windbg_ext.render.document import Inline, Span
 
     Value = Union[int, str, CodeAddress, None]
@@ -47,7 +48,8 @@ FILETIME_START = datetime(1601, 1, 1, tzinfo=timezone.utc)
 STACK = "Stack (addresses of code on it, nearest first; some may be left over from earlier calls):"
 MAX_FRAMES = 10
 """Addresses of the stack that are shown without -v."""
-SUSPECTS = "Suspects (a hint, found without symbols; names that are not known as Microsoft's come first):"
+SUSPECTS_ARE_HINTS = "A hint, found without symbols; names that are not known as Microsoft's come first"
+SUSPECTS = f"Suspects ({SUSPECTS_ARE_HINTS[0].lower()}{SUSPECTS_ARE_HINTS[1:]}):"
 HINT = "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."
 HEADER_ADDRESSES = frozenset(
     ("PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "BugCheckParameter", "KdDebuggerDataBlock")
@@ -69,7 +71,7 @@ def _sections(report: DumpReport) -> Iterator[Section]:
             *(("note", note) for note in report.notes),
         )
     )
-    yield Section(f"{report.path}: {KINDS[report.kind]}{packed}", (notes, Facts(tuple(_facts(report)))))
+    yield Section(f"{report.path}: {KINDS[report.kind]}{packed}", (notes, Facts(tuple(dump_facts(report)))))
     yield from _list(SUSPECTS, [_suspect_row(suspect) for suspect in report.suspects])
     yield from _list(STACK, list(_stack_rows(report)))
     yield from _list("Evidence for the kind:", [_texts(*item) for item in report.evidence])
@@ -87,11 +89,12 @@ def _texts(*texts: str) -> tuple[Inline, ...]:
     return tuple([(text,) for text in texts])
 
 
-def _facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
+def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
+    """Yield the facts of a dump, each with its label."""
     yield "whole", (Answer(_whole(report), report.complete),)
     bug_check = report.bug_check
     if bug_check is not None:
-        yield "bug check", (_bug_check(report),)
+        yield "bug check", (bug_check_text(bug_check),)
         yield "parameters", _addresses(bug_check.parameters)
     if report.crash_address is not None:
         yield "crashed at", (_code(report.crash_address),)
@@ -128,9 +131,8 @@ def _whole(report: DumpReport) -> str:
     return f"no: {report.file_bytes:,} of {whole.expected:,} bytes, by {whole.source}; {whole.usable}"
 
 
-def _bug_check(report: DumpReport) -> str:
-    bug_check = report.bug_check
-    assert bug_check is not None
+def bug_check_text(bug_check: BugCheckFound) -> str:
+    """Return a bug check's code and name, and what it is the same as."""
     text = f"0x{bug_check.code:X} {bug_check.name or '(no documented name)'}"
     if bug_check.plain_code != bug_check.code:
         text += f", the same as 0x{bug_check.plain_code:X} {bug_check.plain_name or ''}".rstrip()
@@ -214,7 +216,26 @@ def _detail_sections(details: Details) -> Iterator[Section]:
         ((Address(module.base, 16),), (f"{module.size:,}",), (ModuleName(module.name),)) for module in details.modules
     ]
     yield from _list("Modules (base, bytes, name):", [*modules, *_rest(details, "modules", 3)])
-    yield from _list("Header:", [((field.name,), _header_value(field)) for field in details.header_fields])
+    processors = [_processor_row(processor) for processor in details.processors]
+    yield from _list("Processors (instruction, stack, thread, process):", processors)
+    unloaded = [
+        ((Address(driver.start, 16),), (Address(driver.end, 16),), (ModuleName(driver.name),))
+        for driver in details.unloaded_drivers
+    ]
+    yield from _list("Unloaded drivers (start, end, name), the last one first:", unloaded)
+    parts = [_texts(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.file_parts]
+    yield from _list("What the file is made of:", parts)
+    yield from _list("Header:", [((field.name,), header_value(field)) for field in details.header_fields])
+
+
+def _processor_row(processor: ProcessorState) -> tuple[Inline, ...]:
+    number = "" if processor.number is None else str(processor.number)
+    addresses = (processor.instruction, processor.stack, processor.thread)
+    return (
+        (f"{number} *".lstrip() if processor.crashed else number,),
+        *[("-",) if address is None else (Address(address, 16),) for address in addresses],
+        ("-",) if processor.process is None else (ModuleName(processor.process),),
+    )
 
 
 def _rest(details: Details, name: str, columns: int) -> Iterator[tuple[Inline, ...]]:
@@ -223,7 +244,8 @@ def _rest(details: Details, name: str, columns: int) -> Iterator[tuple[Inline, .
         yield _texts(f"... and {details.not_listed[name]:,} more", *[""] * (columns - 1))
 
 
-def _header_value(field: HeaderField) -> Inline:
+def header_value(field: HeaderField) -> Inline:
+    """Return the value of a field of the header; what may be an address is one."""
     if field.name in HEADER_ADDRESSES and field.numbers:
         return _addresses(field.numbers, field.digits)
     return (_header_text(field),)
@@ -241,6 +263,8 @@ def dumpkind_json(reports: Sequence[DumpReport]) -> str:
 
 
 def _json(report: DumpReport) -> dict[str, object]:
+    from windbg_ext.structs.bug_check_pages import parameter_meanings
+
     bug_check = report.bug_check
     moment = None if report.system_time is None else _moment(report.system_time)
     document: dict[str, object] = {
@@ -258,6 +282,7 @@ def _json(report: DumpReport) -> dict[str, object]:
             "code": f"0x{bug_check.code:X}",
             "name": bug_check.name,
             "parameters": [f"0x{parameter:x}" for parameter in bug_check.parameters],
+            "meanings": list(parameter_meanings(bug_check.plain_code)),
         },
         "system_time": None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "system_up_time_seconds": None if report.system_up_time is None else report.system_up_time / 10_000_000,
@@ -310,7 +335,10 @@ def _details_json(details: Details) -> dict[str, object]:
         "memory_map": None
         if memory is None
         else {
-            "runs": [{"base_page": f"0x{base:x}", "pages": pages} for base, pages in memory.runs],
+            "runs": [
+                {"base_page": f"0x{base:x}", "pages": pages, "pages_present": present}
+                for (base, pages), present in zip(memory.runs, memory.in_runs)
+            ],
             "pages_present": memory.present,
             "pages_missing": memory.missing,
         },
@@ -326,10 +354,32 @@ def _details_json(details: Details) -> dict[str, object]:
         "modules": [
             {"name": module.name, "base": f"0x{module.base:x}", "bytes": module.size} for module in details.modules
         ],
+        "unloaded_drivers": [
+            {"name": driver.name, "start": f"0x{driver.start:x}", "end": f"0x{driver.end:x}"}
+            for driver in details.unloaded_drivers
+        ],
+        "processors": [
+            {
+                "number": processor.number,
+                "instruction": _hexadecimal(processor.instruction),
+                "stack_pointer": _hexadecimal(processor.stack),
+                "thread": _hexadecimal(processor.thread),
+                "process": processor.process,
+                "crashed": processor.crashed,
+            }
+            for processor in details.processors
+        ],
+        "file_parts": [
+            {"part": name, "offset": offset, "bytes": length} for name, offset, length in details.file_parts
+        ],
     }
     if details.not_listed:
         document["not_listed"] = dict(details.not_listed)
     return document
+
+
+def _hexadecimal(address: int | None) -> str | None:
+    return None if address is None else f"0x{address:x}"
 
 
 TIME = "Crash time (UTC)"

@@ -25,6 +25,8 @@ from windbg_ext.render.document import (
     Span,
     Steps,
     Table,
+    WebPage,
+    WrittenFile,
 )
 from windbg_ext.render.figures import megabytes, size
 
@@ -149,6 +151,10 @@ def _piece(span: Span) -> Piece:
         return plain(span.name), span
     if isinstance(span, ShellCommand):
         return f"> {plain(span.text)}", span
+    if isinstance(span, WrittenFile):
+        return plain(span.path), span
+    if isinstance(span, WebPage):
+        return f"{span.title}: {span.address}", span
     return plain(span.text), span
 
 

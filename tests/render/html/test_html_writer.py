@@ -1,0 +1,229 @@
+"""HTML reports: what comes from a dump is text, nothing is asked for, and the numbers are those of the JSON report."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from hostile_files.names import TEXTS
+from support.command_line import ROOT
+from support.html_pages import HtmlPage, hash_of, with_texts
+
+from windbg_ext.commands.dumpkind import dumpkind
+from windbg_ext.render.dumpkind import dumpkind_json
+from windbg_ext.render.html import MARK, write_html
+from windbg_ext.render.html.spans import visible
+from windbg_ext.render.pages.dumpkind import dumpkind_page
+from windbg_ext.render.pages.dumps import dumps_page
+from windbg_ext.structs.bug_check_pages import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from windbg_ext.commands.dumpkind import DumpReport
+
+SAMPLES = sorted(path.name for path in (ROOT / "samples").glob("*.dmp"))
+HOSTILE = {
+    **TEXTS,
+    "an element with a handler": '"><img src=x onerror=alert(1)><svg/onload=alert(1)>',
+    "a way out of every quote": "'\"`--></title></style></script></textarea><script>alert(1)</script>",
+    "a template": "{{ 7 * 7 }}{% raw %}${x}{#",
+    "a script as an address": "javascript:alert(1)",
+    "a comment": "<!--<![CDATA[<?xml",
+}
+ELEMENTS = frozenset(
+    (
+        *("html", "head", "meta", "title", "style", "script", "body", "header", "nav", "main", "section", "article"),
+        *("footer", "a", "p", "b", "i", "h1", "h2", "h3", "div", "span", "dl", "dt", "dd", "ul", "ol", "li"),
+        *("table", "caption", "colgroup", "col", "thead", "tbody", "tr", "th", "td", "code", "kbd", "pre"),
+        *("figure", "figcaption", "svg", "desc", "rect", "line", "text", "details", "summary"),
+        *("label", "input", "output", "button"),
+    )
+)
+ATTRIBUTES = frozenset(
+    (
+        *("lang", "charset", "http-equiv", "content", "name", "class", "href", "rel", "id", "title", "tabindex"),
+        *("role", "aria-label", "aria-labelledby", "aria-hidden", "aria-live", "scope", "hidden", "open"),
+        *("x", "y", "x1", "x2", "y1", "y2", "width", "height", "text-anchor"),
+        *("for", "type", "autocomplete", "spellcheck", "placeholder", "data-v"),
+    )
+)
+MOST = 150 * 1024
+
+
+@cache
+def report_of(name: str) -> DumpReport:
+    return dumpkind(ROOT / "samples" / name, details=True)
+
+
+def one(report: DumpReport) -> str:
+    return "".join(write_html(dumpkind_page(report)))
+
+
+def many(report: DumpReport) -> str:
+    return "".join(write_html(dumps_page([report._replace(details=None), dumpkind(ROOT / "README.md")])))
+
+
+def check_harmless(markup: str) -> HtmlPage:
+    """Assert that a page has only elements, attributes, addresses, styles and scripts of the program's own."""
+    page = HtmlPage.of(markup)
+    assert markup.startswith(MARK)
+    assert not page.unclosed
+    assert {element.name for element in page.elements} <= ELEMENTS
+    assert {name for element in page.elements for name in element.attributes} <= ATTRIBUTES
+    addresses = {element.attributes["href"] for element in page.elements if "href" in element.attributes}
+    assert all(re.fullmatch(r"#[a-z0-9]+", address) or address == REFERENCE for address in addresses)
+    classes = {name for element in page.elements for name in element.attributes.get("class", "").split()}
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)?|[ckd][0-9]{1,2}", name) for name in classes)
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    styles, scripts = page.all("style"), page.all("script")
+    assert len(styles) == 1
+    assert len(scripts) <= 1
+    assert page.policy["default-src"] == ["'none'"]
+    assert page.policy["style-src"] == [hash_of(styles[0].text)]
+    assert page.policy.get("script-src", []) == [hash_of(script.text) for script in scripts]
+    assert set(page.policy) <= {"default-src", "style-src", "script-src", "base-uri", "form-action"}
+    assert all(c.isprintable() or c == "\n" for c in markup)
+    return page
+
+
+@pytest.mark.parametrize("make", [one, many], ids=["one dump", "many dumps"])
+@pytest.mark.parametrize("text", [HOSTILE["a way out of every quote"], HOSTILE["lone surrogates"]], ids=ascii)
+def test_a_hostile_text_in_every_field_stays_text(make: Callable[[DumpReport], str], text: str) -> None:
+    page = check_harmless(make(with_texts(report_of("small.dmp"), lambda _: text)))
+    assert visible(text) in page.text
+    assert page.text.count(visible(text)) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [one, many], ids=["one dump", "many dumps"])
+@pytest.mark.parametrize("sample", ["kernel.dmp", "small.dmp"])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_every_hostile_text_in_every_field_stays_text(
+    make: Callable[[DumpReport], str], sample: str, text: str
+) -> None:
+    page = check_harmless(make(with_texts(report_of(sample), lambda _: text)))
+    assert visible(text)[:100] in page.text
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [pytest.param(name, marks=[] if name in ("kernel.dmp", "x86-small.dmp") else pytest.mark.slow) for name in SAMPLES],
+)
+def test_a_page_of_one_dump_asks_for_nothing_and_has_at_most_150_kb(sample: str) -> None:
+    markup = one(report_of(sample))
+    check_harmless(markup)
+    assert len(markup.encode()) <= MOST
+
+
+@pytest.mark.parametrize("sample", ["complete.dmp", "small.dmp"])
+def test_a_page_has_at_most_150_kb_however_long_the_names_and_lists_of_a_dump_are(sample: str) -> None:
+    report = with_texts(report_of(sample), lambda text: f"{text}<&\"'>" * 60)
+    details = report.details
+    assert details is not None
+    module = details.modules[0]
+    crowd = report._replace(
+        stack=report.stack * 500,
+        details=details._replace(
+            modules=(module,) * 4000, data_blocks=((1 << 63, 2, 3),) * 9000, processors=details.processors * 900
+        ),
+    )
+    markup = one(crowd)
+    assert len(markup.encode()) <= MOST
+    assert "more are not shown here" in markup
+
+
+def test_of_a_name_that_is_too_long_the_middle_is_in_a_tooltip() -> None:
+    name = "driver" + "x" * 1000 + ".sys"
+    report = report_of("small.dmp")
+    page = HtmlPage.of(one(report._replace(suspects=(report.suspects[0]._replace(name=name),))))
+    titles = {element.attributes["title"] for element in page.all("span") if "title" in element.attributes}
+    assert titles == {name}
+
+
+@pytest.mark.parametrize("sample", ["kernel.dmp", "small.dmp"])
+def test_the_numbers_of_the_page_are_those_of_the_json_report(sample: str) -> None:
+    report = report_of(sample)
+    (told,) = json.loads(dumpkind_json([report]))["dumps"]
+    text = HtmlPage.of(one(report)).text
+    expected = [f"{told['file_bytes']:,}", str(told["build"]), told["bug_check"]["code"], told["signature"]]
+    expected += [*told["bug_check"]["parameters"], told["evidence"][0]["value"]]
+    details = told["details"]
+    expected += [f"{part['bytes']:,}" for part in details["file_parts"]]
+    expected += [module["name"] for module in details["modules"]]
+    expected += [driver["name"] for driver in details["unloaded_drivers"]]
+    expected += [blob["guid"] for blob in details["secondary_data"]]
+    expected += [f"{processor['instruction'][2:]:0>16}" for processor in details["processors"]]
+    expected += [f"{frame['module']}+{frame['offset']}" for frame in told["stack"][:60]]
+    memory = details["memory_map"]
+    if memory is not None:
+        expected.append(f"{memory['pages_present']:,} pages of memory are in the dump")
+        for run in memory["runs"]:
+            base = int(run["base_page"], 16)
+            expected += [f"0x{base << 12:x}", f"{run['pages']:,}", f"{run['pages_present']:,}"]
+            expected.append(f"{run['pages'] - run['pages_present']:,}")
+    assert [value for value in expected if value not in text] == []
+
+
+def test_the_map_of_memory_says_of_every_cell_what_is_in_the_dump() -> None:
+    """The numbers of all tips add up to those of the report."""
+    report = report_of("kernel.dmp")
+    assert report.details is not None
+    memory = report.details.memory_map
+    assert memory is not None
+    _, slices = memory.fine
+    assert sum(present for present, _ in slices) == memory.present
+    assert sum(ram for _, ram in slices) == sum(pages for _, pages in memory.runs)
+    assert sum(memory.in_runs) + (memory.missing or 0) == sum(pages for _, pages in memory.runs)
+    tips = [element.text for element in HtmlPage.of(one(report)).all("title")]
+    cells = [tip for tip in tips if re.match("0x[0-9a-f]+ to 0x[0-9a-f]+: ", tip)]
+    assert cells[0].startswith("0x0 to ")
+    assert all("pages of RAM" in tip or "no RAM" in tip for tip in cells)
+
+
+def test_parameters_are_explained_where_microsoft_documents_them() -> None:
+    text = HtmlPage.of(one(report_of("kernel.dmp"))).text
+    assert "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL" in text
+    assert "IRQL at that time" in text  # of 0xD1: "Parameter 2: IRQL at the time of reference"
+
+
+def test_a_link_to_the_documentation_is_the_only_one_that_leaves_the_page() -> None:
+    page = HtmlPage.of(one(report_of("kernel.dmp")))
+    outside = [link.attributes for link in page.all("a") if not link.attributes["href"].startswith("#")]
+    assert outside == [{"href": REFERENCE, "rel": "noreferrer noopener"}]
+
+
+def test_every_picture_has_a_title_a_text_and_a_table_and_every_table_has_headers() -> None:
+    for markup in (one(report_of("kernel.dmp")), many(report_of("small.dmp"))):
+        page = HtmlPage.of(markup)
+        titles = {
+            element.attributes["id"]
+            for element in page.elements
+            if element.name in ("title", "desc") and element.attributes
+        }
+        pictures = [picture for picture in page.all("svg") if "aria-hidden" not in picture.attributes]
+        assert pictures
+        for picture in pictures:
+            assert picture.attributes["role"] == "img"
+            assert set(picture.attributes["aria-labelledby"].split()) <= titles
+        assert len(page.all("thead")) == len(page.all("table"))
+
+
+def test_the_same_report_makes_the_same_page() -> None:
+    assert one(report_of("kernel.dmp")) == one(report_of("kernel.dmp"))
+
+
+def test_a_table_of_many_has_a_row_and_details_for_each_file_without_any_script() -> None:
+    page = HtmlPage.of(many(report_of("small.dmp")))
+    links = [link.attributes["href"] for link in page.all("a") if re.fullmatch("#d[0-9]+", link.attributes["href"])]
+    assert links == ["#d1", "#d2"]
+    articles = page.all("article")
+    assert [article.attributes["id"] for article in articles] == ["d1", "d2"]
+    assert "faulty.sys+0x1010" in articles[0].text
+    assert "next step" in articles[1].text
+    (tools,) = (element for element in page.all("div") if element.attributes.get("class") == "tools")
+    assert "hidden" in tools.attributes  # nothing that only a script makes work

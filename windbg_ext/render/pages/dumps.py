@@ -1,0 +1,139 @@
+"""The report of `dumpkind` on many files as a page: what crashed how often, and every file in one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from windbg_ext.render.document import Answer, Code, Column
+from windbg_ext.render.dumpkind import HINT, bug_check_text, dump_facts, time_text
+from windbg_ext.render.figures import count, size
+from windbg_ext.render.page import Catalogue, Entry, Page, PageSection, Ranking, Verdict
+from windbg_ext.render.pages.timeline import timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from windbg_ext.commands.dumpkind import DumpReport
+    from windbg_ext.render.document import Inline
+
+MOST = 10
+"""Names that a picture of the most frequent shows."""
+MAX_FRAMES = 8
+"""Addresses of the stack in the details of a file."""
+COLUMNS = (
+    *(Column("Dump file"), Column("Crash time (UTC)"), Column("Bug check"), Column("Caused by"), Column("Signature")),
+    *(Column("Kind"), Column("Windows build", right=True), Column("File size", right=True), Column("Problem")),
+)
+SAME_CRASH = "The same crash has the same signature on every machine and after every start."
+SAME_MACHINE = "Dumps do not name their machine: those with the same build, processors and RAM are counted as one."
+
+
+def dumps_page(reports: Sequence[DumpReport]) -> Page:
+    """Return the reports of many files, in the order of the table."""
+    files = count(len(reports), "file")
+    sections = (
+        PageSection("", (_verdict(reports),)),
+        *_pictures(reports),
+        PageSection("All files", (_table(reports),)),
+    )
+    return Page(f"{files}: crash dumps", "dumpkind", sections)
+
+
+def _verdict(reports: Sequence[DumpReport]) -> Verdict:
+    crashed = [report for report in reports if report.bug_check is not None]
+    bad = [report for report in reports if not report.complete or report.problems]
+    steps: list[tuple[str, tuple[str, ...]]] = []
+    for label, names in (("Most frequent", map(_bug_check, crashed)), ("Most suspected", _drivers(reports))):
+        found = Counter(names).most_common(1)
+        if found:
+            name, number = found[0]
+            steps.append((label, (f"{name}, {number:,} of {len(crashed):,}",)))
+    times = sorted(report.system_time for report in crashed if report.system_time is not None)
+    if times:
+        steps.append(("Between", (f"{time_text(times[0])} and {time_text(times[-1])} UTC",)))
+    if bad:
+        steps.append(("Next step", ("look at the files with a problem, below: sort the table by its last column",)))
+    whole = f"all {len(reports):,} are whole" if not bad else f"{len(bad):,} of {len(reports):,} have a problem"
+    answer = Answer(f"{len(crashed):,} crashes in {count(len(reports), 'file')}, {whole}", not bad)
+    return Verdict("Crash dumps", answer, tuple(steps))
+
+
+def _bug_check(report: DumpReport) -> str:
+    return "" if report.bug_check is None else bug_check_text(report.bug_check)
+
+
+def _drivers(reports: Iterable[DumpReport]) -> Iterator[str]:
+    return (report.suspects[0].name for report in reports if report.suspects)
+
+
+def _pictures(reports: Sequence[DumpReport]) -> Iterator[PageSection]:
+    crashed = [report for report in reports if report.bug_check is not None]
+    over_time = timeline((report.system_time for report in crashed), "Crashes over time")
+    if over_time is not None:
+        yield PageSection("Over time", (over_time,))
+    if crashed:
+        signatures = (report.signature.text for report in crashed if report.signature is not None)
+        rankings = (
+            _ranking("By signature", signatures, SAME_CRASH),
+            _ranking("By bug check", map(_bug_check, crashed)),
+            _ranking("By driver", _drivers(reports), HINT),
+            _ranking("By machine", map(_machine, crashed), SAME_MACHINE),
+        )
+        yield PageSection("Most frequent", tuple(ranking for ranking in rankings if ranking.rows))
+
+
+def _machine(report: DumpReport) -> str:
+    build = "unknown build" if report.build is None else f"build {report.build}"
+    ram = "unknown RAM" if report.ram_bytes is None else size(report.ram_bytes)
+    processors = "?" if report.processors is None else str(report.processors)
+    return f"{build}, {report.architecture or 'unknown'}, {processors} processors, {ram}"
+
+
+def _ranking(title: str, names: Iterable[str], note: str = "") -> Ranking:
+    counted = Counter(names).most_common()
+    others = counted[MOST:]
+    total = sum(number for _, number in counted)
+    return Ranking(title, tuple(counted[:MOST]), total, (len(others), sum(number for _, number in others)), note)
+
+
+def _table(reports: Sequence[DumpReport]) -> Catalogue:
+    return Catalogue("Every file; its name opens the details", COLUMNS, tuple(map(_entry, reports)))
+
+
+def _entry(report: DumpReport) -> Entry:
+    suspect = report.suspects[0] if report.suspects else None
+    cells = (
+        (report.file_name,),
+        (time_text(report.system_time) if report.system_time is not None else "",),
+        (_bug_check(report),),
+        ("" if suspect is None else f"{suspect.name}+0x{suspect.offset:x}",),
+        ("" if report.signature is None else report.signature.text,),
+        (report.kind,),
+        ("" if report.build is None else str(report.build),),
+        ("" if report.file_bytes is None else size(report.file_bytes),),
+        ("; ".join(report.problems),),
+    )
+    code = None if report.bug_check is None else report.bug_check.code
+    values = (None, report.system_time, code, None, None, None, report.build, report.file_bytes)
+    return Entry(cells, (*values, None), tuple(_details(report)), report.path)
+
+
+IN_COLUMNS = frozenset(("bug check", "time"))
+
+
+def _details(report: DumpReport) -> Iterator[tuple[str, Inline]]:
+    yield from (("problem", (problem,)) for problem in report.problems)
+    if report.advice:
+        yield "next step", (report.advice,)
+    if report.kind == "none":
+        return
+    yield from ((label, value) for label, value in dump_facts(report) if label not in IN_COLUMNS)
+    for suspect in report.suspects:
+        place = Code(suspect.address, suspect.name, suspect.offset)
+        yield "suspect", (place, f"  {', '.join(suspect.found)}{', Microsoft' if suspect.microsoft else ''}")
+    if report.stack:
+        places = [(Code(place.address, place.module, place.offset or 0), "  ") for place in report.stack[:MAX_FRAMES]]
+        more = len(report.stack) - MAX_FRAMES
+        yield "stack", (*(span for pair in places for span in pair), f"and {more:,} more" if more > 0 else "")
+    yield from (("note", (note,)) for note in report.notes)
