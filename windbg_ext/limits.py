@@ -158,6 +158,8 @@ MAX_FRAME_BLOCKS = Limit(
 MAX_HIVE_BYTES = Limit(1 * MB, "bytes of keys and values", "the keys that are read have some 30 KB")
 MAX_HIVE_READS = Limit(300_000, "fields", "the keys that are read, and those beside them, have some 6,500")
 MAX_HIVE_VALUES = Limit(2_000, "values", "the keys that are read have some 50")
+MAX_LOG_ENTRIES = Limit(10_000, "entries", "Windows writes out a hive within an hour, some hundred entries")
+MAX_LOG_SECTORS = Limit(1 << 18, "sectors of 512 bytes", "128 MB; a log of a SYSTEM hive has a few MB")
 MAX_VALUE = 64 << 10
 """Bytes of one value: a path of 32,767 characters. Microsoft advises to keep more than 2,048 in a file (Registry
 Element Size Limits). What regipy takes for a string of a REG_MULTI_SZ grows with the square of its length."""

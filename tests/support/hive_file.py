@@ -40,9 +40,8 @@ def hive(keys: Mapping[str, Mapping[str, Value]], *, size: int = 0) -> bytes:
             below = below.setdefault(name, {})  # type: ignore[assignment]
         below[""] = values
     cells = _Cells()
-    root = cells.key("ROOT", tree)
-    cells.data += bytes(max(0, size - len(cells.data)))
-    cells.data += bytes(-len(cells.data) % BIN)
+    root = cells.root(tree)
+    cells.fill(size)
     cells.data[:0x20] = struct.pack("<4sII8xQI", b"hbin", 0, len(cells.data), 0, 0)
     return base_block(len(cells.data), root) + bytes(cells.data)
 
@@ -59,6 +58,14 @@ class _Cells:
     def __init__(self) -> None:
         self.data = bytearray(0x20)
 
+    def root(self, tree: dict[str, object]) -> int:
+        """Add all keys, with the root's cell first: it stays in its place whatever the others hold."""
+        at = self._cell(bytes(0x5C))
+        elsewhere = self.key("ROOT", tree)
+        self.data[at : at + 0x60] = struct.pack("<i", -0x60) + self.data[elsewhere + 4 :].ljust(0x5C, b"\0")
+        del self.data[elsewhere:]
+        return at
+
     def key(self, name: str, tree: dict[str, object]) -> int:
         values = [self._value(*item) for item in tree.get("", {}).items()]  # type: ignore[attr-defined]
         keys = [self.key(below, tree[below]) for below in tree if below]  # type: ignore[arg-type]
@@ -68,6 +75,12 @@ class _Cells:
         fields = (0, NONE, len(keys), 0, subkeys, NONE, len(values), listed, NONE, NONE, 0, 0, 0, 0, 0)
         data = name.encode("latin-1")
         return self._cell(struct.pack("<2sHQ15IHH", b"nk", COMPRESSED_NAME, 0, *fields, len(data), 0) + data)
+
+    def fill(self, size: int) -> None:
+        """Add a free cell up to the end of a bin, at or behind that size."""
+        end = max(size, len(self.data) + 8)
+        free = end + -end % BIN - len(self.data)
+        self.data += struct.pack("<i", free).ljust(free, b"\0")
 
     def _value(self, name: str, value: Value) -> int:
         kind, data = typed(value)

@@ -36,9 +36,6 @@ def write_system_hive(path: Path, keys: Mapping[str, Mapping[str, Value]], contr
 
 def write_hive(path: Path, keys: Mapping[str, Mapping[str, Value]]) -> Path:
     """Write a hive. Skip the test without hivexsh. keys: paths from the root, with their values."""
-    if HIVEXSH is None and "WINDBG_EXT_REQUIRE_HIVEXSH" not in os.environ:
-        pytest.skip("hivexsh is not installed (Debian: libhivex-bin)")
-    assert HIVEXSH is not None, "WINDBG_EXT_REQUIRE_HIVEXSH is set, and there is none"
     path.write_bytes(smallest_hive())
     made: set[str] = set()
     script: list[str] = []
@@ -52,12 +49,40 @@ def write_hive(path: Path, keys: Mapping[str, Mapping[str, Value]]) -> Path:
         script.append(f"setval {len(values)}")
         for name, value in values.items():
             script += [name, _typed(value)]
-    script += ["commit", "unload", ""]
-    done = subprocess.run(
-        [HIVEXSH, "-w", str(path)], input="\n".join(["", *script]), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    _hivexsh(path, *script, "commit", "unload", write=True)
     return path
+
+
+def read_value(hive: Path, key: str, name: str) -> str:
+    """Return a value as hivexsh's lsval shows it. Skip the test without hivexsh. key: the path from the root."""
+    return _hivexsh(hive, f"cd \\{key}", f"lsval {name}").strip()
+
+
+def read_values(hive: Path, key: str) -> dict[str, int | str | list[str] | bytes]:
+    """Return the values of a key as hivexsh lists them, by their names. key: the path from the root."""
+    found: dict[str, int | str | list[str] | bytes] = {}
+    for line in _hivexsh(hive, f"cd \\{key}", "lsval").splitlines():
+        name, _, data = line.removeprefix('"').partition('"=')
+        kind, _, rest = data.partition(":")
+        if kind == "dword":
+            found[name] = int(rest, 16)
+        elif kind in ("hex(7)", "hex(3)"):
+            raw = bytes.fromhex(rest.replace(",", ""))
+            found[name] = raw if kind == "hex(3)" else [text for text in raw.decode("utf-16-le").split("\0") if text]
+        else:  # text, with backslashes and quotes escaped; str(2): REG_EXPAND_SZ
+            found[name] = data[data.index('"') + 1 : -1].replace('\\"', '"').replace("\\\\", "\\")
+    return found
+
+
+def _hivexsh(hive: Path, *lines: str, write: bool = False) -> str:
+    """Run lines of hivexsh on a hive and return what it prints. Skip the test without hivexsh."""
+    if HIVEXSH is None and "WINDBG_EXT_REQUIRE_HIVEXSH" not in os.environ:
+        pytest.skip("hivexsh is not installed (Debian: libhivex-bin)")
+    assert HIVEXSH is not None, "WINDBG_EXT_REQUIRE_HIVEXSH is set, and there is none"
+    command = [HIVEXSH, *(["-w"] if write else []), str(hive)]
+    done = subprocess.run(command, input="\n".join(["", *lines, ""]), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _typed(value: Value) -> str:

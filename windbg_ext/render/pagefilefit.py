@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.commands.pagefilefit import KindReport, PagefileFitReport, Source, Space
     from windbg_ext.commands.pagefilefit.advice import Advice
+    from windbg_ext.commands.pagefilefit.hive_logs import HiveState
     from windbg_ext.render.document import Inline
 
 FIGURES = ("Needs", "Floor", "Measured", "Room now", "At most")
@@ -152,6 +153,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
         {
             "dump": report.dump,
             "settings": report.settings,
+            "hive": None if report.hive is None else _json_hive(report.hive),
             "ram_bytes": report.ram,
             "ram_from": report.ram_from,
             "architecture": report.architecture.name,
@@ -202,6 +204,10 @@ def _json_space(space: Space) -> dict[str, object]:
         "maximum_from": space.maximum_from,
         "system_managed": space.system_managed,
     }
+
+
+def _json_hive(hive: HiveState) -> dict[str, object]:
+    return {"dirty": hive.dirty, "outdated": hive.outdated, "logs": list(hive.logs), "entries": hive.entries}
 
 
 def _json_kind(kind: KindReport) -> dict[str, object]:

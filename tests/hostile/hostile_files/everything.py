@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hostile_files import (
     archive_bombs,
     archives,
+    hive_logs,
     hives,
     kernel_structures,
     names,
@@ -29,6 +30,7 @@ FAMILIES = {
     "archives": archives.cases,
     "archives that swell": archive_bombs.cases,
     "registry hives": hives.cases,
+    "logs of registry hives": hive_logs.cases,
     "names and lists": names.cases,
     "secondary data": secondary.cases,
     "options": options.cases,

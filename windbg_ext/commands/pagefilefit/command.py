@@ -21,6 +21,7 @@ from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.architectures import BY_NAME, X64
 
 if TYPE_CHECKING:
+    from windbg_ext.commands.pagefilefit.hive_logs import HiveState
     from windbg_ext.sources import SourceLike
     from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.architectures import Architecture
@@ -31,7 +32,8 @@ class PagefileFitReport:
     """The answer. ram: bytes, with where that is known from; configured: the kind that is set, None: none, or unknown.
 
     verdict, headline: for the machine as it is set, or for an automatic dump if that is not known; dump: its name;
-    advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump.
+    advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump; hive: whether
+    the hive is up to date.
     """
 
     verdict: Verdict
@@ -52,6 +54,7 @@ class PagefileFitReport:
     did_not_fit: bool
     advice: tuple[Advice, ...]
     notes: tuple[str, ...]
+    hive: HiveState | None = None
 
     def kind(self, kind: DumpKind) -> KindReport:
         """Return the answer for a kind."""
@@ -109,10 +112,7 @@ def _settings(system_hive: SourceLike | None, machine: ThisMachine | None, progr
         return None
     with SystemHive(system_hive, progress) as hive:
         settings = read_settings(hive)
-    if not hive.dirty:
-        return settings
-    note = "the hive was not written out in full: newer settings may be in its .LOG files, which are not read"
-    return replace(settings, notes=(*settings.notes, note))
+        return replace(settings, notes=(*settings.notes, *hive.state.notes), hive=hive.state)
 
 
 def _dump_facts(source: SourceLike | None, hand: HandFigures, progress: Progress) -> DumpFacts | None:
@@ -185,6 +185,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         did_not_fit=situation.did_not_fit,
         advice=advise(situation),
         notes=tuple(notes),
+        hive=None if settings is None else settings.hive,
     )
 
 

@@ -18,6 +18,7 @@ from windbg_ext.limits import MAX_PAGING_FILES, MAX_WINDOWS_PATH
 from windbg_ext.structs.architectures import ARM64, X64, X86
 
 if TYPE_CHECKING:
+    from windbg_ext.commands.pagefilefit.hive_logs import HiveState
     from windbg_ext.structs.architectures import Architecture
 
 CONTROL = r"HKLM\SYSTEM\CurrentControlSet\Control"
@@ -101,13 +102,16 @@ class CrashSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All of it. paging_files: None where the registry does not tell; notes: what is odd about it."""
+    """All of it. paging_files: None where the registry does not tell; notes: what is odd about it; hive: whether it is
+    up to date, if it is one.
+    """
 
     source: str
     crash: CrashSettings
     paging_files: tuple[PagingFile, ...] | None
     architecture: Architecture | None
     notes: tuple[str, ...]
+    hive: HiveState | None = None
 
 
 def read_settings(registry: Registry) -> Settings:

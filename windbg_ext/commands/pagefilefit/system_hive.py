@@ -10,6 +10,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, NoReturn
 
+from windbg_ext.commands.pagefilefit.hive_logs import HiveState, ReplayedHive, open_logs, replay, sequence_numbers
 from windbg_ext.commands.pagefilefit.settings import RegistryValue
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, MAX_VALUE, Budget, LimitError
@@ -47,9 +48,10 @@ class SystemHive:
             error.advice = error.advice.replace("the dump", "the hive")  # sources know no hives
             raise
         self._owns_source = self._source is not hive
+        self._logs: list[Source] = []
         self._cells = _Cells(self._source, Budget())
         try:
-            self.dirty = self._read_header(progress)
+            self.state = self._read_header(progress)
             self._control_set = f"ControlSet{self._current():03}"
         except BaseException as error:
             if isinstance(error, DumpError):
@@ -70,15 +72,17 @@ class SystemHive:
         """Close the file; a stream or a source of the caller stays open."""
         if self._owns_source:
             self._source.close()
+        for log in self._logs:
+            log.close()
 
     def values(self, key: str) -> dict[str, RegistryValue]:
         """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
         return self._values(f"{self._control_set}\\Control\\{key}")
 
-    def _read_header(self, progress: Progress) -> bool:
-        """Read the base block and find the root key.
+    def _read_header(self, progress: Progress) -> HiveState:
+        """Read the base block, lay the logs over the hive where Windows had not yet written everything, find the root.
 
-        Return whether Windows had not yet written everything: the rest is in the .LOG files, which are not read.
+        Return whether that was so.
         """
         from regipy.structs import REGF_HEADER  # only here: most runs read no hive
 
@@ -92,10 +96,25 @@ class SystemHive:
             end = BASE_BLOCK + header.hive_bins_data_size
             if isinstance(self._source, ArchiveMember) and end > self._source.reach:
                 self._source.unpack(end, min(end, MAX_UNPACKED), progress)
+            self._cells.seek(0)
+            numbers = sequence_numbers(self._cells.read(BASE_BLOCK))
+            state = HiveState()
+            if numbers is None or numbers[0] != numbers[1]:
+                state = self._replay(header.secondary_sequence_num, header.hive_bins_data_size)
             self._root = self._key_at(header.root_key_offset)
         except Exception as error:
             raise self._failure("regf", error) from None
-        return bool(header.primary_sequence_num != header.secondary_sequence_num)
+        return state
+
+    def _replay(self, secondary: int, bins: int) -> HiveState:
+        """Lay the logs over the hive. A stream or a source of the caller has none."""
+        problems: list[str] = []
+        if self._owns_source:
+            self._logs, problems = open_logs(self._source)
+        done = replay(secondary, bins, self._logs, problems, self._cells.budget)
+        self._cells.lay_over(ReplayedHive(self._source, done))
+        found = tuple(log.base_name for log in self._logs)
+        return HiveState(dirty=True, found=found, logs=done.logs, entries=done.entries, problems=done.problems)
 
     def _key_at(self, offset: int) -> NKRecord:
         from regipy.registry import Cell, NKRecord
@@ -159,10 +178,15 @@ class _Cells:
         self.budget = budget
         self.field = "regf"
         self.failure: DumpError | None = None
-        self._source = source
+        self._source: Source | ReplayedHive = source
         self._at = 0
         self._window = b""
         self._window_at = 0
+
+    def lay_over(self, replayed: ReplayedHive) -> None:
+        """Read the hive with what its logs change from now on."""
+        self._source = replayed
+        self._window = b""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set where the next read begins."""
