@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.dump_bytes import bitmap_dump, file_of, header, patched, ranges_dump
 
-from windbg_ext.dump.header import header_layouts, parse_header
+from windbg_ext.dump.header import KnownFields, header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
 from windbg_ext.limits import Budget
 
@@ -26,7 +26,9 @@ def pages_of(data: bytes) -> Iterator[PageSource]:
     """The pages of a 32-bit or 64-bit dump with these bytes."""
     with file_of(data) as file:
         structure = header_layouts(file).header
-        pages = read_page_source(file, parse_header(structure.parse(file.read(0, structure.SIZE))), Budget())
+        pages = read_page_source(
+            file, parse_header(KnownFields(structure.parse(file.read(0, structure.SIZE)))), Budget()
+        )
         assert pages is not None
         yield pages
 

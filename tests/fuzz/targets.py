@@ -41,7 +41,7 @@ from support.packers import PACKERS, zip_file
 from support.registry_hives import CRASH_CONTROL, ENVIRONMENT, HIVEXSH, MEMORY_MANAGEMENT, write_system_hive
 
 from windbg_ext.dump import load_small_dump, open_dump, write_small_dump
-from windbg_ext.dump.header import header_layouts, parse_header
+from windbg_ext.dump.header import KnownFields, header_layouts, parse_header
 from windbg_ext.dump.pages import BitmapPages, read_page_source
 from windbg_ext.dump.secondary import read_secondary_data
 from windbg_ext.dump.small import read_drivers, read_small_dump
@@ -252,7 +252,7 @@ def _headers_as_files() -> dict[str, Original]:
 
 def _read_header(file: Source) -> DumpHeader:
     structure = header_layouts(file).header
-    return parse_header(structure.parse(read_field(file, structure.NAME, 0, structure.SIZE)))
+    return parse_header(KnownFields(structure.parse(read_field(file, structure.NAME, 0, structure.SIZE))))
 
 
 def check_header(path: Path, _option: int) -> None:

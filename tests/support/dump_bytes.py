@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from support.dump_file import file_of as file_of
-from windbg_ext.dump.header import header_layouts, parse_header
+from windbg_ext.dump.header import KnownFields, header_layouts, parse_header
 from windbg_ext.dump.pages import read_page_source
 from windbg_ext.limits import Budget
 from windbg_ext.sources import read_field
@@ -40,7 +40,7 @@ def pages_of(data: bytes) -> Iterator[PageSource]:
 def read_header(source: Source) -> DumpHeader:
     """Return the header of a dump. Raise what is wrong with it."""
     structure = header_layouts(source).header
-    return parse_header(structure.parse(read_field(source, structure.NAME, 0, structure.SIZE)))
+    return parse_header(KnownFields(structure.parse(read_field(source, structure.NAME, 0, structure.SIZE))))
 
 
 def header_of(data: bytes) -> DumpHeader:

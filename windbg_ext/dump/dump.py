@@ -12,7 +12,7 @@ from windbg_ext.values import NamedTuple
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.dump.header import DumpHeader, KnownFields
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.dump.secondary import SecondaryData
     from windbg_ext.dump.small import SmallDumpParts
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 class Dump(NamedTuple):
     """A kernel dump as `open_dump` found it. Use it in a with statement, or close it.
 
-    fields: every field of the header as it stands in the file, the writer's fill where the file ends before it;
+    known: the numbers of the header, None for those that were never set or that the file ends before;
     parsed: the header as values, None where a field of it is wrong or missing (`header` is for callers that need one);
     pages: where physical pages lie, None for a small dump; triage, small: the header of a small dump and where its
     parts lie; secondary: the chain of tagged blobs, None without one; problems: in the order in which they were found;
@@ -53,7 +53,7 @@ class Dump(NamedTuple):
     """
 
     source: Source
-    fields: RawHeader
+    known: KnownFields
     parsed: DumpHeader | None
     pages: PageSource | None
     triage: TriageDump | None
@@ -63,6 +63,11 @@ class Dump(NamedTuple):
     archive: str | None
     owns_source: bool
     budget: Budget
+
+    @property
+    def fields(self) -> RawHeader:
+        """Every field of the header as it stands in the file, the writer's fill where the file ends before it."""
+        return self.known.raw
 
     @property
     def header(self) -> DumpHeader:

@@ -105,7 +105,9 @@ class _Known:
         self._attribute = attribute
 
     def __get__(self, known: KnownFields, owner: type) -> int | None:
-        return number_of(getattr(type(known.raw), self._attribute), known.raw)
+        number = number_of(getattr(type(known.raw), self._attribute), known.raw)
+        known.__dict__[self._attribute] = number  # where it is found without this call the next time
+        return number
 
 
 class KnownFields:
@@ -139,9 +141,9 @@ def number_of(field: Field[int], raw: RawHeader) -> int | None:
     return None if value == (FILL_64 if field.length == 8 else FILL_32) else value
 
 
-def parse_header(raw: RawHeader) -> DumpHeader:
+def parse_header(known: KnownFields) -> DumpHeader:
     """Check a header and return its values. Raise DumpError for a field with an impossible value."""
-    known = KnownFields(raw)
+    raw = known.raw
     return DumpHeader(
         dump_type=_member(DumpType, type(raw).dump_type, raw),
         machine=_machine(raw),

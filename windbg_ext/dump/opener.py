@@ -10,7 +10,7 @@ from windbg_ext.dump.pages import read_page_source
 from windbg_ext.dump.secondary import MAX_SECONDARY, read_secondary_data
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import Budget
-from windbg_ext.sources import open_source, read_field
+from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import FILL, DumpType
@@ -59,7 +59,7 @@ class _Opening:
         self._unpack, self._progress = unpack, progress
         self.problems: list[Problem] = []
         self.budget = Budget()
-        self.fields = self._read_fields()
+        self.known = KnownFields(self._read_fields())
         self.parsed: DumpHeader | None = None
         self.pages: PageSource | None = None
         self.triage: TriageDump | None = None
@@ -73,7 +73,7 @@ class _Opening:
             self._read_body(self.parsed)
         return Dump(
             source=self.source,
-            fields=self.fields,
+            known=self.known,
             parsed=self.parsed,
             pages=self.pages,
             triage=self.triage,
@@ -107,13 +107,13 @@ class _Opening:
     def _parse_header(self) -> None:
         if self.problems:
             return
-        if KnownFields(self.fields).dump_type is None:
+        if self.known.dump_type is None:
             why = "was never set, so what follows the header cannot be told"
             advice = "the writer did not finish it: get the dump again"
             self.problems.append(Problem(Part.HEADER, DumpError("DumpType", why, advice)))
             return
         try:
-            self.parsed = parse_header(self.fields)
+            self.parsed = parse_header(self.known)
         except DumpError as error:
             self.problems.append(Problem(Part.HEADER, error))
 
@@ -140,14 +140,13 @@ class _Opening:
 
     def _read_small_dump(self, header: DumpHeader) -> int:
         """Find the parts and return the file offset behind them. A wrong one is a problem of the parts alone."""
-        from windbg_ext.dump.small import read_small_dump  # not for large dumps to wait for
+        from windbg_ext.dump.small import read_small_dump, read_triage  # not for large dumps to wait for
 
-        triage = header.layouts.triage
-        self.triage = triage.parse(read_field(self.source, triage.NAME, header.size, triage.SIZE))
+        self.triage = read_triage(self.source, header)
         end = self.triage.size_of_dump
         self._unpack_to(end)
         try:
-            self.small = read_small_dump(self.source, header, self.budget)
+            self.small = read_small_dump(self.source, header, self.budget, self.triage)
         except DumpError as error:
             self.problems.append(Problem(Part.SMALL_DUMP, error))
         return end

@@ -87,10 +87,19 @@ class SmallDumpParts(NamedTuple):
         return self.triage.size_of_dump
 
 
-def read_small_dump(source: Source, header: DumpHeader, budget: Budget) -> SmallDumpParts:
-    """Find the parts of a small dump. Raise DumpError for a wrong offset or count."""
+def read_triage(source: Source, header: DumpHeader) -> TriageDump:
+    """Read the header of a small dump, which lies behind that of all dumps."""
+    triage = header.layouts.triage
+    return triage.parse(read_field(source, triage.NAME, header.size, triage.SIZE))
+
+
+def read_small_dump(
+    source: Source, header: DumpHeader, budget: Budget, triage: TriageDump | None = None
+) -> SmallDumpParts:
+    """Find the parts of a small dump. Raise DumpError for a wrong offset or count. triage: if it was read before."""
     layouts = header.layouts
-    triage = layouts.triage.parse(read_field(source, layouts.triage.NAME, header.size, layouts.triage.SIZE))
+    if triage is None:
+        triage = read_triage(source, header)
     starts = sorted({*_offsets(triage), triage.size_of_dump, source.size})
     debugger_data = _sized(source, triage, "DebuggerData", MAX_DEBUGGER_DATA)
     sizes = _structure_sizes(source, debugger_data)

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump import opener
-from windbg_ext.dump.header import KnownFields
 from windbg_ext.dump.kinds import kind_of
 from windbg_ext.errors import NotInDumpError
 from windbg_ext.kernel.context import parse_context
@@ -59,7 +58,7 @@ class CrashDump:
     @property
     def kind(self) -> DumpKind:
         """Complete, active, kernel (an automatic dump is the same file), small, live, header-only, or none."""
-        return kind_of(KnownFields(self._dump.fields))
+        return kind_of(self._dump.known)
 
     @property
     def header(self) -> DumpHeader:

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windbg_ext.dump.header import BugCheck, DumpHeader, parse_header
+from windbg_ext.dump.header import BugCheck, DumpHeader, KnownFields, parse_header
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.crash_memory import crash_memory
@@ -144,7 +144,7 @@ def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:
     ).replace(**_shared_data(memory, architecture.shared_user_data))
     if isinstance(record, DumpHeader32) and memory is not None:
         record = record.replace(pae_enabled=int(memory.paging is X86_PAE))
-    return parse_header(record)
+    return parse_header(KnownFields(record))
 
 
 def _context(facts: SessionFacts, memory: VirtualMemory | None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from windbg_ext.dump.small import BlockExtent
@@ -25,8 +26,15 @@ class BlockMemory:
         self.layouts = layouts
         self._mask = layouts.address_mask
         self._source = source
-        self._extents = list(_without_overlaps(extents))
-        self._starts = [extent.address for extent in self._extents]
+        self._given = extents
+
+    @cached_property
+    def _extents(self) -> list[BlockExtent]:
+        return list(_without_overlaps(self._given))  # when it is first read: dumpkind of small dumps never does
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [extent.address for extent in self._extents]
 
     def read(self, address: int, length: int) -> bytes:
         """Read exactly `length` bytes. Raise NotInDumpError where the first missing byte is."""

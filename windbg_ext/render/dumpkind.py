@@ -406,23 +406,26 @@ def sort_key(column: str) -> str:
 def sorted_reports(reports: Sequence[DumpReport], column: str, *, reverse: bool = False) -> list[DumpReport]:
     """Sort by a column, the crash time newest first and all others rising; what has no value comes last."""
 
-    def key(report: DumpReport) -> tuple[str, int]:
-        value = _values(report)[column]
+    def key(report_and_value: tuple[DumpReport, Value]) -> tuple[str, int]:
+        _, value = report_and_value
         if isinstance(value, tuple):
             return value.module or "", value.address if value.offset is None else value.offset
         return ("", value) if isinstance(value, int) else (value or "", 0)
 
-    known = [report for report in reports if _values(report)[column] not in (None, "")]
-    unknown = [report for report in reports if _values(report)[column] in (None, "")]
-    return sorted(known, key=key, reverse=(column == TIME) != reverse) + unknown
+    if len(reports) == 1:
+        return [*reports]
+    valued = [(report, _values(report, (column,))[column]) for report in reports]
+    known = [each for each in valued if each[1] not in (None, "")]
+    unknown = [each for each in valued if each[1] in (None, "")]
+    return [report for report, _ in (*sorted(known, key=key, reverse=(column == TIME) != reverse), *unknown)]
 
 
 ADDRESSES = frozenset(column for column in COLUMNS if column.startswith("Parameter"))
 MODULES = frozenset(("Caused by driver", "Process"))
 
 
-def _values(report: DumpReport) -> dict[str, Value]:
-    """Return a report's values by column; the crash time as a FILETIME."""
+def _values(report: DumpReport, columns: Sequence[str]) -> dict[str, Value]:
+    """Return a report's values by column, the crash time as a FILETIME. columns: those that matter at least."""
     bug_check, suspect = report.bug_check, report.suspects[0] if report.suspects else None
     parameters = bug_check.parameters if bug_check else (None,) * 4
     stack = (*report.stack[:3], None, None, None)
@@ -446,13 +449,14 @@ def _values(report: DumpReport) -> dict[str, Value]:
         "Process": report.process,
         "Problem": "; ".join(report.problems),
         "Signature": report.signature.text if report.signature else None,
-        "Signature hash": report.signature.hash if report.signature else None,
     }
+    if "Signature hash" in columns:  # the one that takes time
+        values["Signature hash"] = report.signature.hash if report.signature else None
     return values
 
 
 def _cells(report: DumpReport, columns: Sequence[str]) -> tuple[Inline, ...]:
-    values = _values(report)
+    values = _values(report, columns)
     return tuple([_cell(column, values[column]) for column in columns])
 
 

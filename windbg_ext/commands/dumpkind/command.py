@@ -11,7 +11,7 @@ from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evide
 from windbg_ext.commands.dumpkind.signature import signature_of
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
 from windbg_ext.dump.dump import Part
-from windbg_ext.dump.header import KnownFields, comment_of, physical_pages
+from windbg_ext.dump.header import comment_of, physical_pages
 from windbg_ext.dump.kinds import DumpKind, kind_of
 from windbg_ext.dump.opener import open_dump
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
@@ -73,7 +73,7 @@ class _Answers:
     """The answers of one dump, each asked for by itself, and the problems that were found."""
 
     def __init__(self, dump: Dump, *, details: bool) -> None:
-        self.dump, self.known, self.details = dump, KnownFields(dump.fields), details
+        self.dump, self.known, self.details = dump, dump.known, details
         self.header_cut = any(problem.part is Part.CUT_HEADER for problem in dump.problems)
         told = (problem.error for problem in dump.problems if problem.part is not Part.CUT_HEADER)
         self.problems = [f"{error.field}: {error.why}" for error in told]
@@ -200,9 +200,9 @@ class _Answers:
 
     def _evidence(self, driver_names: tuple[str, ...]) -> list[Evidence]:
         dump = self.dump
-        found = list(evidence_of(dump.fields, None if dump.pages is None else pages_in(dump.pages)))
+        found = list(evidence_of(dump.known, None if dump.pages is None else pages_in(dump.pages)))
         if dump.triage is not None:
-            found.extend(small_marks(dump.fields, dump.triage, dump.source.size, driver_names))
+            found.extend(small_marks(dump.known, dump.triage, dump.source.size, driver_names))
         return found
 
     def _details(self, crash: Crash | None) -> Details:

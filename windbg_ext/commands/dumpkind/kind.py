@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.report import Evidence
-from windbg_ext.dump.header import KnownFields, physical_pages
+from windbg_ext.dump.header import physical_pages
 from windbg_ext.dump.kinds import ROWS, Body, DumpKind, body_of, engine_sets_live_bit, kind_of
 from windbg_ext.structs.bug_checks import LIVE_ONLY, LIVE_OR_CRASH, M_BIT, bug_check_name
 from windbg_ext.structs.header import FILL, Attributes
@@ -17,7 +17,8 @@ from windbg_ext.structs.triage import TRIAGE_OPTIONS_ALL, MiniDumpFields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from windbg_ext.structs.layouts import RawHeader, TriageDump
+    from windbg_ext.dump.header import KnownFields
+    from windbg_ext.structs.layouts import TriageDump
 
 ATTRIBUTES = {
     Attributes.HIBER_CRASH: "it crashed while it went into or came out of hibernation",
@@ -52,9 +53,8 @@ def has(known: KnownFields, flag: Attributes) -> bool:
     return bool((known.attributes or 0) & flag)
 
 
-def evidence_of(raw: RawHeader, pages: int | None) -> Iterator[Evidence]:
+def evidence_of(known: KnownFields, pages: int | None) -> Iterator[Evidence]:
     """Yield the evidence for the kind, strongest first. pages: in the file, None for a small dump."""
-    known = KnownFields(raw)
     dump_type = known.dump_type
     if dump_type is None:
         yield Evidence("DumpType", "unset", "the header does not tell what follows it")
@@ -70,7 +70,7 @@ def evidence_of(raw: RawHeader, pages: int | None) -> Iterator[Evidence]:
         )
     elif code is not None and code & ~M_BIT in LIVE_OR_CRASH:
         yield Evidence("BugCheckCode", f"0x{code:X}", f"{bug_check_name(code)}: occurs in crashes and in live dumps")
-    yield from _pages_evidence(raw, known, pages)
+    yield from _pages_evidence(known, pages)
     if kind_of(known) is DumpKind.KERNEL and body_of(dump_type) in (Body.BITMAP, Body.SUMMARY):  # ranges: no setting
         yield Evidence(
             "kernel or automatic",
@@ -94,8 +94,8 @@ def _attribute_evidence(known: KnownFields) -> Iterator[Evidence]:
         yield Evidence("Attributes", f"0x{bit:x} {name}", means)
 
 
-def _pages_evidence(raw: RawHeader, known: KnownFields, pages: int | None) -> Iterator[Evidence]:
-    ram = physical_pages(raw)
+def _pages_evidence(known: KnownFields, pages: int | None) -> Iterator[Evidence]:
+    ram = physical_pages(known.raw)
     if ram is None:
         yield Evidence("PhysicalMemoryBlock", "unset", "the header does not tell how much RAM there was")
     elif pages is not None:
@@ -120,14 +120,13 @@ BY_ENGINE = "as in small dumps that the debugger engine writes"
 
 
 def small_marks(
-    raw: RawHeader, triage: TriageDump, file_size: int, driver_names: tuple[str, ...]
+    known: KnownFields, triage: TriageDump, file_size: int, driver_names: tuple[str, ...]
 ) -> Iterator[Evidence]:
     """Yield the marks by which small dumps of the crashing kernel and of the debugger engine differ.
 
     The engine writes them for .dump /m and for error reporting. Who wrote a file is not told by the marks for certain:
     another program may set any of them. driver_names: as the list of drivers has them.
     """
-    known = KnownFields(raw)
     attributes = known.attributes
     if attributes is None:
         yield Evidence("mark: Attributes", "unset", BY_ENGINE)
@@ -135,7 +134,7 @@ def small_marks(
         yield Evidence("mark: Attributes", f"0x{attributes:x}", BY_KERNEL)
     status = known.writer_status
     yield Evidence("mark: WriterStatus", *(("unset", BY_KERNEL) if status is None else (str(status), BY_ENGINE)))
-    unset = raw.physical_memory_block.startswith(FILL)
+    unset = known.raw.physical_memory_block.startswith(FILL)
     yield Evidence("mark: PhysicalMemoryBlock", *(("unset", BY_ENGINE) if unset else ("set", BY_KERNEL)))
     options = triage.triage_options
     yield Evidence("mark: TriageOptions", f"0x{options:x}", BY_ENGINE if options == TRIAGE_OPTIONS_ALL else BY_KERNEL)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.kind import has
 from windbg_ext.commands.dumpkind.report import Whole
-from windbg_ext.dump.header import KnownFields
 from windbg_ext.dump.kinds import Body, body_of
 from windbg_ext.dump.pages import PAGE_SIZE, BitmapPages
 from windbg_ext.dump.secondary import MAX_SECONDARY
@@ -19,6 +18,7 @@ from windbg_ext.structs.header import Attributes, DumpType
 
 if TYPE_CHECKING:
     from windbg_ext.dump.dump import Dump
+    from windbg_ext.dump.header import KnownFields
     from windbg_ext.dump.pages import PageSource
     from windbg_ext.sources import Source
 
@@ -30,7 +30,7 @@ def is_whole(dump: Dump, *, size_known: bool) -> Whole:
     is used where a file is known to be cut, to count the secondary data that was behind the cut.
     size_known: whether the source has been unpacked to its end, where it is packed.
     """
-    known, size, secondary = KnownFields(dump.fields), dump.source.size, dump.secondary
+    known, size, secondary = dump.known, dump.source.size, dump.secondary
     told, source = _end_of_body(dump)
     space = known.required_dump_space or 0
     if told is not None:
@@ -64,7 +64,7 @@ def _is_of_engine(known: KnownFields) -> bool:
 
 def _end_of_body(dump: Dump) -> tuple[int | None, str]:
     """Return the file offset where pages or parts end and what told it; None if that is not in the file."""
-    known, pages = KnownFields(dump.fields), dump.pages
+    known, pages = dump.known, dump.pages
     if dump.triage is not None:
         return dump.expected_bytes, "SizeOfDump"
     if pages is not None:
@@ -94,7 +94,7 @@ def _end_by_bitmap_header(source: Source, at: int) -> tuple[int | None, str]:
 
 def _use_of_cut(dump: Dump, body: int) -> str:
     pages, size = dump.pages, dump.source.size
-    if KnownFields(dump.fields).dump_type == DumpType.TRIAGE:
+    if dump.known.dump_type == DumpType.TRIAGE:
         if size >= body:
             return "usable: the small dump itself is whole, only secondary data is missing"
         return "not usable: WinDbg refuses a small dump that ends before SizeOfDump (error 1392)"
