@@ -140,6 +140,23 @@ MAX_SECONDARY_COPIED = 64 * MB
 MAX_LISTED = 1 << 14
 """Entries of one list that a report shows; it says how many more there are."""
 
+# Looking for what is personal
+
+MAX_PRIVACY = Limit(
+    128 * MB,
+    "bytes to look through",
+    "small dumps of Windows have up to 10 MB, with their secondary data",
+    advice="look through a part of it: a small dump that --size keeps short",
+)
+MAX_TEXT = Limit(10_000_000, "characters of text to look through", "a small dump of 4 MB has 200,000")
+MAX_MATCHES = Limit(50_000, "personal things in one dump", "small dumps of real machines have some hundreds")
+MAX_RULES_FILE = 1 * MB
+"""Bytes of a user's own rules."""
+MAX_RULES = 1_000
+"""Words and globs of a user. Each takes a millisecond for a small dump of 4 MB."""
+MAX_RULE = 200
+"""Characters of a word or glob."""
+
 # Kernel structures and page tables
 
 MAX_DEBUGGER_DATA_CANDIDATES = Limit(

@@ -29,6 +29,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("there is no open dump: name one")
     if options.csv and options.json:
         raise UsageError("--csv and --json: choose one")
+    if options.privacy:
+        from windbg_ext.interface.privacy import run_privacy
+
+        return run_privacy(options, console)
+    if options.show or options.rules is not None:
+        raise UsageError("--show and --rules: they belong to --privacy")
     single = is_single(options.paths)
     page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
     details = options.verbose or (single and page is not None)
@@ -83,6 +89,13 @@ has a problem; 3: the one file that was named is no kernel dump or cannot be rea
         Option(("--sort",), "sort the table by a column, as in bug-check-code", default="time", metavar="COLUMN"),
         Option(("--reverse",), "turn the order of the table round", action="store_true"),
         Option(("--csv",), "print the table as CSV", action="store_true"),
+        Option(
+            ("--privacy",),
+            "tell what could identify a person or a machine, and where it is (exit status 1: there is something)",
+            action="store_true",
+        ),
+        Option(("--show",), "with --privacy, show the values themselves, too", action="store_true"),
+        Option(("--rules",), "with --privacy, look for the words and globs in FILE, too", metavar="FILE"),
         Option(("--json",), "print the reports as JSON", action="store_true"),
         HTML,
         OVERWRITE,

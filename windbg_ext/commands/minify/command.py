@@ -107,7 +107,7 @@ def minify_target(
     follow = progress or no_progress
     account = Account(options.size)
     try:
-        made = _collect(target, options, account, follow)
+        made = collect(target, options, account, follow)
     except DumpError as error:  # perhaps because the source itself is not whole
         failures = (f"{part}: {why}" for part, why in target.read_failures())
         error.why = "; ".join((error.why, *(why for _, why in target.losses()), *failures))
@@ -136,7 +136,7 @@ def minify_target(
     )
 
 
-def _collect(target: Target, options: MinifyOptions, account: Account, progress: Progress) -> Collector:
+def collect(target: Target, options: MinifyOptions, account: Account, progress: Progress) -> Collector:
     """Choose what goes into the small dump of a target, and note in the account what does not.
 
     Raise DumpError where a structure that a debugger needs is damaged or missing and `salvage` is not asked for.

@@ -1,0 +1,208 @@
+"""Look for everything that the rules name, in stretches of a dump."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from functools import cache
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.privacy.rules import RULES, Rule, rule
+from windbg_ext.commands.privacy.smbios import find_tables, identifying_values
+from windbg_ext.commands.privacy.texts import SEPARATOR, Texts, separated
+from windbg_ext.commands.privacy.words import (
+    MAX_LEARNED,
+    NO_WORDS,
+    OwnWords,
+    Words,
+    find_globs,
+    is_worth_learning,
+)
+from windbg_ext.limits import MAX_TEXT, Budget
+from windbg_ext.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Callable
+
+BATCH = 2 << 20
+"""Bytes that are searched at once: what one search costs beside its bytes no longer counts, and memory stays small."""
+
+
+class Match(NamedTuple):
+    """Something personal in a piece of data: where it begins and ends there, which rule found it and what it is."""
+
+    start: int
+    end: int
+    rule: Rule
+    value: str
+
+
+class Learned:
+    """Values that rules found and that are looked for everywhere: as text, and as bytes where they are numbers."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, Rule] = {}
+        self.binary: dict[bytes, Rule] = {}
+
+    def add(self, value: str, by: Rule) -> None:
+        """Remember a value, unless it is one that is found everywhere."""
+        word = value.strip().lower()
+        if len(self.words) < MAX_LEARNED and is_worth_learning(word):
+            self.words.setdefault(word, by)
+
+
+class Search:
+    """The rules, ready to be used: `first` finds what they name and learns; `again` finds what was learned."""
+
+    def __init__(self, own: OwnWords = NO_WORDS, budget: Budget | None = None) -> None:
+        self.learned = Learned()
+        self._budget = budget or Budget()
+        self._own = own
+        self._own_words = Words(own.words, inside=True)
+
+    def first(self, data: bytes) -> Iterator[Match]:
+        """Yield what the rules find in data, and learn from it."""
+        texts = Texts(data)
+        self._budget.draw(MAX_TEXT, len(texts.joined), "memory")
+        for by in RULES:
+            if by.pattern:
+                yield from self._by_pattern(by, texts)
+        sid, own, hardware = _SID_RULE, rule("own"), rule("hardware_number")
+        for start, end in _binary_sids(data):
+            yield Match(start, end, sid, data[start:end].hex())
+        if self._own.words:
+            for start, end in self._own_words.find(data.lower()):
+                yield Match(start, end, own, _shown(data[start:end]))
+        for start, end in find_globs(self._own.globs, texts):
+            yield Match(*texts.place(start, end), own, texts.joined[start:end])
+        for start, table in find_tables(data):
+            yield Match(start, start + len(table), hardware, "SMBIOS table")
+            self.learn_table(table)
+
+    def learn_table(self, table: bytes) -> None:
+        """Learn the numbers that SMBIOS tables have for a machine."""
+        hardware = rule("hardware_number")
+        for value in identifying_values(table):
+            if isinstance(value, bytes):
+                self.learned.binary[value] = hardware
+            else:
+                self.learned.add(value, hardware)
+
+    @property
+    def learned_anything(self) -> bool:
+        """Whether there is anything to look for again."""
+        return bool(self.learned.words or self.learned.binary)
+
+    def again(self, data: bytes) -> Iterator[Match]:
+        """Yield where values that were learned stand in data, also where no rule finds them."""
+        lowered = data.lower()
+        for word, by in self.learned.words.items():
+            for start, end in Words([word], inside=False).find(lowered):
+                yield Match(start, end, by, _shown(data[start:end]))
+        for value, by in self.learned.binary.items():
+            at = data.find(value)
+            while at >= 0:
+                yield Match(at, at + len(value), by, value.hex())
+                at = data.find(value, at + 1)
+
+    def _by_pattern(self, by: Rule, texts: Texts) -> Iterator[Match]:
+        pattern, ignored = _compiled(by.pattern), _compiled(f"(?:{by.ignored})") if by.ignored else None
+        where = texts.joined if by.cased else texts.folded
+        for found in _found(pattern, by.anchors, where, texts):
+            start, end = found.span("value") if "value" in pattern.groupindex else found.span()
+            value = where[start:end].strip()
+            if not value or (ignored is not None and ignored.fullmatch(value.lower())):
+                continue
+            if by.learned:
+                self.learned.add(value, by)
+            shown = texts.joined[start:end].strip("\0 \t\r\n")
+            start, end = found.span()
+            start += texts.joined.startswith("\0", start)
+            if by.whole_text:
+                start, end = texts.bounds(texts.number(start))
+            yield Match(*texts.place(start, end), by, shown)
+
+
+_SID_RULE = next(found for found in RULES if found.key == "account" and not found.pattern)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.DOTALL)
+
+
+def _found(pattern: re.Pattern[str], anchors: Sequence[str], where: str, texts: Texts) -> Iterator[re.Match[str]]:
+    """Yield what a pattern finds: in all texts, or in those that have one of its anchors."""
+    if not anchors:
+        yield from pattern.finditer(where)
+        return
+    numbers = set()
+    for anchor in anchors:
+        at = texts.folded.find(anchor)
+        while at >= 0:
+            number = texts.number(at)
+            numbers.add(number)
+            at = texts.folded.find(anchor, texts.bounds(number)[1])
+    for number in sorted(numbers):
+        start, end = texts.bounds(number)
+        yield from pattern.finditer(where, start - 1, end + 1)
+
+
+SID_OF_MACHINE = bytes.fromhex("00000000000515000000")
+"""Of a SID: the authority NT, and 21, the first of its numbers; a revision and their count stand before (winnt.h)."""
+
+
+def _binary_sids(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where a SID of a machine, a domain or an account in one begins and ends."""
+    at = data.find(SID_OF_MACHINE)
+    while at >= 0:
+        start = at - 2
+        if start >= 0 and data[start] == 1 and data[start + 1] in (4, 5):
+            yield start, min(start + 8 + 4 * data[start + 1], len(data))
+        at = data.find(SID_OF_MACHINE, at + 1)
+
+
+def _shown(data: bytes) -> str:
+    """Return a word that was found in data as text."""
+    if len(data) > 1 and not any(data[1::2]):
+        return data[::2].decode("latin-1")
+    for encoding in ("utf-8", "utf-16-le"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1")
+
+
+def search(pieces: Callable[[], Iterable[bytes]], by: Search) -> Iterator[tuple[int, Match]]:
+    """Yield the number of a piece and a match in it. pieces: returns all of them again each time that it is called."""
+    yield from _in_batches(pieces(), by.first)
+    if by.learned_anything:
+        yield from _in_batches(pieces(), by.again)
+
+
+def _in_batches(pieces: Iterable[bytes], find: Callable[[bytes], Iterator[Match]]) -> Iterator[tuple[int, Match]]:
+    for first, batch in _batches(pieces):
+        starts = [0, *accumulate(len(piece) + len(SEPARATOR) for piece in batch)]
+        for match in find(separated(batch)):
+            number = bisect_right(starts, match.start) - 1
+            start = starts[number]
+            end = min(match.end - start, len(batch[number]))
+            if match.start - start < end:
+                yield first + number, match._replace(start=match.start - start, end=end)
+
+
+def _batches(pieces: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield pieces together, as many as make up a batch, and the number of the first of them."""
+    batch: list[bytes] = []
+    first = size = 0
+    for number, piece in enumerate(pieces):
+        if batch and size + len(piece) > BATCH:
+            yield first, batch
+            batch, first, size = [], number, 0
+        batch.append(piece)
+        size += len(piece)
+    if batch:
+        yield first, batch
