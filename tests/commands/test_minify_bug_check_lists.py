@@ -89,10 +89,18 @@ def test_every_entry_is_followed_and_the_queues_thread_is_saved_with_its_whole_s
     ranges = [(wanted.address, wanted.length) for wanted in lists(memory)]
     windows = [(address, 0x100) for address in (TRIAGE, IRP_1, IRP_2, THREAD_1)]
     stack = (STACK_LIMIT, STACK_BASE - STACK_LIMIT)
-    assert ranges == [*windows, (QUEUE, 0x1000), (KTHREAD, ETHREAD_SIZE), stack]
+    entry = (KTHREAD + QUEUE_ENTRY, 0x10)
+    assert ranges == [*windows, (QUEUE, 0x1000), entry, (KTHREAD, ETHREAD_SIZE), stack]
 
 
-@pytest.mark.parametrize("bug_check", [BugCheck(0xD1, (3, 0, TRIAGE, 0)), BugCheck(0x9F, (4, 0, TRIAGE, 0))])
+def test_the_second_queue_is_followed_where_the_revision_has_one(memory: Flat) -> None:
+    memory.write(TRIAGE + 0x18, 0, QUEUE)
+    assert (KTHREAD, ETHREAD_SIZE) in [(wanted.address, wanted.length) for wanted in lists(memory)]
+    memory.write(TRIAGE, 0x0001_8000)
+    assert (KTHREAD, ETHREAD_SIZE) not in [(wanted.address, wanted.length) for wanted in lists(memory)]
+
+
+@pytest.mark.parametrize("bug_check", [BugCheck(0xD1, (3, 0, TRIAGE, 0)), BugCheck(0x9F, (4, 0, 0, TRIAGE))])
 def test_no_other_bug_check_hands_over_lists(memory: Flat, bug_check: BugCheck) -> None:
     assert lists(memory, bug_check) == []
 

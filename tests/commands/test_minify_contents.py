@@ -367,6 +367,15 @@ def test_pages_that_bug_check_parameters_point_at_are_there(made: Made) -> None:
         assert made.small.memory(pointer & -PAGE, PAGE) is not None
 
 
+def test_the_pages_at_the_registers_of_the_crashed_processor_are_there(made: Made) -> None:
+    # those that it had in KeBugCheckEx, also where the header has the registers of an exception
+    registers = made.crashed().registers
+    pages = {registers[name] & -PAGE for name in made.places.roles.kept}
+    assert len(pages) >= 3
+    for page in pages:
+        assert made.small.memory(page, PAGE) == made.memory.read(page, PAGE)
+
+
 def test_a_page_in_transition_is_read(tmp_path: Path) -> None:
     made = make(BY_NAME["kernel"], tmp_path)
     assert made.sample.machine.bug_check.parameters[0] == PAGED_POOL

@@ -183,11 +183,49 @@ UNLOADED_DRIVERS32 18
    0 2 NameLength  2 2 NameMaximumLength  4 4 NameBuffer  8 4 StartAddress  C 4 EndAddress  10 8 CurrentTime
 UNLOADED_DRIVERS64 28
    0 2 NameLength  2 2 NameMaximumLength  8 8 NameBuffer  10 8 StartAddress  18 8 EndAddress  20 8 CurrentTime
-# learn.microsoft.com, bug check 0x9F
-TRIAGE_9F_POWER64 20
-   0 2 Signature  2 2 Revision  8 8 IrpList  10 8 ThreadList  18 8 DelayedWorkQueue
-TRIAGE_9F_POWER32 10
-   0 2 Signature  2 2 Revision  4 4 IrpList  8 4 ThreadList  C 4 DelayedWorkQueue
+# learn.microsoft.com, bug check 0x9F; the second queue: measured
+TRIAGE_9F_POWER64 28
+   0 2 Signature  2 2 Revision  8 8 IrpList  10 8 ThreadList  18 8 DelayedWorkQueue  20 8 SecondWorkQueue
+TRIAGE_9F_POWER32 14
+   0 2 Signature  2 2 Revision  4 4 IrpList  8 4 ThreadList  C 4 DelayedWorkQueue  10 4 SecondWorkQueue
+# dt nt!_TRIAGE_9F_PNP, nt!_TRIAGE_POP_IRP_DATA (its LIST_ENTRY left out), nt!_TRIAGE_DEVICE_NODE
+TRIAGE_9F_PNP64 18
+   0 2 Signature  2 2 Revision  8 8 CompletionQueue  10 8 DelayedWorkQueue
+TRIAGE_9F_PNP32 C
+   0 2 Signature  2 2 Revision  4 4 CompletionQueue  8 4 DelayedWorkQueue
+TRIAGE_POP_IRP_DATA64 20
+  10 8 Irp  18 8 Pdo
+TRIAGE_POP_IRP_DATA32 10
+   8 4 Irp  C 4 Pdo
+TRIAGE_DEVICE_NODE64 58
+  10 8 Parent  20 8 PhysicalDeviceObject  28 2 InstancePathLength  30 8 InstancePathBuffer
+  38 2 ServiceNameLength  40 8 ServiceNameBuffer  48 8 PendingIrp  50 8 FxDevice
+TRIAGE_DEVICE_NODE32 2C
+   8 4 Parent  10 4 PhysicalDeviceObject  14 2 InstancePathLength  18 4 InstancePathBuffer
+  1C 2 ServiceNameLength  20 4 ServiceNameBuffer  24 4 PendingIrp  28 4 FxDevice
+# wdm.h
+DEVICE_OBJECT64 150
+   8 8 DriverObject  18 8 AttachedDevice  40 8 DeviceExtension  138 8 DeviceObjectExtension
+DEVICE_OBJECT32 B8
+   8 4 DriverObject  10 4 AttachedDevice  28 4 DeviceExtension  B0 4 DeviceObjectExtension
+DRIVER_OBJECT64 150
+  38 2 DriverNameLength  40 8 DriverNameBuffer
+DRIVER_OBJECT32 A8
+  1C 2 DriverNameLength  20 4 DriverNameBuffer
+# dt nt!_DEVOBJ_EXTENSION, nt!_KTRAP_FRAME, nt!_DPC_WATCHDOG_GLOBAL_TRIAGE_BLOCK
+DEVOBJ_EXTENSION64 70
+  28 8 DeviceNode
+DEVOBJ_EXTENSION32 3C
+  14 4 DeviceNode
+KTRAP_FRAME64 190
+  168 8 Rip  180 8 Rsp
+KTRAP_FRAME32 8C
+  68 4 Eip  74 4 HardwareEsp
+DPC_WATCHDOG_GLOBAL_TRIAGE_BLOCK 10
+   0 4 Signature  4 2 Revision  6 2 Size  8 2 DpcWatchdogProfileOffset  C 4 DpcWatchdogProfileLength
+# UEFI specification, appendix N.2.1
+WHEA_ERROR_RECORD 80
+   0 4 Signature  6 4 SignatureEnd  A 2 SectionCount  14 4 Length
 # PE/COFF specification
 IMAGE_DOS_HEADER 40
    0 2 e_magic  3C 4 e_lfanew

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import read_field
 from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.bug_checks import M_BIT
 from windbg_ext.structs.header import FILL, SIGNATURE, DumpType, Machine
 from windbg_ext.structs.layouts import LAYOUTS32, LAYOUTS64, layouts_of
 from windbg_ext.values import NamedTuple
@@ -39,6 +40,11 @@ class BugCheck(NamedTuple):
 
     code: int
     parameters: tuple[int, ...]
+
+    @property
+    def plain_code(self) -> int:
+        """The code as Microsoft's reference lists it: without the bit that the kernel adds to some."""
+        return self.code & ~M_BIT
 
 
 class DumpHeader(NamedTuple):

@@ -83,17 +83,21 @@ DISPATCHER_HEADER_THREAD = 6
 DRIVER_POWER_STATE_FAILURE = 0x9F
 
 
-class Triage9FPower64(Structure, name="TRIAGE_9F_POWER64", size=0x20):
-    """The structure behind parameter 3 of bug check 0x9F if parameter 1 is 3. The lists are LIST_ENTRYs."""
+class Triage9FPower64(Structure, name="TRIAGE_9F_POWER64", size=0x28):
+    """The structure behind parameter 3 of bug check 0x9F if parameter 1 is 3. The lists are LIST_ENTRYs.
+
+    second_work_queue: from TRIAGE_9F_TWO_QUEUES on; the name is ours.
+    """
 
     signature = u16(0x00, "Signature")
     revision = u16(0x02, "Revision")
     irp_list = u64(0x08, "IrpList")
     thread_list = u64(0x10, "ThreadList")
     delayed_work_queue = u64(0x18, "DelayedWorkQueue")
+    second_work_queue = u64(0x20, "SecondWorkQueue")
 
 
-class Triage9FPower32(Structure, name="TRIAGE_9F_POWER32", size=0x10):
+class Triage9FPower32(Structure, name="TRIAGE_9F_POWER32", size=0x14):
     """The same with pointers of 4 bytes."""
 
     signature = u16(0x00, "Signature")
@@ -101,9 +105,12 @@ class Triage9FPower32(Structure, name="TRIAGE_9F_POWER32", size=0x10):
     irp_list = u32(0x04, "IrpList")
     thread_list = u32(0x08, "ThreadList")
     delayed_work_queue = u32(0x0C, "DelayedWorkQueue")
+    second_work_queue = u32(0x10, "SecondWorkQueue")
 
 
 TRIAGE_9F_SIGNATURE = 0x8000
+TRIAGE_9F_TWO_QUEUES = 2
+"""The Revision that has a second queue."""
 
 
 class ImageDosHeader(Structure, name="IMAGE_DOS_HEADER", size=0x40):

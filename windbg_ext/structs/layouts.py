@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Union
 
+from windbg_ext.structs.crash_records import TrapFrame32, TrapFrame64
 from windbg_ext.structs.header import (
     VALID_DUMP_32,
     VALID_DUMP_64,
@@ -18,6 +19,20 @@ from windbg_ext.structs.header import (
     PhysicalMemoryDescriptor64,
     PhysicalMemoryRun32,
     PhysicalMemoryRun64,
+)
+from windbg_ext.structs.io_objects import (
+    DeviceNode32,
+    DeviceNode64,
+    DeviceObject32,
+    DeviceObject64,
+    DeviceObjectExtension32,
+    DeviceObjectExtension64,
+    DriverObject32,
+    DriverObject64,
+    PopIrpData32,
+    PopIrpData64,
+    Triage9FPnp32,
+    Triage9FPnp64,
 )
 from windbg_ext.structs.kernel import (
     KldrDataTableEntry32,
@@ -51,6 +66,13 @@ if TYPE_CHECKING:
     PhysicalMemoryRun = Union[PhysicalMemoryRun32, PhysicalMemoryRun64]
     UnloadedDriver = Union[UnloadedDrivers32, UnloadedDrivers64]
     Triage9FPower = Union[Triage9FPower32, Triage9FPower64]
+    Triage9FPnp = Union[Triage9FPnp32, Triage9FPnp64]
+    PopIrpData = Union[PopIrpData32, PopIrpData64]
+    DeviceObject = Union[DeviceObject32, DeviceObject64]
+    DeviceObjectExtension = Union[DeviceObjectExtension32, DeviceObjectExtension64]
+    DriverObject = Union[DriverObject32, DriverObject64]
+    DeviceNode = Union[DeviceNode32, DeviceNode64]
+    TrapFrame = Union[TrapFrame32, TrapFrame64]
 
 
 class Layouts(NamedTuple):
@@ -58,8 +80,7 @@ class Layouts(NamedTuple):
 
     pointer_size: in bytes; pointer_code: the struct module's letter for a pointer; valid_dump: the second dword of a
     dump; unloaded_count: bytes of the count before a small dump's unloaded drivers; peb_ldr: offset of PEB.Ldr;
-    in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; the last four: bytes of DEVICE_OBJECT, DRIVER_OBJECT, IRP and
-    IO_STACK_LOCATION.
+    in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; irp, io_stack_location: bytes of IRP and IO_STACK_LOCATION.
     """
 
     pointer_size: int
@@ -77,10 +98,15 @@ class Layouts(NamedTuple):
     module: type[KldrDataTableEntry]
     unloaded_driver: type[UnloadedDriver]
     triage_9f_power: type[Triage9FPower]
+    triage_9f_pnp: type[Triage9FPnp]
+    pop_irp_data: type[PopIrpData]
+    device_object: type[DeviceObject]
+    device_object_extension: type[DeviceObjectExtension]
+    driver_object: type[DriverObject]
+    device_node: type[DeviceNode]
+    trap_frame: type[TrapFrame]
     peb_ldr: int
     in_load_order: int
-    device_object: int
-    driver_object: int
     irp: int
     io_stack_location: int
 
@@ -111,10 +137,15 @@ LAYOUTS32 = Layouts(
     module=KldrDataTableEntry32,
     unloaded_driver=UnloadedDrivers32,
     triage_9f_power=Triage9FPower32,
+    triage_9f_pnp=Triage9FPnp32,
+    pop_irp_data=PopIrpData32,
+    device_object=DeviceObject32,
+    device_object_extension=DeviceObjectExtension32,
+    driver_object=DriverObject32,
+    device_node=DeviceNode32,
+    trap_frame=TrapFrame32,
     peb_ldr=0xC,
     in_load_order=0xC,
-    device_object=0xB8,
-    driver_object=0xA8,
     irp=0x70,
     io_stack_location=0x24,
 )
@@ -135,10 +166,15 @@ LAYOUTS64 = Layouts(
     module=KldrDataTableEntry64,
     unloaded_driver=UnloadedDrivers64,
     triage_9f_power=Triage9FPower64,
+    triage_9f_pnp=Triage9FPnp64,
+    pop_irp_data=PopIrpData64,
+    device_object=DeviceObject64,
+    device_object_extension=DeviceObjectExtension64,
+    driver_object=DriverObject64,
+    device_node=DeviceNode64,
+    trap_frame=TrapFrame64,
     peb_ldr=0x18,
     in_load_order=0x10,
-    device_object=0x150,
-    driver_object=0x150,
     irp=0xD0,
     io_stack_location=0x48,
 )

@@ -57,6 +57,11 @@ class Crash(NamedTuple):
         return self.kernel.architecture
 
     @property
+    def pte_base(self) -> int:
+        """Where the kernel maps its own page tables, 0 if that cannot be told."""
+        return self.debugger_data.pte_base or self.architecture.pte_base
+
+    @property
     def bug_check(self) -> BugCheck:
         """Code and parameters."""
         return self.target.header.bug_check

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.minify.collector import Collector
 from windbg_ext.commands.minify.header import small_header
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
+from windbg_ext.commands.minify.parts.bug_check_objects import bug_check_objects
 from windbg_ext.commands.minify.parts.kernel_data import kernel_variables, registered_blocks
+from windbg_ext.commands.minify.parts.linked import collect_linked_objects
 from windbg_ext.commands.minify.parts.modules import collect_drivers, collect_unloaded_drivers, collect_user_modules
 from windbg_ext.commands.minify.parts.page_tables import collect_page_table_entries
 from windbg_ext.commands.minify.parts.processors import collect_processors
@@ -25,7 +27,12 @@ from windbg_ext.commands.minify.parts.structures import (
     collect_kprcb,
     collect_mm_information,
 )
-from windbg_ext.commands.minify.parts.surroundings import code, crash_surroundings, pages_of_parameters
+from windbg_ext.commands.minify.parts.surroundings import (
+    code,
+    crash_surroundings,
+    pages_at_registers,
+    pages_of_parameters,
+)
 from windbg_ext.commands.minify.parts.threads import BUG_CHECK_LISTS, collect_other_threads
 from windbg_ext.commands.minify.parts.windows import collect_windows
 from windbg_ext.dump.small_file import SmallDump
@@ -74,14 +81,17 @@ PARTS = (
     PlannedPart("unloaded drivers", collect_unloaded_drivers),
     PlannedPart("MM information", collect_mm_information),
     PlannedPart("processors", collect_processors, essential=True),
+    PlannedPart("objects of the bug check", memory(bug_check_objects)),
     PlannedPart("data registered by drivers", memory(registered_blocks)),
     PlannedPart("kernel variables", memory(kernel_variables)),
     PlannedPart("code at instruction pointers", memory(code)),
     PlannedPart("surroundings of the crash", memory(crash_surroundings)),
     PlannedPart("pages at bug check parameters", memory(pages_of_parameters)),
+    PlannedPart("pages at registers", memory(pages_at_registers)),
     PlannedPart(BUG_CHECK_LISTS, memory(bug_check_lists)),
     PlannedPart("windows at pointers", collect_windows),
     PlannedPart("other threads and their stacks", collect_other_threads),
+    PlannedPart("objects linked with those of the bug check", collect_linked_objects),
     PlannedPart("page-table entries", collect_page_table_entries),
 )
 """All parts but secondary data, which is copied behind them. The order is that of importance: where the room ends, the

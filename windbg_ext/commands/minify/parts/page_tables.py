@@ -31,7 +31,7 @@ def collect_page_table_entries(crash: Crash, collector: Collector) -> None:
 def page_table_entries(crash: Crash, pages: Iterable[int]) -> Iterator[Wanted]:
     """Yield the page-table entries of pages, at the addresses where the kernel maps its own page tables."""
     paging = crash.target.paging
-    base = crash.debugger_data.pte_base or crash.architecture.pte_base
+    base = crash.pte_base
     if paging is None or not base:
         return
     size, mask = paging.entry_size, (1 << paging.address_bits) - 1

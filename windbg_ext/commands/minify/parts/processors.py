@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from windbg_ext.memory.virtual import VirtualMemory
 
 STACK_OF_PROCESSOR = 0x2000
+CLOCK_WATCHDOG_TIMEOUT, SYNTHETIC_WATCHDOG_TIMEOUT = 0x101, 0x1CA
+"""Bug checks about a processor that hangs: parameter 3 is the address of its KPRCB, or parameter 4 its number."""
 
 
 def collect_processors(crash: Crash, collector: Collector) -> None:
@@ -36,7 +38,7 @@ def processors(crash: Crash) -> Iterator[Wanted]:
     where the first is missing; without it, it shows the crashing processor from the small dump's own parts.
     """
     block = crash.debugger_data
-    for processor in _crashed_first(crash.kernel):
+    for processor in _first_ones_first(crash):
         yield Wanted(processor.prcb, block.size_prcb, f"KPRCB of processor {processor.number}")
         if processor.context_address is not None:
             length = context_length(crash.memory, processor.context_address, crash.architecture.context)
@@ -57,6 +59,18 @@ def contexts(kernel: Kernel) -> list[Context]:
 
 def _crashed_first(kernel: Kernel) -> list[Processor]:
     return sorted(kernel.processors, key=lambda processor: processor is not kernel.crashed)
+
+
+def _first_ones_first(crash: Crash) -> list[Processor]:
+    """Return the processor that hangs, if the bug check is about one, the crashed one, and then the others."""
+    code, (_, _, prcb, number) = crash.bug_check.plain_code, crash.bug_check.parameters
+
+    def hangs(processor: Processor) -> bool:
+        if code == CLOCK_WATCHDOG_TIMEOUT:
+            return processor.prcb == prcb
+        return code == SYNTHETIC_WATCHDOG_TIMEOUT and processor.number == number
+
+    return sorted(_crashed_first(crash.kernel), key=lambda processor: not hangs(processor))
 
 
 def _stack(crash: Crash, processor: Processor, stack_pointer: int) -> Wanted:

@@ -1,4 +1,4 @@
-"""What lies around the crash: code, the rest of the stack's page, TEB and PEB, pages at bug check parameters."""
+"""What lies around the crash: code, stacks, TEB and PEB, pages at bug check parameters and at registers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.crash import Crash
 
 CODE_AROUND = 0x100
+STACK_OF_THREAD = 0x6000
+"""Bytes of a kernel stack on x64 whose lower end is not known, and of the stack of a processor's DPCs."""
 
 
 def code(crash: Crash) -> Iterator[Wanted]:
@@ -42,6 +44,34 @@ def crash_surroundings(crash: Crash) -> Iterator[Wanted]:
                 continue
             if crash.architecture.is_pointer(address):
                 yield Wanted(address & -PAGE_SIZE, PAGE_SIZE)
+    yield from _interrupted_stacks(crash)
+
+
+def _interrupted_stacks(crash: Crash) -> Iterator[Wanted]:
+    """Yield the stacks of DPCs and of the thread if the crash ran on another one: it interrupted what ran there."""
+    thread, block = crash.thread, crash.debugger_data
+    if thread is None or thread.owns(crash.kernel.context.stack_pointer):
+        return
+    if block.offset_prcb_dpc_stack:
+        try:
+            base = read_pointer(crash.memory, crash.processor.prcb + block.offset_prcb_dpc_stack)
+        except MemoryReadError:
+            base = 0
+        if base >= crash.architecture.lowest_kernel:
+            yield Wanted(base - STACK_OF_THREAD, STACK_OF_THREAD, holds_pointers=True)
+    limit = thread.stack_base - STACK_OF_THREAD if thread.stack_limit is None else thread.stack_limit
+    yield Wanted(limit, thread.stack_base - limit, holds_pointers=True)
+
+
+def pages_at_registers(crash: Crash) -> Iterator[Wanted]:
+    """Yield the page at every general register of the crashed processor that is a pointer.
+
+    Windows takes the registers that the processor had in KeBugCheckEx, even where the header has those of an exception.
+    """
+    context = crash.processor.context or crash.kernel.context
+    for value in context.registers:
+        if crash.architecture.is_pointer(value):
+            yield Wanted(value & -PAGE_SIZE, PAGE_SIZE)
 
 
 def pages_of_parameters(crash: Crash) -> Iterator[Wanted]:

@@ -1,0 +1,136 @@
+"""Objects that are linked with those of the bug check: the drivers' own structures behind a device that hangs.
+
+For bug check 0x9F Windows saves what drivers hand over at the crash: lists and trees of their own, such as the ACPI
+namespace with thousands of nodes. Which bytes they are no large dump tells. But two objects that belong together point
+at one another: a node at its parent and the parent at its child, an entry of a list at the one before it.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.minify.collector import Wanted
+from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
+from windbg_ext.memory.virtual import Piece, read_run
+from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE
+from windbg_ext.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from windbg_ext.commands.minify.collector import Collector
+    from windbg_ext.commands.minify.crash import Crash
+
+MAX_STEPS = 2
+"""Pointers to objects that do not point back, on the way from an object of the bug check."""
+MAX_LOOKED_AT = 1 << 16
+"""Pointers that are looked at."""
+HEAD = 0x100
+"""Bytes of an object in which a pointer back is looked for."""
+FOLLOWED = 0x400
+"""Bytes of an object whose pointers are followed."""
+
+
+class Room(NamedTuple):
+    """How much of an object is saved, from `before` bytes below the address that a pointer has to `behind` it.
+
+    A pointer of a list leads to the entry, which may lie anywhere in its object. most: bytes of all such objects that
+    are saved when no size is asked for.
+    """
+
+    before: int
+    behind: int
+    most: int
+
+
+ROOMS = (Room(0x200, 0x1E00, 1 << 20), Room(0, 0x200, 3 << 19))
+"""Of those that are linked with the objects of the bug check, and of those that are further away."""
+
+
+def collect_linked_objects(crash: Crash, collector: Collector) -> None:
+    """Collect objects that are linked with those of the bug check, the nearest first."""
+    if crash.bug_check.plain_code != DRIVER_POWER_STATE_FAILURE:
+        return
+    begun = collector.size
+    for steps, objects in enumerate(linked_objects(crash)):
+        room = ROOMS[min(steps, len(ROOMS) - 1)]
+        most = room.most if collector.account.limit is None else collector.account.room
+        for address in objects:
+            if collector.size - begun >= most:
+                collector.lose(f"stopped after {most >> 10:,} KB, there are more; a larger --size saves more")
+                break
+            collector.save([Wanted(address - room.before, room.before + room.behind)])
+            if collector.account.full:
+                return
+        if not steps:
+            begun = collector.size
+
+
+def linked_objects(crash: Crash) -> Iterator[list[int]]:
+    """Yield the addresses of objects, each once: those that no step leads to, then those of one step and so on.
+
+    A step is a pointer to an object that does not point back. Where two objects point at one another, the way is free.
+    """
+    objects = _Objects(crash)
+    roots = (wanted for wanted in bug_check_lists(crash) if wanted.holds_pointers)
+    near = [Piece(root.address, read_run(crash.memory, root.address, root.length)) for root in roots]
+    found: list[int] = []
+    for _ in range(MAX_STEPS + 1):
+        further: dict[int, None] = {}
+        for piece in near:  # which grows
+            for address in objects.pointers(piece):
+                if address in objects.known:  # twice in the piece
+                    continue
+                if objects.points_at(address, piece):
+                    objects.known.add(address)
+                    found.append(address)
+                    near.append(objects.read(address))
+                else:
+                    further[address] = None
+        yield found
+        found = [address for address in further if address not in objects.known]
+        objects.known.update(found)
+        near = [objects.read(address) for address in found]
+
+
+class _Objects:
+    """Objects of the kernel. known: the addresses of those that were found, and at which there are none."""
+
+    def __init__(self, crash: Crash) -> None:
+        layouts = crash.memory.layouts
+        self.known: set[int] = set()
+        self._memory = crash.memory
+        self._code, self._size = layouts.pointer_code, layouts.pointer_size
+        self._lowest, self._highest = crash.architecture.lowest_kernel, layouts.address_mask
+        self._heads: dict[int, list[int]] = {}
+        self._looked_at = 0
+
+    def pointers(self, piece: Piece) -> list[int]:
+        """Return what can be pointers in a piece of memory to another object that is not known."""
+        start, end = piece.address, piece.address + len(piece.data)
+        lowest, highest, odd, known = self._lowest, self._highest, self._size - 1, self.known
+        found = [
+            value
+            for value in self._values(piece.data[-start % self._size :])
+            if lowest <= value <= highest and not value & odd and not start <= value < end and value not in known
+        ]
+        self._looked_at += len(found)
+        return found if self._looked_at <= MAX_LOOKED_AT else []
+
+    def points_at(self, address: int, piece: Piece) -> bool:
+        """Tell whether the object at an address points into a piece of memory."""
+        head = self._heads.get(address)
+        if head is None:
+            head = self._heads[address] = sorted(self._values(read_run(self._memory, address, HEAD)))
+        index = bisect_left(head, piece.address)
+        return index < len(head) and head[index] < piece.address + len(piece.data)
+
+    def read(self, address: int) -> Piece:
+        """Return the part of an object whose pointers are followed."""
+        return Piece(address, read_run(self._memory, address, FOLLOWED))
+
+    def _values(self, data: bytes) -> tuple[int, ...]:
+        count = len(data) // self._size
+        return struct.unpack_from(f"<{count}{self._code}", data)
