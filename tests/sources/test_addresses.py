@@ -5,9 +5,11 @@ The scheme is made up, and what opens it stands where local files are opened.
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Callable
 
 import pytest
 from support.command_line import ROOT, run
@@ -18,7 +20,6 @@ from windbg_ext.sources.local import is_address
 from windbg_ext.sources.stream import Stream
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
 COMPLETE = (ROOT / "samples" / "complete.dmp").read_bytes()
@@ -66,6 +67,40 @@ def test_every_command_reads_an_address_and_shows_it_as_it_was_typed(address: st
     assert (dump["path"], dump["kind"]) == (address, "complete")
     assert json.loads(run("minify", address, "small.dmp", "--overwrite", "--json").out)["source"] == address
     assert json.loads(run("pagefilefit", address, "--pagefile", "16G", "--json").out)["dump"] == address
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dumpkind", ADDRESSES[0]),
+        ("dumpkind", "-v", *ADDRESSES[:2]),
+        ("minify", ADDRESSES[0], "small.dmp"),
+        ("minify", "--overwrite", ADDRESSES[0], "small.dmp"),
+        ("minify", "--jobs", "1", "--list", "list.txt", "to"),
+        ("pagefilefit", ADDRESSES[0], "--pagefile", "16G"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_looks_for_a_file_of_the_address_s_name(
+    monkeypatch: pytest.MonkeyPatch, server: Path, arguments: tuple[str, ...]
+) -> None:
+    """Only sources may: what stands above them would look for nothing, or find another file."""
+    (server / "list.txt").write_text("\n".join(ADDRESSES))
+    looked_at: list[str] = []
+
+    def watched(function: Callable[..., object]) -> Callable[..., object]:
+        def watch(path: object, *arguments: object, **options: object) -> object:
+            looked_at.append(os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else "")
+            return function(path, *arguments, **options)
+
+        return watch
+
+    for name in ("stat", "lstat", "open", "scandir", "listdir", "readlink", "access"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    monkeypatch.setattr(builtins, "open", watched(open))
+    monkeypatch.setattr(io, "open", watched(io.open))  # pathlib's
+    assert run(*arguments).status in (0, 1)
+    assert not [path for path in looked_at if "a.dmp" in path and "small" not in path]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

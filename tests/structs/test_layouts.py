@@ -345,7 +345,7 @@ def find_structures() -> list[type[Structure]]:
     found: dict[str, type[Structure]] = {}
     for name in (*names, "samples.builder.special_registers"):
         for value in vars(importlib.import_module(name)).values():
-            if isinstance(value, type) and issubclass(value, Structure) and value is not Structure:
+            if isinstance(value, type) and issubclass(value, Structure) and hasattr(value, "NAME"):
                 found[value.NAME] = value
     return list(found.values())
 

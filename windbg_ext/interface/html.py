@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windbg_ext.interface.command import Option
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Callable
 
     from windbg_ext.interface.console import Console
@@ -46,7 +45,10 @@ def html_file(name: str | None, command: str, base: object, *, overwrite: bool) 
     """
     if name is None:
         return None
-    from windbg_ext.commands.destination import check_destination, unused  # only those who ask for it wait for it
+    import tempfile  # only those who ask for a file wait for these
+    from pathlib import Path
+
+    from windbg_ext.commands.destination import check_destination, unused
 
     path = Path(name)
     if name == CHOSEN:

@@ -97,6 +97,8 @@ def raw(offset: int, name: str, size: int) -> Field[bytes]:
 class Structure:
     """A little-endian structure of a fixed size. Subclasses declare the fields, in the order of their offsets.
 
+    A subclass without a name declares no structure: it holds the fields with which several begin.
+
     Bytes between two fields are kept, so a structure that is read and built again is the same to the byte.
 
     NAME: in Windows' headers; SIZE: in bytes; FIELDS: in the order of their offsets.
@@ -113,10 +115,11 @@ class Structure:
     _construct: ClassVar[construct.Struct | None]
 
     def __init_subclass__(cls, *, name: str = "", size: int = 0) -> None:
-        if not name:  # a subclass of a declared structure has the same layout
+        if not name:
             return
         cls.NAME, cls.SIZE, cls._construct = name, size, None
-        cls.FIELDS = tuple(field for field in vars(cls).values() if isinstance(field, Field))
+        declared = (field for part in reversed(cls.__mro__) for field in vars(part).values())
+        cls.FIELDS = tuple(field for field in declared if isinstance(field, Field))
         cls._by_name = {field.name: field for field in cls.FIELDS}
         names, codes, gaps, end = [], ["<"], {}, 0
         for field in (*cls.FIELDS, None):

@@ -11,8 +11,8 @@ import enum
 from windbg_ext.structs.structure import Structure, raw, u16, u32, u64
 
 
-class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
-    """Offsets of the parts of a small dump of 64-bit Windows. SizeOfDump does not include secondary data."""
+class _TriageDump(Structure):
+    """What both begin with."""
 
     service_pack_build = u32(0x00, "ServicePackBuild")
     size_of_dump = u32(0x04, "SizeOfDump")
@@ -32,6 +32,11 @@ class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
     string_pool_size = u32(0x3C, "StringPoolSize")
     broken_driver_offset = u32(0x40, "BrokenDriverOffset")
     triage_options = u32(0x44, "TriageOptions")
+
+
+class TriageDump64(_TriageDump, name="TRIAGE_DUMP64", size=0x80):
+    """Offsets of the parts of a small dump of 64-bit Windows. SizeOfDump does not include secondary data."""
+
     top_of_stack = u64(0x48, "TopOfStack")  # the lowest address of the saved stack
     architecture_specific = raw(0x50, "ArchitectureSpecific", 16)
     data_page_address = u64(0x60, "DataPageAddress")
@@ -43,27 +48,9 @@ class TriageDump64(Structure, name="TRIAGE_DUMP64", size=0x80):
     data_blocks_count = u32(0x7C, "DataBlocksCount")
 
 
-class TriageDump32(Structure, name="TRIAGE_DUMP32", size=0x68):
-    """The same of 32-bit Windows: up to TriageOptions field by field, then with pointers of 4 bytes."""
+class TriageDump32(_TriageDump, name="TRIAGE_DUMP32", size=0x68):
+    """The same of 32-bit Windows: behind TriageOptions, pointers have 4 bytes."""
 
-    service_pack_build = u32(0x00, "ServicePackBuild")
-    size_of_dump = u32(0x04, "SizeOfDump")
-    valid_offset = u32(0x08, "ValidOffset")
-    context_offset = u32(0x0C, "ContextOffset")
-    exception_offset = u32(0x10, "ExceptionOffset")
-    mm_offset = u32(0x14, "MmOffset")
-    unloaded_drivers_offset = u32(0x18, "UnloadedDriversOffset")
-    prcb_offset = u32(0x1C, "PrcbOffset")
-    process_offset = u32(0x20, "ProcessOffset")
-    thread_offset = u32(0x24, "ThreadOffset")
-    call_stack_offset = u32(0x28, "CallStackOffset")
-    size_of_call_stack = u32(0x2C, "SizeOfCallStack")
-    driver_list_offset = u32(0x30, "DriverListOffset")
-    driver_count = u32(0x34, "DriverCount")
-    string_pool_offset = u32(0x38, "StringPoolOffset")
-    string_pool_size = u32(0x3C, "StringPoolSize")
-    broken_driver_offset = u32(0x40, "BrokenDriverOffset")
-    triage_options = u32(0x44, "TriageOptions")
     top_of_stack = u32(0x48, "TopOfStack")
     data_page_address = u32(0x4C, "DataPageAddress")
     data_page_offset = u32(0x50, "DataPageOffset")
