@@ -14,7 +14,7 @@ import pytest
 from support.command_line import ROOT, command, contents, environment, refusal_of, run, run_process
 
 SAMPLES = ROOT / "samples"
-OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--json", "--list", "--jobs")
+OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--html", "--json", "--list", "--jobs")
 
 
 @pytest.fixture

@@ -79,6 +79,34 @@ def test_where_the_report_cannot_be_written_that_is_said_before_any_work(
     assert contents(tmp_path) == {}
 
 
+def test_every_command_writes_a_report(tmp_path: Path) -> None:
+    complete = ROOT / "samples" / "complete.dmp"
+    assert run("pagefilefit", "--ram", "16G", "--pagefile", "20G", "--html", tmp_path / "p.html").status == 0
+    assert run("minify", complete, tmp_path / "small.dmp", "--html", tmp_path / "m.html").status == 0
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.dmp").write_bytes(complete.read_bytes())
+    assert run("minify", tmp_path / "in", tmp_path / "out", "--html", tmp_path / "b.html").status == 0
+    for name, holds in (("p", "20,480 MB"), ("m", "What you are about to share"), ("b", "1 small dump of 1 file")):
+        assert holds in (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_a_report_and_a_small_dump_are_never_one_file(tmp_path: Path) -> None:
+    name = tmp_path / "x.html"
+    outcome = run("minify", ROOT / "samples" / "complete.dmp", name, "--html", name)
+    assert outcome.status == 2
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there")
+def test_a_link_to_the_small_dump_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "r.html").symlink_to(tmp_path / "small.dmp")
+    complete = ROOT / "samples" / "complete.dmp"
+    outcome = run("minify", complete, tmp_path / "small.dmp", "-o", "--html", tmp_path / "r.html")
+    assert outcome.status == 3
+    assert "is no report of windbg-ext" in outcome.err
+    assert (tmp_path / "small.dmp").read_bytes().startswith(b"PAGEDU64")
+
+
 def test_of_a_file_that_cannot_be_read_there_is_no_report(tmp_path: Path) -> None:
     refusal_of(run("dumpkind", ROOT / "README.md", "--html", tmp_path / "r.html"))
     assert contents(tmp_path) == {}

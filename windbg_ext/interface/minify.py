@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.html import HTML, html_file, write_report
 from windbg_ext.interface.values import byte_size, positive, processors
 
 if TYPE_CHECKING:
@@ -41,10 +42,14 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.destination import unused
     from windbg_ext.commands.minify import minify, minify_target
     from windbg_ext.render.minify import minify_document, minify_json
+    from windbg_ext.render.pages.minify import minify_page
 
     destination = None if options.destination is None else Path(options.destination)
     if options.unique and destination is not None:
         destination = unused(destination)
+    page = html_file(options.html, "minify", options.source, overwrite=options.overwrite)
+    if page is not None and page == destination:
+        raise UsageError("--html: the report and the small dump are one file: give another name")
     with console.progress() as progress:
         if isinstance(options.source, str):
             make = partial(minify, options.source, destination)
@@ -57,15 +62,18 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
         console.write(minify_json(report))
     else:
         console.show(minify_document(report))
+    write_report(page, lambda: minify_page(report), options.overwrite, None if options.json else console)
     return 0 if report.complete else 1
 
 
 def _run_many(sources: str | list[str], destination: str | None, options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.minify.batch import minify_many
     from windbg_ext.render.batch import batch_document, batch_json
+    from windbg_ext.render.pages.minify import batch_page
 
     if options.unique:
         raise UsageError("--unique: of many files, each small dump has the name of its source")
+    page = html_file(options.html, "minify", sources, overwrite=options.overwrite)
     reached = "no file was converted"
 
     def follow(doing: str, done: int, total: int) -> None:
@@ -83,6 +91,7 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
         console.write(batch_json(report))
     else:
         console.show(batch_document(report))
+    write_report(page, lambda: batch_page(report), options.overwrite, None if options.json else console)
     return 0 if report.complete else 1
 
 
@@ -142,6 +151,7 @@ one of many files failed.""",
         Option(("-c", "--comment"), "a comment for the header, as .dump /c writes it", metavar="TEXT"),
         Option(("--salvage",), "leave out what damaged kernel structures lead to", action="store_true"),
         Option(("--json",), "print the report as JSON", action="store_true"),
+        HTML,
         Option(
             ("--list",),
             "of many, too: the dumps that FILE names, one a line; - is standard input",

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import UsageError
 from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.html import HTML, OVERWRITE, html_file, write_report
 from windbg_ext.interface.values import byte_size
 
 if TYPE_CHECKING:
     import argparse
 
-    from windbg_ext.commands.pagefilefit import HandFigures, PagingFile
+    from windbg_ext.commands.pagefilefit import HandFigures, PagefileFitReport, PagingFile
     from windbg_ext.interface.console import Console
     from windbg_ext.interface.session import Session
+    from windbg_ext.render.page import Page
 
 KINDS = ("small", "kernel", "automatic", "active", "complete")
 ARCHITECTURES = ("x86", "x64", "ARM64")
@@ -28,6 +30,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     )
     from windbg_ext.render.pagefilefit import pagefilefit_document, pagefilefit_json
 
+    page = html_file(options.html, "pagefilefit", options.source, overwrite=options.overwrite)
     with console.progress() as progress:
         report = pagefilefit(
             options.source,
@@ -41,7 +44,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write(pagefilefit_json(report))
     else:
         console.show(pagefilefit_document(report, verbose=options.verbose))
+    write_report(page, lambda: _page(report), options.overwrite, None if options.json else console)
     return 0 if options.require is None or report.fits(DumpKind(options.require)) else 1
+
+
+def _page(report: PagefileFitReport) -> Page:
+    from windbg_ext.render.pages.pagefilefit import pagefilefit_page
+
+    return pagefilefit_page(report)
 
 
 PAGING_FILE = r"(?:(?P<drive>[A-Za-z]:)=)?(?P<initial>[^.=]+?)(?:\.\.(?P<maximum>[^.=]+))?"
@@ -137,6 +147,8 @@ figures by hand go before both. Exit status 1: with --require, that kind of dump
         Option(("--certain",), "show what makes certain that the dump that is set fits", action="store_true"),
         Option(("-v", "--verbose"), "show the page that every figure is from", action="store_true"),
         Option(("--json",), "print the report as JSON", action="store_true"),
+        HTML,
+        OVERWRITE,
     ),
     run=run,
     next=("!dumpkind", "!minify"),

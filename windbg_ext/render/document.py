@@ -57,6 +57,12 @@ class WebPage(NamedTuple):
     address: str
 
 
+class Reference(NamedTuple):
+    """The number of a footnote."""
+
+    number: int
+
+
 class Answer(NamedTuple):
     """A verdict. good: whether it is what the user hopes for, None if that cannot be told."""
 
@@ -64,7 +70,7 @@ class Answer(NamedTuple):
     good: Optional[bool]
 
 
-Span = Union[str, Address, Code, ModuleName, Command, ShellCommand, WrittenFile, WebPage, Answer]
+Span = Union[str, Address, Code, ModuleName, Command, ShellCommand, WrittenFile, WebPage, Reference, Answer]
 Inline = tuple[Span, ...]
 """A text, in which some parts have a meaning of their own."""
 

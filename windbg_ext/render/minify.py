@@ -11,6 +11,7 @@ from windbg_ext.render.json_text import write_json
 if TYPE_CHECKING:
     from windbg_ext.commands.minify import MinifyReport
 
+KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared")
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 
@@ -33,7 +34,7 @@ def minify_json(report: MinifyReport) -> str:
 def contents(report: MinifyReport | None) -> dict[str, object]:
     """Return what a small dump holds; every value is None where none was written."""
     if report is None:
-        return dict.fromkeys(("bytes", "parts", "left_out", "processors", "modules", "complete"))
+        return dict.fromkeys(KEYS)
     return {
         "bytes": report.bytes,
         "parts": [{"part": part.part, "bytes": part.bytes, "blocks": part.blocks} for part in report.parts],
@@ -41,4 +42,17 @@ def contents(report: MinifyReport | None) -> dict[str, object]:
         "processors": report.processors,
         "modules": report.modules,
         "complete": report.complete,
+        "saved_memory": [
+            {
+                "start": f"0x{saved.start:x}",
+                "end": f"0x{saved.end:x}",
+                "bytes": saved.bytes,
+                "blocks": saved.blocks,
+                "mode": "user" if saved.user else "kernel",
+            }
+            for saved in report.saved
+        ],
+        "shared": [
+            {"category": shared.category, "bytes": shared.bytes, "about": shared.about} for shared in report.shared
+        ],
     }

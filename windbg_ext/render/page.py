@@ -43,6 +43,13 @@ class Listing(NamedTuple):
     most: int = 12_000
 
 
+class Footnotes(NamedTuple):
+    """Texts that the rest of a page refers to by number. numbered: without it, it is a list of remarks."""
+
+    texts: tuple[Inline, ...]
+    numbered: bool = True
+
+
 class Part(NamedTuple):
     """A part of a whole, in bytes. about: where it lies, or how many pieces it has."""
 
@@ -162,7 +169,7 @@ class Catalogue(NamedTuple):
 
 if TYPE_CHECKING:
     Picture = Union[Parts, PhysicalMap, AddressMap, FitBars, Timeline, Ranking]
-    PageBlock = Union[Block, Verdict, Fold, Listing, Catalogue, Picture]
+    PageBlock = Union[Block, Verdict, Fold, Listing, Footnotes, Catalogue, Picture]
 
 
 class PageSection(NamedTuple):

@@ -42,11 +42,11 @@ def pagefilefit_document(report: PagefileFitReport, *, verbose: bool = False) ->
     to_do = [advice for advice in report.advice if advice.to_do]
     to_know = [advice for advice in report.advice if not advice.to_do]
     sections = [
-        Section("", (Headline(Answer(report.headline, report.verdict.likely)), _steps(to_do))),
-        Section("", (Facts(tuple(_facts(report))),)),
+        Section("", (Headline(Answer(report.headline, report.verdict.likely)), steps_of(to_do))),
+        Section("", (Facts(tuple(facts_of(report))),)),
         Section("", (Table(tuple(_row(kind, report) for kind in report.kinds), COLUMNS),)),
         *_bars(report),
-        Section("More to know", (_steps(to_know),)),
+        Section("More to know", (steps_of(to_know),)),
     ]
     if verbose:
         sections.append(Section("Where the figures are from", (_sources(report),)))
@@ -55,7 +55,8 @@ def pagefilefit_document(report: PagefileFitReport, *, verbose: bool = False) ->
     return Document(tuple(sections))
 
 
-def _facts(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
+def facts_of(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
+    """Yield RAM, where the dump goes and the kind that is set, each with its label."""
     ram = "not known" if report.ram is None else f"{megabytes(report.ram)}, from {report.ram_from}"
     yield "RAM", (f"{ram}; {report.architecture.name}",)
     yield "Dump goes to", (_place(report.space),)
@@ -84,11 +85,12 @@ def _row(kind: KindReport, report: PagefileFitReport) -> tuple[Inline, ...]:
         (megabytes(kind.measured),),
         (megabytes(kind.now),),
         (megabytes(kind.maximum),),
-        (_answer(kind),),
+        (answer_of(kind),),
     )
 
 
-def _answer(kind: KindReport) -> Answer:
+def answer_of(kind: KindReport) -> Answer:
+    """Return whether the next dump of a kind fits."""
     return Answer(kind.verdict.value, kind.verdict.likely)
 
 
@@ -98,11 +100,12 @@ def _bars(report: PagefileFitReport) -> Iterator[Section]:
     taken = (figure for kind in report.kinds for figure in (kind.needs, kind.measured))
     scale = max((figure for figure in (space.now, *taken) if figure is not None), default=0)
     if scale:
-        kinds = [Bar(kind.kind.value, kind.measured, kind.needs, _answer(kind), kind.floor) for kind in report.kinds]
+        kinds = [Bar(kind.kind.value, kind.measured, kind.needs, answer_of(kind), kind.floor) for kind in report.kinds]
         yield Section("", (Bars(scale, space.now, space.maximum, tuple(kinds)),))
 
 
-def _steps(advice: Sequence[Advice]) -> Steps:
+def steps_of(advice: Sequence[Advice]) -> Steps:
+    """Return pieces of advice with their commands."""
     return Steps(tuple(map(_step, advice)))
 
 
@@ -138,12 +141,13 @@ def _figures(kinds: Sequence[KindReport]) -> Iterator[tuple[Inline, ...]]:
         shown = kind.sources
         pages: dict[tuple[str, str, int | None], list[str]] = {}
         for source in shown:
-            pages.setdefault((source.role, source.says, source.bytes), []).append(_page(source))
+            pages.setdefault((source.role, source.says, source.bytes), []).append(page_of(source))
         for (role, says, figure), named in pages.items():
             yield name, (megabytes(figure),), (f"{role}: {says} [{'; '.join(named)}]",)
 
 
-def _page(source: Source) -> str:
+def page_of(source: Source) -> str:
+    """Return the page that a figure is from, and when that was looked up."""
     return source.page if source.as_of is None else f"{source.page}, {source.as_of}"
 
 

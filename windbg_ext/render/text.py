@@ -21,6 +21,7 @@ from windbg_ext.render.document import (
     MemoryMap,
     ModuleName,
     Notes,
+    Reference,
     ShellCommand,
     Span,
     Steps,
@@ -155,6 +156,8 @@ def _piece(span: Span) -> Piece:
         return plain(span.path), span
     if isinstance(span, WebPage):
         return f"{span.title}: {span.address}", span
+    if isinstance(span, Reference):
+        return f" [{span.number}]", span
     return plain(span.text), span
 
 

@@ -17,6 +17,7 @@ from windbg_ext.commands.minify.secondary import (
     copy_secondary_data,
     secondary_data_fits,
 )
+from windbg_ext.commands.minify.shared import SavedRange, Shared, saved_ranges, what_is_shared
 from windbg_ext.dump import open_dump
 from windbg_ext.dump.small_file import write_headers, write_parts
 from windbg_ext.errors import DumpError
@@ -41,7 +42,7 @@ class MinifyReport:
     source: None where it was a debugger session without a file; bytes: length of the destination; parts: what went in,
     most important first; left_out: what did not, and why; processors, modules: how many a debugger can show; complete:
     nothing that the engine needs, and nothing because of a size limit or because the source could not be read
-    everywhere, was left out.
+    everywhere, was left out; saved: the ranges of virtual memory that went in; shared: what of it is whose.
     """
 
     source: str | None
@@ -52,6 +53,8 @@ class MinifyReport:
     processors: int
     modules: int
     complete: bool
+    saved: tuple[SavedRange, ...] = ()
+    shared: tuple[Shared, ...] = ()
 
 
 def minify(
@@ -124,6 +127,7 @@ def minify_target(
             account.enter(SECONDARY_DATA, secondary.size)
         length = write_headers(made.dump, triage, out)
         unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]
+    saved = saved_ranges(made.dump.data_blocks, target.header.architecture)
     return MinifyReport(
         source=None if source is None else source.name,
         destination=destination,
@@ -133,6 +137,8 @@ def minify_target(
         processors=made.processors,
         modules=len(made.dump.drivers),
         complete=account.complete and not unread,
+        saved=saved,
+        shared=what_is_shared(made.dump, saved, made.processors, secondary.size),
     )
 
 

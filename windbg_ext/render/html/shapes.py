@@ -180,30 +180,32 @@ def draw_fits(node: FitBars) -> Drawing:
     figures = [mark.bytes for mark in node.marks]
     figures += [figure for fit in node.fits for figure in (fit.needs, fit.floor, fit.measured) if figure]
     scale = max(figures, default=0) or 1
-    marks = sorted(node.marks, key=lambda mark: mark.bytes)
+    # the lines begin at their names: in this order, hardly any name is crossed by another's line
+    left = sorted((mark for mark in node.marks if 2 * mark.bytes <= scale), key=lambda mark: mark.bytes)
+    right = sorted((mark for mark in node.marks if 2 * mark.bytes > scale), key=lambda mark: -mark.bytes)
+    marks = [*left, *right]
     top = len(marks) * MARK_ROW + 6
     height = top + len(node.fits) * FIT_ROW
     labels, lines = [], []
     for number, mark in enumerate(marks):
         x = share(mark.bytes, scale)
         y = number * MARK_ROW + 13
-        right = x > 50
-        labels.append(
-            Label(x + (-0.8 if right else 0.8), y, f"{mark.name} {megabytes(mark.bytes)}", "end" if right else "start")
-        )
+        name = f"{mark.name} {megabytes(mark.bytes)}"
+        labels.append(Label(x - 0.8, y, name, "end") if mark in right else Label(x + 0.8, y, name))
         lines.append(Line(min(x, 99.9), y - 11, height, mark.kind))
     boxes: list[Box] = []
     for number, fit in enumerate(node.fits):
         y = top + number * FIT_ROW
         labels.append(Label(0, y + 14, f"{fit.kind}{' (set)' if fit.chosen else ''}: {fit.answer.text}", kind="strong"))
         boxes.append(Box(0, y + 20, 100, 14, "track", ""))
-        if fit.needs:
-            boxes.append(Box(0, y + 20, share(fit.needs, scale), 14, "needs", f"safe: {megabytes(fit.needs)}"))
-        if fit.floor:
-            boxes.append(Box(0, y + 23, share(fit.floor, scale), 8, "floor", f"floor: {megabytes(fit.floor)}"))
-        if fit.measured:
-            wide = max(LEAST, share(fit.measured, scale))
-            boxes.append(Box(0, y + 20, wide, 14, "measured", f"measured: {megabytes(fit.measured)}"))
+        sizes = (("needs", "safe", fit.needs), ("floor", "floor", fit.floor), ("measured", "measured", fit.measured))
+        for style, name, figure in sizes:
+            if figure:
+                inset = 3 if style == "floor" else 0
+                wide = max(LEAST, share(figure, scale))
+                boxes.append(
+                    Box(0, y + 20 + inset, wide, 14 - 2 * inset, style, f"{fit.kind}, {name}: {megabytes(figure)}")
+                )
     return Drawing(height, tuple(boxes), tuple(labels), tuple(lines))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from windbg_ext.render.document import Address, Answer, Code, ModuleName, ShellCommand, WebPage, WrittenFile
+from windbg_ext.render.document import Address, Answer, Code, ModuleName, Reference, ShellCommand, WebPage, WrittenFile
 from windbg_ext.render.text import MAX_CELL, MAX_TEXT, shortened
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class Spans:
             return str(self.answer(span))
         if isinstance(span, WebPage):
             return f'<a href="{_safe(span.address)}" rel="noreferrer noopener">{_safe(span.title)}</a>'
+        if isinstance(span, Reference):
+            return f'<sup><a href="#f{span.number:d}" aria-label="Source {span.number:d}">{span.number:d}</a></sup>'
         if isinstance(span, ShellCommand):
             return f'<kbd class="shell">{_safe(span.text)}</kbd>'  # of no use if it is not whole
         return f"<kbd>{_safe(span.path if isinstance(span, WrittenFile) else span.text)}</kbd>"
