@@ -170,7 +170,7 @@ MAX_FRAME_BLOCKS = Limit(
     1 << 18, "different places of RAM that page tables map", "4 TB of RAM with a kernel page in every 16 MB"
 )
 
-# Registry hives: of a SYSTEM hive of Windows 10, 31 KB in 6,500 fields are read, and 47 values
+# Registry hives: see their tests for what is read of a SYSTEM hive of Windows 10
 
 MAX_HIVE_BYTES = Limit(1 * MB, "bytes of keys and values", "the keys that are read have some 30 KB")
 MAX_HIVE_READS = Limit(300_000, "fields", "the keys that are read, and those beside them, have some 6,500")
@@ -180,6 +180,8 @@ MAX_LOG_SECTORS = Limit(1 << 18, "sectors of 512 bytes", "128 MB; a log of a SYS
 MAX_VALUE = 64 << 10
 """Bytes of one value: a path of 32,767 characters. Microsoft advises to keep more than 2,048 in a file (Registry
 Element Size Limits). What regipy takes for a string of a REG_MULTI_SZ grows with the square of its length."""
+MAX_LISTED_DRIVERS = 64
+"""Drivers of a kind, or certificates, that are looked at: a machine has a handful."""
 MAX_PAGING_FILES = 16
 """Windows uses no more."""
 MAX_WINDOWS_PATH = 32_767

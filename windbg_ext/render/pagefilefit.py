@@ -18,7 +18,7 @@ from windbg_ext.render.document import (
     Steps,
     Table,
 )
-from windbg_ext.render.figures import megabytes
+from windbg_ext.render.figures import count, megabytes
 from windbg_ext.render.json_text import write_json
 
 if TYPE_CHECKING:
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit import KindReport, PagefileFitReport, Source, Space
     from windbg_ext.commands.pagefilefit.advice import Advice
     from windbg_ext.commands.pagefilefit.hive_logs import HiveState
+    from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
     from windbg_ext.render.document import Inline
 
 FIGURES = ("Needs", "Floor", "Measured", "Room now", "At most")
 COLUMNS = (Column("Dump"), *(Column(figure, right=True) for figure in FIGURES), Column("The next one"))
+CHECK_COLUMNS = (Column("Answer", width=9), Column("Question", width=48), Column("Why"))
+KNOWN = {True: "yes", False: "no", None: "not known"}
 SOURCE_COLUMNS = (Column(width=9), Column(right=True, width=12), Column())
 
 
@@ -46,6 +49,7 @@ def pagefilefit_document(report: PagefileFitReport, *, verbose: bool = False) ->
         Section("", (Facts(tuple(facts_of(report))),)),
         Section("", (Table(tuple(_row(kind, report) for kind in report.kinds), COLUMNS),)),
         *_bars(report),
+        *_checks(report),
         Section("More to know", (steps_of(to_know),)),
     ]
     if verbose:
@@ -61,7 +65,17 @@ def facts_of(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
     yield "RAM", (f"{ram}; {report.architecture.name}",)
     yield "Dump goes to", (_place(report.space),)
     configured = report.configured.value if report.configured else "none" if report.configured_known else "not known"
+    if report.kernel_use is not None:
+        yield "Kernel uses", (_in_use(report.kernel_use),)
     yield "Kind set", (f"{configured}{f' ({report.settings})' if report.settings else ''}",)
+
+
+def _in_use(use: KernelUse) -> str:
+    parts = [f"paged pool {megabytes(use.paged)}", f"nonpaged pool {megabytes(use.nonpaged)}"]
+    if use.drivers:
+        parts.append(f"{count(len(use.drivers), 'driver')} {megabytes(use.images)}")
+    peak = "" if use.peak_commit is None else f"; most committed since it started {megabytes(use.peak_commit)}"
+    return f"about {megabytes(use.about)} now: {', '.join(parts)}{peak} (from {use.source})"
 
 
 def _place(space: Space) -> str:
@@ -102,6 +116,16 @@ def _bars(report: PagefileFitReport) -> Iterator[Section]:
     if scale:
         kinds = [Bar(kind.kind.value, kind.measured, kind.needs, answer_of(kind), kind.floor) for kind in report.kinds]
         yield Section("", (Bars(scale, space.now, space.maximum, tuple(kinds)),))
+
+
+def _checks(report: PagefileFitReport) -> Iterator[Section]:
+    if report.checks:
+        rows = tuple(
+            ((Answer(KNOWN[check.good], check.good),), (check.question,), (f"{check.why} [{check.source}]",))
+            for check in report.checks
+        )
+        title = "Will the next crash leave a dump, and will it be found?"
+        yield Section(title, (Table(rows, CHECK_COLUMNS, flowing=True),))
 
 
 def steps_of(advice: Sequence[Advice]) -> Steps:
@@ -155,6 +179,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
     """Return the report as JSON."""
     return write_json(
         {
+            "computer": report.computer,
             "dump": report.dump,
             "settings": report.settings,
             "hive": None if report.hive is None else _json_hive(report.hive),
@@ -194,6 +219,11 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
                 }
                 for advice in report.advice
             ],
+            "checks": [
+                {"question": check.question, "answer": check.good, "why": check.why, "source": check.source}
+                for check in report.checks
+            ],
+            "kernel_use": None if report.kernel_use is None else _json_use(report.kernel_use),
             "notes": list(report.notes),
         }
     )
@@ -212,6 +242,19 @@ def _json_space(space: Space) -> dict[str, object]:
 
 def _json_hive(hive: HiveState) -> dict[str, object]:
     return {"dirty": hive.dirty, "outdated": hive.outdated, "logs": list(hive.logs), "entries": hive.entries}
+
+
+def _json_use(use: KernelUse) -> dict[str, object]:
+    return {
+        "bytes": use.about,
+        "paged_pool_bytes": use.paged,
+        "nonpaged_pool_bytes": use.nonpaged,
+        "drivers": len(use.drivers),
+        "driver_bytes": use.images,
+        "large_page_drivers": list(use.large_pages),
+        "peak_commit_bytes": use.peak_commit,
+        "source": use.source,
+    }
 
 
 def _json_kind(kind: KindReport) -> dict[str, object]:

@@ -168,6 +168,21 @@ def _other_kind(at: Situation) -> Iterator[Advice]:
         yield Advice(text, (AUTOMATIC,), restart=True, to_do=True)
 
 
+def _in_use(at: Situation) -> Iterator[Advice]:
+    """Say what the figures of a running machine bound, and what they do not."""
+    if at.in_use is None:
+        return
+    yield Advice(
+        f"A kernel dump holds all of the nonpaged pool, {megabytes(at.in_use.nonpaged):,} MB now, the images of "
+        "drivers, what of the paged pool is in RAM, and besides them kernel stacks and page tables, which Windows does "
+        f"not count here. So about {megabytes(at.in_use.about):,} MB is an estimate for now, and it grows with what "
+        "the machine does; the worst case above is the only upper bound."
+    )
+    if at.in_use.large_pages:
+        names = ", ".join(at.in_use.large_pages)
+        yield Advice(f"Drivers that are set to be loaded into large pages (LargePageDrivers) hold whole ones: {names}.")
+
+
 def _boot_volume(at: Situation) -> Iterator[Advice]:
     if at.space.place is Place.DEDICATED_FILE:
         yield Advice("With a dedicated dump file, the rules for paging files do not apply.")
@@ -226,7 +241,7 @@ def _where(at: Situation) -> Iterator[Advice]:
 
 
 def _kept(at: Situation) -> Iterator[Advice]:
-    if at.kind is DumpKind.SMALL or at.crash.always_keep:
+    if at.kind is DumpKind.SMALL or at.crash.always_keep or at.server:
         return
     free, limit = at.volume.free, FREE_SPACE_TO_KEEP_A_DUMP >> 30
     here = ""
@@ -250,6 +265,6 @@ def _setting(key: str, name: str, kind: str, data: str) -> Setting:
 
 PARTS = (
     *(_no_dump, _too_small_once, _growth, _certainty, _paging_file, _dedicated_file, _other_kind),
-    *(_boot_volume, _ignored_size, _pae, _four_weeks, _where, _kept, _signs),
+    *(_in_use, _boot_volume, _ignored_size, _pae, _four_weeks, _where, _kept, _signs),
 )
 AUTOMATIC = _setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.pagefilefit.advice import Advice, advise
 from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, HandFigures, check_figures
+from windbg_ext.commands.pagefilefit.checks import Check, Checked, check_all
 from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
 from windbg_ext.commands.pagefilefit.measure import DumpFacts, measure
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, PagingFile, Settings, read_settings
 from windbg_ext.commands.pagefilefit.situation import Situation, headline
 from windbg_ext.commands.pagefilefit.space import Space, Volume, dedicated_space, paging_file_space
+from windbg_ext.commands.pagefilefit.surroundings import read_surroundings
 from windbg_ext.commands.pagefilefit.system_hive import SystemHive
 from windbg_ext.commands.pagefilefit.this_machine import ThisMachine, open_this_machine
 from windbg_ext.dump import open_dump
@@ -22,6 +24,9 @@ from windbg_ext.structs.architectures import BY_NAME, X64
 
 if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit.hive_logs import HiveState
+    from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
+    from windbg_ext.commands.pagefilefit.settings import Registry
+    from windbg_ext.commands.pagefilefit.surroundings import Surroundings
     from windbg_ext.sources import SourceLike
     from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.architectures import Architecture
@@ -33,7 +38,8 @@ class PagefileFitReport:
 
     verdict, headline: for the machine as it is set, or for an automatic dump if that is not known; dump: its name;
     advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump; hive: whether
-    the hive is up to date.
+    the hive is up to date; computer: the machine's name; checks: all that decides whether the next crash leaves a dump;
+    kernel_use: what the kernel of this machine uses now.
     """
 
     verdict: Verdict
@@ -55,6 +61,9 @@ class PagefileFitReport:
     advice: tuple[Advice, ...]
     notes: tuple[str, ...]
     hive: HiveState | None = None
+    computer: str | None = None
+    checks: tuple[Check, ...] = ()
+    kernel_use: KernelUse | None = None
 
     def kind(self, kind: DumpKind) -> KindReport:
         """Return the answer for a kind."""
@@ -91,9 +100,9 @@ def pagefilefit(
     check_figures(hand)
     machine = open_this_machine() if this_machine else None
     follow = progress or no_progress
-    settings = _settings(system_hive, machine, follow)
+    settings, surroundings = _settings(system_hive, machine, follow)
     facts = _dump_facts(source, hand, follow)
-    return _answer(_Inputs(hand, machine, settings, facts, certain))
+    return _answer(_Inputs(hand, machine, settings, facts, certain, surroundings))
 
 
 @dataclass(frozen=True)
@@ -103,16 +112,25 @@ class _Inputs:
     settings: Settings | None
     facts: DumpFacts | None
     certain: bool
+    surroundings: Surroundings | None = None
 
 
-def _settings(system_hive: SourceLike | None, machine: ThisMachine | None, progress: Progress) -> Settings | None:
+def _settings(
+    system_hive: SourceLike | None, machine: ThisMachine | None, progress: Progress
+) -> tuple[Settings | None, Surroundings | None]:
     if machine is not None:
-        return read_settings(machine.registry)
+        return _read(machine.registry, machine.notes)
     if system_hive is None:
-        return None
+        return None, None
     with SystemHive(system_hive, progress) as hive:
-        settings = read_settings(hive)
-        return replace(settings, notes=(*settings.notes, *hive.state.notes), hive=hive.state)
+        settings, surroundings = _read(hive, hive.state.notes)
+        return replace(settings, hive=hive.state), surroundings
+
+
+def _read(registry: Registry, more: tuple[str, ...]) -> tuple[Settings, Surroundings]:
+    settings, notes = read_settings(registry), [*more]
+    surroundings = read_surroundings(registry, notes)
+    return replace(settings, notes=tuple(dict.fromkeys((*settings.notes, *notes)))), surroundings
 
 
 def _dump_facts(source: SourceLike | None, hand: HandFigures, progress: Progress) -> DumpFacts | None:
@@ -147,6 +165,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
             space,
             at_least=kernel.bytes if kernel is not None and kind is DumpKind.ACTIVE else None,
             did_not_fit=facts is not None and facts.did_not_fit,
+            in_use=None if machine is None else machine.kernel_use,
         )
         for kind in CRASH_DUMP_KINDS
     )
@@ -166,6 +185,8 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         did_not_fit=facts is not None and facts.did_not_fit,
         now=None if machine is None else machine.now,
         certain=inputs.certain,
+        in_use=None if machine is None else machine.kernel_use,
+        server=None if inputs.surroundings is None else inputs.surroundings.server,
     )
     return PagefileFitReport(
         verdict=situation.verdict,
@@ -186,7 +207,21 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         advice=advise(situation),
         notes=tuple(notes),
         hive=None if settings is None else settings.hive,
+        computer=None if inputs.surroundings is None else inputs.surroundings.computer,
+        checks=_checks(inputs, situation),
+        kernel_use=situation.in_use,
     )
+
+
+def _checks(inputs: _Inputs, situation: Situation) -> tuple[Check, ...]:
+    """Return the check list; none where only figures are known."""
+    machine, around = inputs.machine, inputs.surroundings
+    if around is None:
+        return ()
+    volumes = {} if machine is None else dict(machine.volumes)
+    volumes[situation.volume.letter] = situation.volume
+    hive = None if inputs.settings is None else inputs.settings.hive
+    return check_all(Checked(situation, around, hive, volumes, None if machine is None else machine.mounted_at))
 
 
 def _ram(inputs: _Inputs) -> tuple[int | None, str]:
@@ -240,6 +275,8 @@ def _space(inputs: _Inputs, crash: CrashSettings, volume: Volume, ram: int | Non
     if crash.dedicated_file is not None:
         notes.append("the dedicated dump file that is set is left out of account: a paging file was given by hand")
     files = settings.paging_files if settings else None
+    if files is not None and inputs.surroundings is not None:
+        files = _placed(files, inputs.surroundings.existing, volume)
     if machine is not None and files is not None:
         sizes = {**machine.paging_file_sizes, ANY_DRIVE: machine.paging_file_sizes.get(volume.letter)}
         files = tuple(replace(file, current=sizes.get(file.drive)) for file in files)
@@ -251,3 +288,10 @@ def _space(inputs: _Inputs, crash: CrashSettings, volume: Volume, ram: int | Non
             PagingFile(f"{drive}\\pagefile.sys", current=size) for drive, size in (current or {ANY_DRIVE: None}).items()
         )
     return paging_file_space(files, volume, ram)
+
+
+def _placed(files: tuple[PagingFile, ...], existing: tuple[str, ...], volume: Volume) -> tuple[PagingFile, ...]:
+    """Return paging files with a drive where Windows chose it: a file that exists elsewhere only is there."""
+    if not existing or volume.letter in existing:
+        return files
+    return tuple(replace(file, path=existing[0] + file.path[2:]) if file.drive == ANY_DRIVE else file for file in files)

@@ -12,6 +12,7 @@ from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
+    from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
     from windbg_ext.commands.pagefilefit.measure import Measured
     from windbg_ext.commands.pagefilefit.space import Space
     from windbg_ext.structs.architectures import Architecture
@@ -85,8 +86,10 @@ def judge(
     at_least: int | None = None,
     *,
     did_not_fit: bool = False,
+    in_use: KernelUse | None = None,
 ) -> KindReport:
-    """Answer for one kind. at_least: bytes of a smaller kind that was measured, so this one takes as much or more.
+    """Answer for one kind. at_least: bytes of a smaller kind that was measured, so this one takes as much or more;
+    in_use: what the kernel uses now.
 
     Enough is what Microsoft calls safe; for a kernel, automatic or active dump that is only the worst case, so where
     one was measured on this machine the measure counts. Too little is the floor that a page gives as a bound, or the
@@ -102,11 +105,16 @@ def judge(
     sources = [Source(rule.role.value, rule.says, figure, rule.page, rule.as_of) for rule, figure in figures]
     if measured is not None:
         sources.append(Source("measured", measured.how, measured.bytes, "the dump"))
+    if in_use is not None and kind in (*KERNEL_KINDS, DumpKind.ACTIVE):
+        sources.append(Source("in use", "what the kernel uses now, about", in_use.about, in_use.source))
+        at_least = max(in_use.nonpaged, at_least or 0)
     enough = size
     if enough is None or kind in (DumpKind.SMALL, DumpKind.COMPLETE):
         enough = None if needs is None else max(needs, size or 0)
     too_little = max((least for least in (bound, size, at_least) if least is not None), default=None)
-    usual = None if measured is not None or did_not_fit else _Usual(kind, typical if kind in KERNEL_KINDS else None)
+    usual = None
+    if measured is None and not did_not_fit and kind in KERNEL_KINDS:
+        usual = _Usual(kind, typical, None if in_use is None else in_use.about)
     if usual is not None and space.system_managed and kind in SYSTEM_MANAGED_FITS.kinds:
         rule = SYSTEM_MANAGED_FITS
         sources.append(Source("likelihood", rule.says, None, rule.page, rule.as_of))
@@ -128,10 +136,13 @@ def judge(
 
 
 class _Usual(NamedTuple):
-    """What to go by if no bound decides: a kind that was not measured, and what it takes most of the time."""
+    """What to go by if no bound decides: a kind that was not measured, what a page says that it usually takes, and what
+    it would take about now.
+    """
 
     kind: DumpKind
     bytes: int | None
+    now: int | None
 
 
 def _verdict(enough: int | None, too_little: int | None, usual: _Usual | None, space: Space) -> tuple[Verdict, str]:
@@ -143,17 +154,29 @@ def _verdict(enough: int | None, too_little: int | None, usual: _Usual | None, s
         return Verdict.FITS, "there is room for as much as it takes"
     if maximum is not None and too_little is not None and maximum < too_little:
         return Verdict.DOES_NOT_FIT, "there is less room than the least that it takes"
-    if usual is not None and space.system_managed and usual.kind in SYSTEM_MANAGED_FITS.kinds:
-        return Verdict.LIKELY, "Windows makes a system-managed paging file large enough for that"
-    if usual is not None and usual.bytes is not None and now is not None and now >= usual.bytes:
-        return Verdict.LIKELY, "it usually takes about a third of RAM, and there is room for that"
+    if usual is not None and (why := _most_of_the_time(usual, space)):
+        return Verdict.LIKELY, why
     if enough is not None and maximum is not None and maximum >= enough:
         return Verdict.ONLY_IF_IT_GROWS, "there is room only if the paging file has grown before the crash"
     if maximum is None:
         return Verdict.CANNOT_BE_TOLD, space.maximum_from
     if enough is None:
         return Verdict.CANNOT_BE_TOLD, "how much RAM the machine has is not known"
+    if usual is not None and usual.now is not None and now is not None and now < usual.now:
+        return Verdict.CANNOT_BE_TOLD, "there is less room than what the kernel uses now, as far as Windows counts it"
     if too_little is None:
         why = "there is less room than in the worst case, and what it takes on this machine was not measured"
         return Verdict.CANNOT_BE_TOLD, f"{why}: a kernel, active or complete dump of it would tell"
     return Verdict.CANNOT_BE_TOLD, "there is room for more than the least and less than the most that it takes"
+
+
+def _most_of_the_time(usual: _Usual, space: Space) -> str:
+    """Return why such a dump fits most of the time; nothing where no rule says so. What is in use now goes first."""
+    now = space.now
+    if usual.now is not None and now is not None:
+        return "there is room for what the kernel uses now" if now >= usual.now else ""
+    if space.system_managed and usual.kind in SYSTEM_MANAGED_FITS.kinds:
+        return "Windows makes a system-managed paging file large enough for that"
+    if usual.bytes is not None and now is not None and now >= usual.bytes:
+        return "it usually takes about a third of RAM, and there is room for that"
+    return ""

@@ -18,6 +18,8 @@ from windbg_ext.limits import MAX_PAGING_FILES, MAX_WINDOWS_PATH
 from windbg_ext.structs.architectures import ARM64, X64, X86
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from windbg_ext.commands.pagefilefit.hive_logs import HiveState
     from windbg_ext.structs.architectures import Architecture
 
@@ -54,7 +56,24 @@ class Registry(Protocol):
         """Where it comes from, as reports name it."""
 
     def values(self, key: str) -> dict[str, RegistryValue]:
-        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
+        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key.
+
+        `..` stands for the key above, as in a path: `..\\Services`.
+        """
+
+    def subkeys(self, key: str) -> Sequence[str]:
+        """Return the names of the keys directly below one, which is named as for `values`."""
+
+
+def path_of(control: str, key: str) -> str:
+    """Return the whole path of a key that is named from `Control`."""
+    parts = control.split("\\")
+    for name in key.split("\\") if key else ():
+        if name == "..":
+            parts.pop()
+        else:
+            parts.append(name)
+    return "\\".join(parts)
 
 
 @dataclass(frozen=True)
@@ -117,9 +136,9 @@ class Settings:
 def read_settings(registry: Registry) -> Settings:
     """Interpret CrashControl and Memory Management. What makes no sense is noted and not guessed at."""
     notes: list[str] = []
-    crash = _read_crash_settings(_Key(registry.values(CRASH_CONTROL), notes), notes)
-    memory = _Key(registry.values(MEMORY_MANAGEMENT), notes)
-    environment = _Key(registry.values(ENVIRONMENT), notes)
+    crash = _read_crash_settings(Key(registry.values(CRASH_CONTROL), notes), notes)
+    memory = Key(registry.values(MEMORY_MANAGEMENT), notes)
+    environment = Key(registry.values(ENVIRONMENT), notes)
     return Settings(
         source=registry.name,
         crash=crash,
@@ -129,14 +148,20 @@ def read_settings(registry: Registry) -> Settings:
     )
 
 
-class _Key:
+class Key:
     """The values of a key by type. A value of another type is noted and counts as missing."""
 
     def __init__(self, values: dict[str, RegistryValue], notes: list[str]) -> None:
         self._values = values
         self._notes = notes
 
+    def switch(self, name: str) -> bool | None:
+        """Return whether a number is not 0; None where it is missing."""
+        number = self.number(name)
+        return None if number is None else number != 0
+
     def number(self, name: str) -> int | None:
+        """Return a REG_DWORD; None where it is missing."""
         data = self._data(name)
         if data is None or (isinstance(data, int) and 0 <= data <= MAX_NUMBER):
             return data
@@ -144,6 +169,7 @@ class _Key:
         return None
 
     def text(self, name: str) -> str | None:
+        """Return a REG_SZ or REG_EXPAND_SZ; None where it is missing, empty, or longer than any path."""
         data = self._data(name)
         if isinstance(data, str) and len(data) > MAX_WINDOWS_PATH:
             self._notes.append(f"{name} has {len(data):,} characters, no path is so long: it is left out of account")
@@ -154,6 +180,7 @@ class _Key:
         return None
 
     def lines(self, name: str) -> list[str] | None:
+        """Return the lines of a REG_MULTI_SZ that are not blank; None where it is missing."""
         data = self._data(name)
         if data is None:
             return None
@@ -190,7 +217,7 @@ class _Key:
         self._notes.append(f"{name} is a {self._type(name)}, not a {expected}: it is left out of account")
 
 
-def _read_crash_settings(key: _Key, notes: list[str]) -> CrashSettings:
+def _read_crash_settings(key: Key, notes: list[str]) -> CrashSettings:
     enabled = key.number("CrashDumpEnabled")
     kind = KINDS.get(enabled) if enabled is not None else None
     if kind is DumpKind.COMPLETE and key.number("FilterPages") == 1:
@@ -214,7 +241,7 @@ def _read_crash_settings(key: _Key, notes: list[str]) -> CrashSettings:
     )
 
 
-def _read_paging_files(key: _Key, notes: list[str]) -> tuple[PagingFile, ...] | None:
+def _read_paging_files(key: Key, notes: list[str]) -> tuple[PagingFile, ...] | None:
     lines = key.lines("PagingFiles")
     if lines is None:
         return None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from windbg_ext.commands.pagefilefit.judge import KindReport
+    from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
     from windbg_ext.commands.pagefilefit.settings import CrashSettings
     from windbg_ext.commands.pagefilefit.space import Space, Volume
     from windbg_ext.dump.kinds import DumpKind
@@ -24,7 +25,7 @@ class Situation:
     """All that advice depends on. kind: the one that is set, or that the user asks about; now: the time, None: unknown.
 
     room_for: the report of that kind; did_not_fit: the dump that was named says so; certain: the user asks for
-    certainty.
+    certainty; in_use: what the kernel uses now; server: whether Windows is a server, None: not known.
     """
 
     kind: DumpKind
@@ -37,6 +38,8 @@ class Situation:
     did_not_fit: bool
     now: datetime | None
     certain: bool = False
+    in_use: KernelUse | None = None
+    server: bool | None = None
 
     @property
     def writes_none(self) -> bool:

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, NoReturn
 
 from windbg_ext.commands.pagefilefit.hive_logs import HiveState, ReplayedHive, open_logs, replay, sequence_numbers
-from windbg_ext.commands.pagefilefit.settings import RegistryValue
+from windbg_ext.commands.pagefilefit.settings import RegistryValue, path_of
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, MAX_VALUE, Budget, LimitError
 from windbg_ext.sources import open_source
@@ -49,6 +49,7 @@ class SystemHive:
             raise
         self._owns_source = self._source is not hive
         self._logs: list[Source] = []
+        self._children: dict[str, dict[str, NKRecord]] = {}
         self._cells = _Cells(self._source, Budget())
         try:
             self.state = self._read_header(progress)
@@ -76,8 +77,33 @@ class SystemHive:
             log.close()
 
     def values(self, key: str) -> dict[str, RegistryValue]:
-        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
-        return self._values(f"{self._control_set}\\Control\\{key}")
+        """Return the values of a key; see `Registry`."""
+        return self._values(self._path(key))
+
+    def subkeys(self, key: str) -> list[str]:
+        """Return the names of the keys below one; see `Registry`. They are kept for when one of them is asked for."""
+        path = self._path(key)
+        if path.lower() not in self._children:
+            self._cells.field = path
+            try:
+                parent = self._find(path)
+                below = [] if parent is None else list(parent.iter_subkeys())
+            except Exception as error:
+                raise self._failure(path, error) from None
+            self._children[path.lower()] = {child.name.lower(): child for child in below}
+        return [child.name for child in self._children[path.lower()].values()]
+
+    def _path(self, key: str) -> str:
+        return path_of(f"{self._control_set}\\Control", key)
+
+    def _find(self, path: str) -> NKRecord | None:
+        """Return a key by its path from the root, None if there is no such key."""
+        parent, _, name = path.rpartition("\\")
+        known = self._children.get(parent.lower())
+        if known is not None:
+            return known.get(name.lower())
+        above = self._find(parent) if parent else self._root
+        return None if above is None else _subkey(above, name)
 
     def _read_header(self, progress: Progress) -> HiveState:
         """Read the base block, lay the logs over the hive where Windows had not yet written everything, find the root.
@@ -135,9 +161,7 @@ class SystemHive:
     def _values(self, key_path: str) -> dict[str, RegistryValue]:
         self._cells.field = key_path
         try:
-            key: NKRecord | None = self._root
-            for name in key_path.split("\\"):
-                key = _subkey(key, name) if key is not None else None
+            key = self._find(key_path)
             return {} if key is None else self._values_of(key, key_path)
         except Exception as error:
             raise self._failure(key_path, error) from None

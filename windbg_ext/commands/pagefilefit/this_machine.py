@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from windbg_ext.commands.pagefilefit.settings import RegistryValue
+from windbg_ext.commands.pagefilefit.kernel_use import Driver, KernelUse
+from windbg_ext.commands.pagefilefit.settings import MEMORY_MANAGEMENT, Key, RegistryValue, path_of
 from windbg_ext.commands.pagefilefit.space import Volume
 from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+T = TypeVar("T")
 CONTROL = r"SYSTEM\CurrentControlSet\Control"
 TYPES = {1: "REG_SZ", 2: "REG_EXPAND_SZ", 3: "REG_BINARY", 4: "REG_DWORD", 7: "REG_MULTI_SZ", 11: "REG_QWORD"}
 """Numbers of value types, winnt.h."""
+
+
+class Performance(NamedTuple):
+    """PERFORMANCE_INFORMATION, in pages, as far as it is used."""
+
+    commit_peak: int
+    kernel_total: int
+    kernel_paged: int
+    kernel_nonpaged: int
+    page_size: int
 
 
 class WindowsApi(Protocol):
@@ -26,6 +41,9 @@ class WindowsApi(Protocol):
 
     def registry_values(self, key: str) -> list[tuple[str, Any, int]]:
         """Return (name, data, number of the type) of the values of a key of HKEY_LOCAL_MACHINE, as winreg does."""
+
+    def registry_keys(self, key: str) -> list[str]:
+        """Return the names of the keys below a key of HKEY_LOCAL_MACHINE."""
 
     def physical_memory(self) -> int:
         """Return the bytes of RAM that Windows uses."""
@@ -39,8 +57,20 @@ class WindowsApi(Protocol):
     def windows_folder(self) -> str:
         """Return %SystemRoot%."""
 
+    def drives(self) -> list[str]:
+        """Return the letters of local fixed drives, such as `C:`."""
+
     def volume(self, drive: str) -> tuple[int, int]:
         """Return (bytes, free bytes) of a volume."""
+
+    def mount_point(self, path: str) -> str:
+        """Return the place where the volume of a path is mounted: `C:\\`, or a folder."""
+
+    def performance(self) -> Performance:
+        """Return what the kernel uses."""
+
+    def drivers(self) -> list[tuple[str, int]]:
+        """Return (name of the file, bytes of the image) of each driver that is loaded."""
 
     def now(self) -> datetime:
         """Return the time."""
@@ -55,29 +85,45 @@ class ThisRegistry:
         self._api = api
 
     def values(self, key: str) -> dict[str, RegistryValue]:
-        """Return the values of a key below `Control` by their names in lower case; nothing if there is no such key."""
-        try:
-            values = self._api.registry_values(f"{CONTROL}\\{key}")
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            why = f"cannot be read ({error.strerror})"
-            raise DumpError(f"HKLM\\{CONTROL}\\{key}", why, "run this as an administrator") from None
+        """Return the values of a key; see `Registry`."""
+        values = self._ask(self._api.registry_values, key)
         return {
             name.lower(): RegistryValue(TYPES.get(number, f"value of type {number}"), b"" if data is None else data)
             for name, data, number in values
         }
 
+    def subkeys(self, key: str) -> list[str]:
+        """Return the names of the keys below one; see `Registry`."""
+        return self._ask(self._api.registry_keys, key)
+
+    def _ask(self, question: Callable[[str], list[T]], key: str) -> list[T]:
+        path = path_of(CONTROL, key)
+        try:
+            return question(path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            why = f"cannot be read ({error.strerror})"
+            raise DumpError(f"HKLM\\{path}", why, "run this as an administrator") from None
+
 
 @dataclass(frozen=True)
 class ThisMachine:
-    """What this Windows tells. ram: bytes; paging_file_sizes: bytes that each has now, by drive such as `C:`."""
+    """What this Windows tells. ram: bytes; paging_file_sizes: bytes that each has now, by drive such as `C:`.
+
+    volumes: local drives by letter; mounted_at: where Windows' own volume is mounted; kernel_use: None where Windows
+    does not tell; notes: what it refused.
+    """
 
     registry: ThisRegistry
     ram: int
     volume: Volume
     paging_file_sizes: dict[str, int]
     now: datetime
+    volumes: dict[str, Volume]
+    mounted_at: str | None
+    kernel_use: KernelUse | None
+    notes: tuple[str, ...]
 
 
 def open_this_machine() -> ThisMachine:
@@ -90,26 +136,66 @@ def open_this_machine() -> ThisMachine:
 
 
 def read_machine(api: WindowsApi) -> ThisMachine:
-    """Ask a Windows. DumpError where it refuses."""
+    """Ask a Windows. DumpError where it refuses what nothing can be answered without; other refusals are noted."""
+    notes: list[str] = []
+    registry = ThisRegistry(api)
     try:
-        letter = api.windows_folder()[:2].upper()
+        folder = api.windows_folder()
+        letter = folder[:2].upper()
         size, free = api.volume(letter)
-        return ThisMachine(
-            registry=ThisRegistry(api),
-            ram=api.physical_memory(),
-            volume=Volume(letter, size, free),
-            paging_file_sizes=dict(_sizes(api)),
-            now=api.now(),
-        )
+        ram, now = api.physical_memory(), api.now()
     except OSError as error:
         raise DumpError("this machine", f"cannot be asked ({error.strerror})", "give the figures by hand") from None
+    boot = Volume(letter, size, free)
+    return ThisMachine(
+        registry=registry,
+        ram=ram,
+        volume=boot,
+        paging_file_sizes=dict(_asked(notes, "EnumPageFiles: sizes of paging files", lambda: _sizes(api)) or ()),
+        now=now,
+        volumes={**(_asked(notes, "GetLogicalDrives: other drives", lambda: _volumes(api, notes)) or {}), letter: boot},
+        mounted_at=_asked(notes, "GetVolumePathName: where Windows is mounted", lambda: api.mount_point(folder)),
+        kernel_use=_asked(notes, "GetPerformanceInfo: what the kernel uses", lambda: _kernel_use(api, registry, notes)),
+        notes=tuple(notes),
+    )
+
+
+def _asked(notes: list[str], what: str, question: Callable[[], T]) -> T | None:
+    """Return the answer; None, with a note, where Windows refuses it."""
+    try:
+        return question()
+    except OSError as error:
+        notes.append(f"{what}: not known ({error.strerror})")
+        return None
 
 
 def _sizes(api: WindowsApi) -> list[tuple[str, int]]:
-    """Return (drive, bytes) of the paging files as far as Windows tells: without, the sizes that are set are taken."""
-    try:
-        page_size, files = api.page_size(), api.paging_files()
-    except OSError:
-        return []
+    """Return (drive, bytes) of the paging files."""
+    page_size, files = api.page_size(), api.paging_files()
     paths = ((path[4:] if path.startswith("\\??\\") else path, pages) for path, pages in files)
     return [(path[:2].upper(), pages * page_size) for path, pages in paths]
+
+
+def _volumes(api: WindowsApi, notes: list[str]) -> dict[str, Volume]:
+    found = {}
+    for letter in api.drives():
+        space = _asked(notes, f"GetDiskFreeSpaceEx: free space on {letter}", partial(api.volume, letter))
+        if space is not None:
+            found[letter] = Volume(letter, *space)
+    return found
+
+
+def _kernel_use(api: WindowsApi, registry: ThisRegistry, notes: list[str]) -> KernelUse:
+    told = api.performance()
+    if not told.kernel_paged or not told.kernel_nonpaged:  # Wine has no pools
+        raise OSError(0, "it has no figures for the pools")
+    drivers = _asked(notes, "EnumDeviceDrivers: drivers that are loaded", api.drivers) or []
+    large = Key(registry.values(MEMORY_MANAGEMENT), notes).lines("LargePageDrivers")
+    return KernelUse(
+        paged=told.kernel_paged * told.page_size,
+        nonpaged=told.kernel_nonpaged * told.page_size,
+        drivers=tuple(Driver(name, size) for name, size in drivers),
+        large_pages=tuple(large or ()),
+        peak_commit=told.commit_peak * told.page_size,
+        source="GetPerformanceInfo and EnumDeviceDrivers of this machine",
+    )
