@@ -35,15 +35,15 @@ def told(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 @under_wine
 def test_ram_and_volumes_are_those_of_the_machine_that_wine_runs_on(told: dict[str, Any]) -> None:
     answers = told["answers"]
-    assert answers["physical_memory"] == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert abs(answers["physical_memory"] - ram) < 1 << 20
     size, free = answers["volume"]
     assert 0 < free <= size
     assert answers["page_size"] == 4096
 
 
 def test_the_registry_is_read_with_types_and_keys(told: dict[str, Any]) -> None:
-    values = {name: (data, kind) for name, data, kind in told["answers"]["registry_values"]}
-    assert values["OS"] == ["Windows_NT", 1] or values["OS"] == ("Windows_NT", 1)
+    assert ["OS", "Windows_NT", 1] in told["answers"]["registry_values"]
     assert {"Session Manager", "ProductOptions"} <= set(told["answers"]["registry_keys"])
 
 
@@ -76,6 +76,5 @@ def test_the_command_answers_and_has_a_line_for_each_call_that_wine_does_not_imp
     assert report["kernel_use"] is None
     assert any(note.startswith("EnumPageFiles: ") for note in report["notes"])
     assert any(note.startswith("GetPerformanceInfo: ") for note in report["notes"])
-    assert {check["question"]: check["answer"] for check in report["checks"]}[
-        "Windows is on a volume with a letter, C:"
-    ]
+    checks = {check["question"]: check["answer"] for check in report["checks"]}
+    assert checks["Windows is on a volume with a letter, C:"] is True

@@ -11,16 +11,13 @@ import io
 import json
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Callable
 
 from windbg_ext.cli import main
-from windbg_ext.commands.pagefilefit.win32 import Win32Api
 
-if TYPE_CHECKING:
-    from typing import Callable
-
-API = Win32Api()
+API: Any = import_module("windbg_ext.commands.pagefilefit.win32").Win32Api()  # type checkers know it on Windows only
 QUESTIONS: dict[str, Callable[[], object]] = {
     "registry_values": lambda: API.registry_values(r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"),
     "registry_keys": lambda: API.registry_keys(r"SYSTEM\CurrentControlSet\Control"),

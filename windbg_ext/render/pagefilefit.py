@@ -24,7 +24,7 @@ from windbg_ext.render.json_text import write_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from windbg_ext.commands.pagefilefit import KindReport, PagefileFitReport, Source, Space
+    from windbg_ext.commands.pagefilefit import Check, KindReport, PagefileFitReport, Source, Space
     from windbg_ext.commands.pagefilefit.advice import Advice
     from windbg_ext.commands.pagefilefit.hive_logs import HiveState
     from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FIGURES = ("Needs", "Floor", "Measured", "Room now", "At most")
 COLUMNS = (Column("Dump"), *(Column(figure, right=True) for figure in FIGURES), Column("The next one"))
 CHECK_COLUMNS = (Column("Answer", width=9), Column("Question", width=48), Column("Why"))
-KNOWN = {True: "yes", False: "no", None: "not known"}
+CHECK_TITLE = "Will the next crash leave a dump, and will it be found?"
 SOURCE_COLUMNS = (Column(width=9), Column(right=True, width=12), Column())
 
 
@@ -121,11 +121,14 @@ def _bars(report: PagefileFitReport) -> Iterator[Section]:
 def _checks(report: PagefileFitReport) -> Iterator[Section]:
     if report.checks:
         rows = tuple(
-            ((Answer(KNOWN[check.good], check.good),), (check.question,), (f"{check.why} [{check.source}]",))
-            for check in report.checks
+            ((known(check),), (check.question,), (f"{check.why} [{check.source}]",)) for check in report.checks
         )
-        title = "Will the next crash leave a dump, and will it be found?"
-        yield Section(title, (Table(rows, CHECK_COLUMNS, flowing=True),))
+        yield Section(CHECK_TITLE, (Table(rows, CHECK_COLUMNS, flowing=True),))
+
+
+def known(check: Check) -> Answer:
+    """Return the answer to a question of the check list."""
+    return Answer("not known" if check.good is None else "yes" if check.good else "no", check.good)
 
 
 def steps_of(advice: Sequence[Advice]) -> Steps:

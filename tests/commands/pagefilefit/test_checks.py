@@ -152,6 +152,12 @@ def test_a_dedicated_dump_file_needs_its_size() -> None:
     assert answer(report, DEDICATED) == (False, "C:\\dump.sys: C: has 16,384 MB free, it takes 17,000 MB")
 
 
+def test_windows_pe_is_on_x() -> None:
+    keys: dict[str, dict[str, Value]] = {"Control": {"SystemStartOptions": " MININT"}}
+    assert report_of({}, keys).volume.letter == "X:"
+    assert report_of({}).volume.letter == "C:"
+
+
 def test_a_server_needs_no_advice_about_25_gb() -> None:
     client, server = (
         report_of({}, {"Control\\ProductOptions": {"ProductType": kind}}) for kind in ("WinNT", "LanmanNT")

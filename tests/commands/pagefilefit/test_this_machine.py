@@ -11,7 +11,8 @@ import pytest
 
 from windbg_ext.commands.pagefilefit import DumpKind, HandFigures, PagefileFitReport, Place, Verdict, pagefilefit
 from windbg_ext.commands.pagefilefit import command as pagefilefit_command
-from windbg_ext.commands.pagefilefit.this_machine import Performance, read_machine
+from windbg_ext.commands.pagefilefit.kernel_use import Performance
+from windbg_ext.commands.pagefilefit.this_machine import read_machine
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.render.pagefilefit import pagefilefit_document
 from windbg_ext.render.text import write_text

@@ -2,6 +2,7 @@
 
 from windbg_ext.commands.pagefilefit.advice import Advice, Setting
 from windbg_ext.commands.pagefilefit.by_hand import HandFigures
+from windbg_ext.commands.pagefilefit.checks import Check
 from windbg_ext.commands.pagefilefit.command import PagefileFitReport, pagefilefit
 from windbg_ext.commands.pagefilefit.judge import KindReport, Source, Verdict
 from windbg_ext.commands.pagefilefit.settings import PagingFile
@@ -10,6 +11,7 @@ from windbg_ext.dump.kinds import DumpKind
 
 __all__ = [
     "Advice",
+    "Check",
     "DumpKind",
     "HandFigures",
     "KindReport",

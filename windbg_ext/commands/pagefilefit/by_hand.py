@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MIN_BYTES, MAX_BYTES = 1 * MB, 1 << 60
 """Of RAM and files: less is a forgotten G, and no volume is larger."""
 DEFAULT_BOOT_VOLUME = "C:"
+WINDOWS_PE_VOLUME = "X:"
+"""The RAM disk that Windows PE runs from."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.pagefilefit.advice import Advice, advise
-from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, HandFigures, check_figures
+from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, WINDOWS_PE_VOLUME, HandFigures, check_figures
 from windbg_ext.commands.pagefilefit.checks import Check, Checked, check_all
 from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
 from windbg_ext.commands.pagefilefit.measure import DumpFacts, measure
@@ -252,7 +252,8 @@ def _volume(inputs: _Inputs, notes: list[str]) -> Volume:
     if machine is not None and hand.boot_volume in (None, machine.volume.letter):
         volume = machine.volume
     else:
-        letter = (hand.boot_volume or DEFAULT_BOOT_VOLUME).upper()
+        windows_pe = inputs.surroundings is not None and inputs.surroundings.windows_pe
+        letter = (hand.boot_volume or (WINDOWS_PE_VOLUME if windows_pe else DEFAULT_BOOT_VOLUME)).upper()
         if hand.boot_volume is None and inputs.settings is not None:
             notes.append(
                 f"a SYSTEM hive does not tell which drive Windows is on: {letter} is taken, --boot-volume changes it"

@@ -9,6 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from windbg_ext.values import NamedTuple
+
+
+class Performance(NamedTuple):
+    """PERFORMANCE_INFORMATION, in pages, as far as it is used."""
+
+    commit_peak: int
+    kernel_total: int
+    kernel_paged: int
+    kernel_nonpaged: int
+    page_size: int
+
 
 @dataclass(frozen=True)
 class Driver:

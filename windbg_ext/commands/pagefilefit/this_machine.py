@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from windbg_ext.commands.pagefilefit.kernel_use import Driver, KernelUse
+from windbg_ext.commands.pagefilefit.kernel_use import Driver, KernelUse, Performance
 from windbg_ext.commands.pagefilefit.settings import MEMORY_MANAGEMENT, Key, RegistryValue, path_of
 from windbg_ext.commands.pagefilefit.space import Volume
 from windbg_ext.errors import DumpError, UsageError
-from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +23,6 @@ T = TypeVar("T")
 CONTROL = r"SYSTEM\CurrentControlSet\Control"
 TYPES = {1: "REG_SZ", 2: "REG_EXPAND_SZ", 3: "REG_BINARY", 4: "REG_DWORD", 7: "REG_MULTI_SZ", 11: "REG_QWORD"}
 """Numbers of value types, winnt.h."""
-
-
-class Performance(NamedTuple):
-    """PERFORMANCE_INFORMATION, in pages, as far as it is used."""
-
-    commit_peak: int
-    kernel_total: int
-    kernel_paged: int
-    kernel_nonpaged: int
-    page_size: int
 
 
 class WindowsApi(Protocol):

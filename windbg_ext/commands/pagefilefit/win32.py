@@ -15,7 +15,7 @@ import winreg
 from datetime import datetime, timezone
 from typing import Any
 
-from windbg_ext.commands.pagefilefit.this_machine import Performance
+from windbg_ext.commands.pagefilefit.kernel_use import Performance
 
 assert sys.platform == "win32"
 

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 from windbg_ext.render.document import Answer, Column, Facts, Reference
 from windbg_ext.render.figures import megabytes
 from windbg_ext.render.page import Fit, FitBars, Footnotes, Listing, Mark, Page, PageSection, Verdict
-from windbg_ext.render.pagefilefit import answer_of, facts_of, page_of, steps_of
+from windbg_ext.render.pagefilefit import CHECK_TITLE, answer_of, facts_of, known, page_of, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from windbg_ext.commands.pagefilefit import KindReport, PagefileFitReport
+    from windbg_ext.commands.pagefilefit import Check, KindReport, PagefileFitReport
     from windbg_ext.render.document import Inline, Span
 
 HEADERS = ("Safe", "Floor", "Measured", "Room now", "At most")
 COLUMNS = (Column("Dump"), *(Column(header, right=True) for header in HEADERS), Column("The next one"), Column("Why"))
-SAFE, LEAST, MEASURED, OTHER = ("safe",), ("floor", "typical"), ("measured",), ("other",)
+CHECK_COLUMNS = (Column("Question"), Column("Answer"), Column("Why"), Column("From"))
+SAFE, LEAST, MEASURED, OTHER = ("safe",), ("floor", "typical"), ("measured", "in use"), ("other", "likelihood")
 """The roles of the sources of a figure."""
 
 
@@ -37,6 +38,8 @@ def _sections(report: PagefileFitReport) -> Iterator[PageSection]:
     notes = _Notes()
     rows = tuple(_row(kind, report, notes) for kind in report.kinds)
     yield PageSection("Dumps and the room for them", (_bars(report), Listing("In numbers", COLUMNS, rows)))
+    if report.checks:
+        yield PageSection(CHECK_TITLE, (Listing("Check list", CHECK_COLUMNS, tuple(map(_check, report.checks))),))
     if to_know:
         yield PageSection("More to know", (steps_of(to_know),))
     space = report.space
@@ -75,6 +78,10 @@ def _row(kind: KindReport, report: PagefileFitReport, notes: _Notes) -> tuple[In
         (answer_of(kind),),
         (kind.why,),
     )
+
+
+def _check(check: Check) -> tuple[Inline, ...]:
+    return (check.question,), (known(check),), (check.why,), (check.source,)
 
 
 def _bars(report: PagefileFitReport) -> FitBars:
