@@ -32,7 +32,8 @@ class Fold(NamedTuple):
 class Listing(NamedTuple):
     """A table with a caption. cut: rows that are left out already; coloured: modules are told apart by colours.
 
-    most: bytes that its rows may take in a page; those after that are left out, too.
+    most: bytes that its rows may take in a page; those after that are left out, too; name: what it is called where no
+    caption is shown.
     """
 
     caption: str
@@ -41,6 +42,7 @@ class Listing(NamedTuple):
     cut: int = 0
     coloured: bool = False
     most: int = 12_000
+    name: str = ""
 
 
 class Footnotes(NamedTuple):

@@ -190,9 +190,9 @@ def draw_fits(node: FitBars) -> Drawing:
     for number, mark in enumerate(marks):
         x = share(mark.bytes, scale)
         y = number * MARK_ROW + 13
-        name = f"{mark.name} {megabytes(mark.bytes)}"
-        labels.append(Label(x - 0.8, y, name, "end") if mark in right else Label(x + 0.8, y, name))
-        lines.append(Line(min(x, 99.9), y - 11, height, mark.kind))
+        anchor, aside = ("start", 0.8) if x < 33 else ("end", -0.8) if x > 67 else ("middle", 0.0)
+        labels.append(Label(x + aside, y, f"{mark.name} {megabytes(mark.bytes)}", anchor))
+        lines.append(Line(min(x, 99.9), y + 4 if anchor == "middle" else y - 11, height, mark.kind))
     boxes: list[Box] = []
     for number, fit in enumerate(node.fits):
         y = top + number * FIT_ROW

@@ -160,7 +160,7 @@ def _file(report: DumpReport) -> Iterator[PageBlock]:
 
 
 def _processors(details: Details) -> Listing:
-    columns = tuple(map(Column, ("Processor", "Instruction", "Stack pointer", "Thread", "Process", "")))
+    columns = tuple(map(Column, ("Processor", "Instruction", "Stack pointer", "Thread", "Process", "State")))
     rows = tuple(map(_processor, details.processors[:MAX_SHOWN]))
     return Listing("What each processor did", columns, rows, max(0, len(details.processors) - MAX_SHOWN))
 
@@ -171,7 +171,7 @@ def _processor(processor: ProcessorState) -> tuple[Inline, ...]:
         ("-" if processor.number is None else str(processor.number),),
         *[("-",) if address is None else (Address(address, 16),) for address in addresses],
         ("-",) if processor.process is None else (ModuleName(processor.process),),
-        ("crashed" if processor.crashed else "",),
+        ("crashed" if processor.crashed else "-",),
     )
 
 
@@ -222,5 +222,5 @@ def _fold(
     """Return a list that is folded, with what of it is left out."""
     total = len(getattr(details, name)) + details.not_listed.get(NOT_LISTED.get(name, name), 0)
     shown = tuple(Column(column, right=column == "Bytes") for column in columns)
-    listing = Listing("", shown, tuple(rows), total - len(rows), most=most)
+    listing = Listing("", shown, tuple(rows), total - len(rows), most=most, name=title)
     return Fold(f"{title} ({total:,})", (listing,))

@@ -54,8 +54,9 @@ def _verdict(reports: Sequence[DumpReport]) -> Verdict:
         steps.append(("Between", (f"{time_text(times[0])} and {time_text(times[-1])} UTC",)))
     if bad:
         steps.append(("Next step", ("look at the files with a problem, below: sort the table by its last column",)))
-    whole = f"all {len(reports):,} are whole" if not bad else f"{len(bad):,} of {len(reports):,} have a problem"
-    answer = Answer(f"{len(crashed):,} crashes in {count(len(reports), 'file')}, {whole}", not bad)
+    whole = f"{count(len(bad), 'file')} {'has' if len(bad) == 1 else 'have'} a problem" if bad else "all are whole"
+    crashes = f"{len(crashed):,} {'crash' if len(crashed) == 1 else 'crashes'}"
+    answer = Answer(f"{crashes} in {count(len(reports), 'file')}, {whole}", None if bad else True)
     return Verdict("Crash dumps", answer, tuple(steps))
 
 

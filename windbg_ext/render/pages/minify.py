@@ -46,7 +46,9 @@ def _sections(report: MinifyReport) -> Iterator[PageSection]:
     if report.left_out:
         lost = tuple(((lost.part,), (lost.why,)) for lost in report.left_out[:MAX_SHOWN])
         more = max(0, len(report.left_out) - MAX_SHOWN)
-        yield PageSection("What was left out", (Listing("", (Column("Part"), Column("Why")), lost, more),))
+        yield PageSection(
+            "What was left out", (Listing("", (Column("Part"), Column("Why")), lost, more, name="What was left out"),)
+        )
     yield PageSection("What went in", (_parts(report),))
     if report.saved:
         ranges = tuple(AddressRange(*saved) for saved in report.saved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from windbg_ext.commands.pagefilefit import Place
 from windbg_ext.render.document import Answer, Column, Facts, Reference
 from windbg_ext.render.figures import megabytes
 from windbg_ext.render.page import Fit, FitBars, Footnotes, Listing, Mark, Page, PageSection, Verdict
@@ -89,16 +90,19 @@ def _bars(report: PagefileFitReport) -> FitBars:
         Fit(kind.kind.value, kind.needs, kind.floor, kind.measured, answer_of(kind), kind.kind is report.configured)
         for kind in report.kinds
     )
-    return FitBars("What each kind of dump takes, and the room for it, to one scale", tuple(_marks(report)), fits)
+    place = report.space.place
+    room = f"the {place.value}" if place in (Place.PAGING_FILE, Place.DEDICATED_FILE) else "the room for it"
+    title = f"What each kind of dump takes, and {room} now and at most, to one scale"
+    return FitBars(title, tuple(_marks(report)), fits)
 
 
 def _marks(report: PagefileFitReport) -> Iterator[Mark]:
-    space, place = report.space, report.space.place.value
+    space = report.space
     if space.now is not None:
         same = space.now == space.maximum
-        yield Mark("now", f"{place} now{' and at most' if same else ''}", space.now)
+        yield Mark("now", "now and at most" if same else "now", space.now)
         if space.maximum is not None and not same:
-            yield Mark("most", f"{place} at most", space.maximum)
+            yield Mark("most", "at most", space.maximum)
     if report.ram is not None:
         yield Mark("ram", "RAM", report.ram)
     if report.volume.free is not None:
