@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,10 @@ import pytest
 from support.command_line import ROOT, command, contents, environment, refusal_of, run, run_process
 
 SAMPLES = ROOT / "samples"
-OPTIONS = ("--overwrite", "--unique", "--size", "--comment", "--salvage", "--html", "--json", "--list", "--jobs")
+OPTIONS = (
+    *("--overwrite", "--unique", "--size", "--comment", "--salvage", "--html", "--json", "--list", "--jobs"),
+    "--verbose",
+)
 
 
 @pytest.fixture
@@ -114,13 +116,32 @@ def test_something_essential_left_out_is_exit_status_1(source: Path) -> None:
 # --- the report ---
 
 
-def test_the_report_is_a_table_of_parts_behind_the_name_of_the_file(source: Path) -> None:
+def test_the_answer_is_what_was_made_of_what_how_much_smaller_and_what_is_missing(source: Path) -> None:
     destination = source.with_name("small.dmp")
     lines = run("minify", source, destination).out.splitlines()
-    assert lines[0].startswith(f"{destination}: ")
-    assert re.search(r": 1\d\d\.\d KB, 4 processors, \d+ modules$", lines[0])
-    assert lines[2].split() == ["What", "went", "in", "Bytes", "Blocks"]
-    parts = {line[:30].strip(): line[30:].split() for line in lines[4:]}
+    made, original = destination.stat().st_size, source.stat().st_size
+    assert lines == [
+        f"{destination}: {made / 1024:.1f} KB",
+        f"  made from  {source}, {original / 1024:.1f} KB: {original / made:.1f} times the size",
+        "  holds      4 processors, 9 modules",
+        "  missing    nothing",
+    ]
+
+
+def test_what_is_missing_is_told_with_the_reason(source: Path) -> None:
+    outcome = run("minify", source, "--size", "64K")
+    assert outcome.status == 1
+    assert "\n  missing    something that a debugger needs, or may need; see below\n" in outcome.out
+    assert "does not fit into --size 65536" in outcome.out.partition("Left out:")[2]
+    assert "What went in" not in outcome.out
+
+
+def test_with_v_a_table_of_parts_follows(source: Path) -> None:
+    destination = source.with_name("small.dmp")
+    lines = run("minify", source, destination, "-v").out.splitlines()
+    begin = lines.index(next(line for line in lines if line.startswith("What went in")))
+    assert lines[begin].split() == ["What", "went", "in", "Bytes", "Blocks"]
+    parts = {line[:30].strip(): line[30:].split() for line in lines[begin + 2 :]}
     machine_prcb = 0x4D00
     assert parts["KPRCB"] == [f"{machine_prcb:,}", "1"]
     assert parts["secondary data"] == [f"{0x10 + 3 * 0x20 + 75 + 5 + 8 + 256 + 4 + 3 + 13:,}", "1"]
@@ -175,7 +196,7 @@ def test_any_name_works_under_any_encoding(tmp_path: Path, name: str, variables:
     arguments = ("minify", tmp_path / name, tmp_path / ("small " + name))
     done = subprocess.run(command(*arguments), env=environment(**variables), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert "KPRCB" in done.stdout.decode(encoding)
+    assert "made from" in done.stdout.decode(encoding)
     assert set(contents(tmp_path)) == {name, "small " + name}
     done = subprocess.run(command(*arguments), env=environment(**variables), capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (3, b"")
@@ -273,4 +294,4 @@ def test_closed_streams_do_not_keep_it_from_working(source: Path, closed: str) -
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert destination.stat().st_size > 1 << 16
-    assert ("KPRCB" in done.stdout.decode()) == (not closed.startswith(">"))
+    assert ("made from" in done.stdout.decode()) == (not closed.startswith(">"))

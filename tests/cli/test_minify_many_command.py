@@ -79,7 +79,7 @@ def test_json_has_the_report_of_each_file_and_the_sums(folder: Path, tmp_path: P
     assert {bad[key] for key in CONTENTS} == {None}
     alone = document(folder / "a.dmp", tmp_path / "alone.dmp")
     assert {key: first[key] for key in CONTENTS} == {key: alone[key] for key in CONTENTS}
-    assert set(alone) == CONTENTS | {"source", "destination"}
+    assert set(alone) == CONTENTS | {"source", "source_bytes", "destination"}
 
 
 def test_options_hold_for_every_file(folder: Path) -> None:

@@ -94,7 +94,8 @@ def test_an_error_on_a_terminal_is_one_line_of_its_own(source: Path) -> None:
     status, out, shown = run_on_terminal("minify", source)
     assert (status, out) == (3, "")
     lines = [line.strip() for line in re.split(r"[\r\n]+", shown) if line.strip()]
-    assert [line for line in lines if line.startswith("windbg-ext: ")] == lines[-1:]
+    assert [line for line in lines if "windbg-ext: " in line] == lines[-1:]
+    assert re.fullmatch(r"\x1b\[31mwindbg-ext: .*\x1b\[0m", lines[-1])
 
 
 def test_piped_there_is_no_bar(source: Path) -> None:

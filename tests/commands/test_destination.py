@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 import stat
@@ -15,10 +16,13 @@ from support.command_line import ROOT, contents, refusal, refusal_of, run, run_c
 from support.disks import mounted
 from support.small_dump_file import SmallDumpFile
 
+from windbg_ext import DestinationError, minify
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAMPLE = ROOT / "samples" / "kernel.dmp"
+SAMPLES = ROOT / "samples"
+SAMPLE = SAMPLES / "kernel.dmp"
 OLD = b"an older file"
 NOBODY = 65534
 
@@ -163,10 +167,92 @@ def test_a_folder_that_is_missing_is_refused_and_not_made(source: Path) -> None:
     assert "missing; make it first" in line
 
 
-@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
-def test_a_folder_is_no_destination(source: Path, overwrite: list[str]) -> None:
-    (source.parent / "folder").mkdir()
-    assert "destination: is a folder" in refusal(source.parent, source, source.parent / "folder", *overwrite)
+def test_a_folder_gets_a_file_with_the_name_of_the_source(source: Path) -> None:
+    folder = source.parent / "folder"
+    folder.mkdir()
+    assert run("minify", source, folder).status == 0
+    check_small_dump(folder / "MEMORY-small.dmp")
+    assert "destination: exists" in refusal_of(run("minify", source, folder))
+    assert run("minify", source, folder, "--overwrite").status == 0
+    assert run("minify", source, folder, "--unique").status == 0
+    assert {path.name for path in folder.iterdir()} == {"MEMORY-small.dmp", "MEMORY-small2.dmp"}
+
+
+def test_a_folder_is_no_destination_for_the_library(source: Path) -> None:
+    with pytest.raises(DestinationError, match="is a folder"):
+        minify(source, source.parent)
+
+
+# --- dumps that no small dump replaces ---
+
+
+LARGE_ONES = {"complete.dmp": "complete", "active.dmp": "active", "kernel.dmp": "kernel"}
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"], ["--unique"]])
+@pytest.mark.parametrize("name", LARGE_ONES)
+def test_a_large_dump_is_never_replaced_and_is_named_with_what_converts_it(
+    source: Path, name: str, overwrite: list[str]
+) -> None:
+    precious = source.with_name("precious.dmp")
+    precious.write_bytes((SAMPLES / name).read_bytes())
+    outcome = run("minify", source, precious, *overwrite)
+    assert precious.read_bytes() == (SAMPLES / name).read_bytes()
+    if overwrite == ["--unique"]:
+        assert outcome.status == 0
+        return
+    article = "an" if name == "active.dmp" else "a"
+    assert outcome.status == 3
+    assert outcome.err == (
+        f"windbg-ext: {precious}: destination: is {article} {LARGE_ONES[name]} memory dump, which is never replaced; "
+        f'name another file; to convert it: windbg-ext minify "{precious}" DESTINATION\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"MDMP" + bytes(100), "a user-mode minidump of one process"),
+        (b"hibr" + bytes(100), "a hibernation file"),
+        (b"Raw_Dmp!" + bytes(100), "a raw off-line dump"),
+        (gzip.compress((SAMPLES / "kernel.dmp").read_bytes()), "a kernel memory dump"),
+        ((SAMPLES / "kernel.dmp").read_bytes()[:3000], "a "),
+    ],
+    ids=["user-mode", "hibernation", "off-line", "packed", "cut"],
+)
+def test_what_holds_other_memory_is_never_replaced_either(source: Path, data: bytes, what: str) -> None:
+    other = source.with_name("other.dmp")
+    other.write_bytes(data)
+    line = refusal_of(run("minify", source, other, "--overwrite"))
+    assert f"destination: is {what}" in line
+    assert "which is never replaced; name another file" in line
+    assert other.read_bytes() == data
+
+
+@pytest.mark.parametrize("data", [b"", b"some text", bytes(0x3000), (SAMPLES / "small.dmp").read_bytes()])
+def test_what_is_no_dump_or_a_small_one_is_replaced_if_asked_for(source: Path, data: bytes) -> None:
+    there = source.with_name("there.dmp")
+    there.write_bytes(data)
+    assert "exists; give another name or --overwrite" in refusal_of(run("minify", source, there))
+    assert run("minify", source, there, "--overwrite").status == 0
+    check_small_dump(there)
+
+
+def test_a_large_dump_that_appears_while_the_small_one_is_made_stays(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = source.with_name("small.dmp")
+    fsync = os.fsync
+
+    def appear(descriptor: int) -> None:
+        fsync(descriptor)
+        destination.write_bytes((SAMPLES / "kernel.dmp").read_bytes())
+
+    monkeypatch.setattr(os, "fsync", appear)
+    assert "is a kernel memory dump, which is never replaced" in refusal_of(
+        run("minify", source, destination, "--overwrite")
+    )
+    assert destination.read_bytes() == (SAMPLES / "kernel.dmp").read_bytes()
 
 
 @on_posix

@@ -198,7 +198,19 @@ def test_the_small_dump_of_an_earlier_crash_is_not_taken_for_that_of_this_one(
     assert minify_many([source], options=MinifyOptions(overwrite=True)).complete
 
 
-@pytest.mark.parametrize("there", [b"", b"a file of somebody", build(KERNEL)], ids=["empty", "text", "large dump"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_large_dump_is_never_replaced_and_is_named_with_what_converts_it(tmp_path: Path, overwrite: bool) -> None:
+    source, there = put(tmp_path / "a.dmp"), tmp_path / "a-small.dmp"
+    there.write_bytes(build(KERNEL))
+    report = minify_many([source], options=MinifyOptions(overwrite=overwrite))
+    assert problem(report) == (
+        f"destination: {there} exists and is a kernel memory dump, which is never replaced; move it away; "
+        f'to convert it: windbg-ext minify "{there}" DESTINATION'
+    )
+    assert there.read_bytes() == build(KERNEL)
+
+
+@pytest.mark.parametrize("there", [b"", b"a file of somebody"], ids=["empty", "text"])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_no_small_dump_is_never_replaced(tmp_path: Path, there: bytes, overwrite: bool) -> None:
     source = put(tmp_path / "a.dmp")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command_line import ROOT
 
 from windbg_ext.cli import main
 from windbg_ext.debugger import installation
@@ -38,25 +40,74 @@ def test_another_system_is_told_where_to_run_it(monkeypatch: pytest.MonkeyPatch)
     assert ["this is not Windows" in problem for problem in installation.problems()] == [True]
 
 
-@pytest.mark.parametrize("minor", [10, 13])
-def test_a_python_that_pykd_is_not_made_for_is_told_with_the_commands_that_help(
-    minor: int, windows: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, minor, 0, "final", 0))
-    (problem,) = installation.problems()
-    assert f"Python 3.{minor}" in problem
-    assert "py -3.9 -m pip install windbg-ext" in problem
-    assert "py -3.9 -m windbg_ext windbg-setup" in problem
-
-
-def test_a_missing_pykd_is_told(windows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_pykd(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
-    (problem,) = installation.problems()
-    assert problem.startswith("there is no pykd")
-    assert problem.endswith("-m pip install pykd")
+
+
+@pytest.mark.parametrize("minor", [9, 13])
+def test_without_pykd_any_python_will_do_and_setup_says_what_it_cannot(
+    minor: int, windows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_pykd(monkeypatch)
+    monkeypatch.setattr(sys, "version_info", (3, minor, 0, "final", 0))
+    monkeypatch.delenv("SHELL", raising=False)
+    assert main(["windbg-setup", "--folder", str(windows / "scripts")]) == 0
+    said = capsys.readouterr().out
+    for missing in ("no live target", "no links", "Ctrl+Break does not end them"):
+        assert missing in " ".join(said.split())
+    assert f'py -3.9 -m pip install "{ROOT}"' in said
+    assert "py -3.9 -m windbg_ext windbg-setup" in said
+    assert "SHELL" not in said
+    assert f'.shell -ci "||;al" {sys.executable} ' in (windows / "scripts" / "run.wds").read_text()
+
+
+@pytest.mark.parametrize(
+    ("shell", "told"),
+    [("/usr/bin/bash", True), (r"C:\Program Files\Git\bin\bash.exe", True), (r"C:\Windows\System32\CMD.EXE", False)],
+)
+def test_a_shell_that_the_debugger_would_start_instead_of_cmd_is_explained(
+    shell: str, told: bool, windows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_pykd(monkeypatch)
+    monkeypatch.setenv("SHELL", shell)
+    assert main(["windbg-setup", "--folder", str(windows / "scripts")]) == 0
+    said = capsys.readouterr().out
+    assert (f"SHELL is {shell}: a debugger that is started from here runs that instead of cmd" in said) == told
+    assert ('set "SHELL="' in said) == told
+
+
+def test_where_pykd_is_the_variable_shell_is_no_matter(
+    windows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHELL", "/usr/bin/bash")
+    assert main(["windbg-setup", "--folder", str(windows / "scripts")]) == 0
+    assert "SHELL" not in capsys.readouterr().out
+
+
+def test_the_line_that_removes_names_the_folder_and_this_python(
+    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my scripts"
+    assert main(["windbg-setup", "--folder", str(folder)]) == 0
+    line = capsys.readouterr().out.splitlines()[-1].strip()
+    assert line == f'"{sys.executable}" -m windbg_ext windbg-setup --remove --folder "{folder}"'
+    words = shlex.split(line)[3:]
+    assert main(words) == 0
+    assert not folder.exists()
+
+
+def test_what_was_installed_from_a_wheel_is_installed_again_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Distribution:
+        def read_text(self, name: str) -> str:
+            assert name == "direct_url.json"
+            return '{"url": "file:///C:/wheels/windbg_ext-0.1.0-py3-none-any.whl", "archive_info": {}}'
+
+    monkeypatch.setattr(installation, "PACKAGE", installation.PACKAGE / "elsewhere" / "windbg_ext")
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda _name: Distribution())
+    assert installation.install_command().endswith('windbg_ext-0.1.0-py3-none-any.whl"')
 
 
 @pytest.mark.parametrize(

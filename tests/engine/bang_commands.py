@@ -30,12 +30,12 @@ def command_line(engine: Engine, folder: Path, *arguments: str) -> str:
     # no standard error: on Windows NUL is a terminal, and a progress bar would want to be shown on it
     program = """
 import sys
-sys.stdout, sys.stderr = open(sys.argv[1], "w"), None
+sys.stdout, sys.stderr = open(sys.argv[1], "w", encoding="utf-8"), None
 from windbg_ext.cli import main
 main(sys.argv[2:])
 """
     run_python(engine, "-c", program, windows_path(output), *arguments)
-    return output.read_text().strip("\n")
+    return output.read_text(encoding="utf-8").strip("\n")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class Scripts:
             (folder / script.name).write_text(script.read_text().replace(old, new))
         (folder / "run.wds").write_text(f"{run}\n")
         return Scripts(folder)
+
+
+def in_the_debugger(report: str) -> str:
+    """Return a report of the command line with its switches as they are typed in the debugger."""
+    return re.sub(r"(?<![\w-])--([a-z][a-z-]+)(?![\w-])", r"/\1", report)
 
 
 def without_suggestions(answer: str) -> str:

@@ -64,6 +64,7 @@ class Kd:
         with tempfile.TemporaryDirectory(prefix="kd-") as folder:
             log = Path(folder, "log.txt")
             environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+            environment.pop("SHELL", None)  # which `.shell` would start instead of cmd
             environment["_NT_SYMBOL_PATH"] = windows_path(Path(folder))
             opening = ("-k", target) if isinstance(target, str) else ("-z", windows_path(target))
             command = [str(self.program), *options, *opening, "-logo", windows_path(log), "-c", line]

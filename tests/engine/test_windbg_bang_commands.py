@@ -11,7 +11,7 @@ import pytest
 from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
 
 from engine.agreement import measure_agreement
-from engine.bang_commands import Scripts, command_line, without_suggestions
+from engine.bang_commands import Scripts, command_line, in_the_debugger, without_suggestions
 from engine.engine import windows_path
 from engine.kd import REPOSITORY
 from samples.builder import SAMPLES as DESCRIPTIONS
@@ -54,7 +54,7 @@ def test_every_command_says_of_the_open_dump_what_the_command_line_says_of_its_f
     small.unlink(missing_ok=True)
     expected = [command_line(engine, tmp_path, name, windows_path(dump), *arguments[name]) for name in names]
     assert all(expected)
-    assert list(map(without_suggestions, answers)) == expected
+    assert list(map(without_suggestions, answers)) == list(map(in_the_debugger, expected))
 
 
 @pytest.mark.parametrize("dump", given_dumps(*LARGE, SMALL), ids=lambda path: path.name)
@@ -229,10 +229,11 @@ def test_no_text_of_a_dump_becomes_markup_or_a_command(kd: Kd, scripts: Scripts,
     _, markup = kd.run(tmp_path / "hostile.dmp", [scripts.load, "!dumpkind -v"], "-dml")
     commands = re.findall(r"<[^>]*>", markup)
     assert "&lt;link cmd=&quot;q&quot;&gt;x&lt;/link&gt;" in markup
-    assert {command for command in commands if not command.startswith("<link cmd=")} == {"</link>"}
+    tags = {command for command in commands if not command.startswith("<link cmd=")}
+    assert tags == {"</link>", "</col>", '<col fg="emphfg">'}
     linked = set(re.findall(r'<link cmd="([^"]*)">', markup))
     assert {
-        command for command in linked if not re.fullmatch(r"db 0x[0-9a-f]+|lmvm \w+|![a-z]+( -v)?", command)
+        command for command in linked if not re.fullmatch(r"(db|u) 0x[0-9a-f]+|lmvm \w+|![a-z]+( -v)?", command)
     } == set()
     assert "!analyze -v" in linked
     assert "lmvm hal" in linked
@@ -242,7 +243,7 @@ def test_loading_twice_changes_nothing_and_unloading_takes_the_aliases_away(kd: 
     unload = f"$$><{windows_path(scripts.folder / 'unload.wds')}"
     _, once, _, twice, _, after = kd.run(SAMPLES / "small.dmp", [scripts.load, "al", scripts.load, "al", unload, "al"])
     assert once == twice
-    assert re.findall(r"^ !(\w+)", once, re.MULTILINE) == sorted(NAMES)
+    assert re.findall(r"^ !([\w-]+)", once, re.MULTILINE) == sorted([*NAMES, "windbg-ext"])
     assert "!" not in after
 
 

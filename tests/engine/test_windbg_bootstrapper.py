@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.dumps_at_hand import SAMPLES
 
-from engine.bang_commands import Scripts, command_line, without_suggestions
+from engine.bang_commands import Scripts, command_line, in_the_debugger, without_suggestions
 from engine.engine import SETUP_HINT, windows_path
 from engine.live_kernel import live
 from samples.builder import SAMPLES as DESCRIPTIONS
@@ -77,7 +77,7 @@ def test_aliases_of_one_line_work_on_the_open_dump(
         command_line(engine, tmp_path, *line)
         for line in (("dumpkind", "-v", dump), ("pagefilefit", dump), ("minify", dump, small))
     ]
-    assert list(map(without_suggestions, answers[:3])) == expected
+    assert list(map(without_suggestions, answers[:3])) == list(map(in_the_debugger, expected))
     assert answers[3].startswith("windbg-ext: ")
     assert len(answers[3].splitlines()) == 1
     assert answers[4].startswith("rip=")
@@ -113,7 +113,7 @@ def test_the_scripts_of_windbg_setup_work_whether_the_bootstrapper_comes_before_
     answers = list(map(without_suggestions, kd.run(OPEN_DUMP, [*loading(order, load, written), *commands])[2:]))
     expected = command_line(engine, tmp_path, "dumpkind", "-v", dump)
     assert (answers[0], answers[3]) == (expected, expected)
-    assert answers[2] == command_line(engine, tmp_path, "pagefilefit", windows_path(OPEN_DUMP))
+    assert answers[2] == in_the_debugger(command_line(engine, tmp_path, "pagefilefit", windows_path(OPEN_DUMP)))
 
 
 @pytest.mark.parametrize("order", ["before", "after"])

@@ -89,13 +89,6 @@ def test_the_name_of_an_option_is_its_first_long_spelling(option: Option, dest: 
     assert option.dest == dest
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_what_is_suggested_next_is_another_command_or_one_of_the_debugger(command: Command) -> None:
-    others = {f"!{other.name}" for other in COMMANDS if other is not command}
-    assert command.next
-    assert set(command.next) <= others | {"!analyze -v"}
-
-
 def test_no_two_commands_have_the_same_place_in_the_triage() -> None:
     places = [command.triage for command in COMMANDS if command.triage is not None]
     assert len(places) == len(set(places))

@@ -20,7 +20,10 @@ from windbg_ext.render.document import (
     Column,
     Command,
     Document,
+    DumpFile,
+    DumpText,
     Facts,
+    FileCommand,
     Inline,
     Links,
     MemoryMap,
@@ -34,7 +37,9 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.text import write_text
 
-OWN_COMMAND = re.compile(r"db 0x[0-9a-f]{9,16}|u 0x[0-9a-f]{1,16}|lmvm [A-Za-z0-9_]+")
+PLAIN_PATH = r"[\w.\\][\w .:()+~\\-]*"
+ON_FILE = rf'\.opendump {PLAIN_PATH};g|!dumpkind -v {PLAIN_PATH}|!dumpkind -v "{PLAIN_PATH}"'
+OWN_COMMAND = re.compile(r"db 0x[0-9a-f]{9,16}|u 0x[0-9a-f]{1,16}|lmvm [A-Za-z0-9_]+|" + ON_FILE)
 TAG = re.compile(r"<[^>]*>")
 MARKUP_LIKE = st.text(alphabet="<>&\"'/=; \n\x1b\\.abcdefx0123456789linkcmdqsyexdl", max_size=60)
 TEXTS = st.one_of(st.text(max_size=60), MARKUP_LIKE)
@@ -81,13 +86,25 @@ def screen(markup: str) -> str:
         (ModuleName("a-b.sys"), "a-b.sys"),
         (ModuleName("a.sys; q"), "a.sys; q"),
         (ModuleName("a.sys\n"), "a.sys\\n"),
-        (ModuleName("\N{LATIN SMALL LETTER U WITH DIAERESIS}.sys"), "\\xfc.sys"),
+        (ModuleName("\N{LATIN SMALL LETTER U WITH DIAERESIS}.sys"), "\N{LATIN SMALL LETTER U WITH DIAERESIS}.sys"),
+        (DumpFile(r"C:\d\a b.dmp", "a b.dmp"), r'<link cmd=".opendump C:\d\a b.dmp;g">a b.dmp</link>'),
+        (
+            FileCommand("!dumpkind -v", r"C:\d\x.dmp"),
+            r'<link cmd="!dumpkind -v C:\d\x.dmp">!dumpkind -v C:\d\x.dmp</link>',
+        ),
+        (
+            FileCommand("!dumpkind -v", r"C:\a b.dmp"),
+            r'<link cmd="!dumpkind -v &quot;C:\a b.dmp&quot;">!dumpkind -v &quot;C:\a b.dmp&quot;</link>',
+        ),
+        (DumpText("C:\\d\\x.dmp <q>"), "C:\\d\\x.dmp &lt;q&gt;"),
         (ModuleName("q.sys<&"), "q.sys&lt;&amp;"),
         (ModuleName("a" * 252 + ".sys"), "a" * 252 + ".sys"),
         (Command("!analyze -v"), '<link cmd="!analyze -v">!analyze -v</link>'),
         (Command("!x -c a&b<c>"), '<link cmd="!x -c a&amp;b&lt;c&gt;">!x -c a&amp;b&lt;c&gt;</link>'),
         (ShellCommand("reg add <x>"), "&gt; reg add &lt;x&gt;"),
-        (Answer("a < b", good=True), "a &lt; b"),
+        (Answer("a < b", good=True), '<col fg="emphfg">a &lt; b</col>'),
+        (Answer("no", good=False), '<col fg="errfg">no</col>'),
+        (Answer("cannot be told", good=None), '<col fg="warnfg">cannot be told</col>'),
         ("at 0xfffff80512991010 in faulty.sys", "at 0xfffff80512991010 in faulty.sys"),
         ('<link cmd="q">x</link>', "&lt;link cmd=&quot;q&quot;&gt;x&lt;/link&gt;"),
     ],
@@ -99,6 +116,18 @@ def test_addresses_modules_and_commands_are_links_and_nothing_else(span: Span, e
 @pytest.mark.parametrize("command", ['!x "y"', "!x\ny", "!x\x00", "!x \N{LATIN SMALL LETTER U WITH DIAERESIS}"])
 def test_a_command_that_no_link_can_hold_is_shown_without_one(command: str) -> None:
     assert "<" not in markup(Command(command))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *('C:\\a"b.dmp', "C:\\a;q", "/c q", "-x.dmp", "C:\\${x}.dmp", "C:\\ !minify .dmp", "C:\\a\n.dmp", "C:\\`a"),
+        *("s3://b/x.dmp", ""),
+    ],
+)
+def test_a_path_that_might_be_more_than_a_path_in_a_command_is_shown_without_a_link(path: str) -> None:
+    assert "<" not in markup(DumpFile(path, "x.dmp"))
+    assert "<" not in markup(FileCommand("!dumpkind -v", path))
 
 
 LINKED: Inline = (Address(0xFFFFF80512991010), " ", ModuleName("faulty.sys"))
@@ -159,6 +188,7 @@ def test_a_title_is_escaped_and_what_is_under_it_indented() -> None:
 def every_block(text: str, number: int) -> Document:
     spans: Inline = (
         text,
+        *(DumpFile(text, text), FileCommand("!dumpkind -v", text), DumpText(text)),
         ModuleName(text),
         Code(number, text, 1),
         Answer(text, good=None),
@@ -195,9 +225,9 @@ def test_any_document_looks_as_in_text(text: str, number: int) -> None:
 @given(st.one_of(MARKUP_LIKE, st.from_regex(r"\w*\.(sys|dll|exe).?")), st.integers(0, 2**64 - 1))
 def test_no_text_becomes_a_tag_but_links_with_commands_of_our_own(text: str, number: int) -> None:
     for tag in TAG.findall("".join(write_dml(every_block(text, number)))):
-        command = re.fullmatch(r'<link cmd="([^"]*)">|</link>', tag)
+        command = re.fullmatch(r'<link cmd="([^"]*)">|</link>|<col fg="[a-z]+">|</col>', tag)
         assert command is not None
-        assert command[1] is None or OWN_COMMAND.fullmatch(command[1])
+        assert command[1] is None or OWN_COMMAND.fullmatch(html.unescape(command[1]))
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,12 @@ def test_control_characters_of_a_dump_do_not_reach_the_screen(block: Block) -> N
     assert text.count(HARMLESS) > 1
 
 
-def test_plain_text_stays_and_all_else_is_escaped() -> None:
+def test_text_stays_and_control_characters_and_marks_of_the_direction_are_escaped() -> None:
     assert plain("C:\\x & <y>~") == "C:\\x & <y>~"
-    assert plain("\t\x7f\xfc\u20ac") == "\\t\\x7f\\xfc\\u20ac"
+    assert plain("gr\xfc\xdfe \u0416 \u4f60\u597d") == "gr\xfc\xdfe \u0416 \u4f60\u597d"
+    assert (
+        plain("\t\x7f\x9b\xa0\u061c\u200e\u202e\u2066\ufeff") == "\\t\\x7f\\x9b\\xa0\\u061c\\u200e\\u202e\\u2066\\ufeff"
+    )
 
 
 def test_sections_are_apart_and_what_is_under_a_title_is_indented() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FOLDER = r"C:\Users\me & you\AppData\Local\windbg-ext"
 PARTS = Parts(r"C:\Python39\python39.dll", r"C:\Python39\pykd\pykd.pyd", r"C:\Python39\windbg_ext\debugger\bang.py")
 NAMES = [command.name for command in COMMANDS]
+ALIASES = [*NAMES, "windbg-ext"]
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +40,20 @@ def test_the_load_script_loads_pythons_dll_before_pykd_and_defines_an_alias_for_
 ) -> None:
     lines = written["load.wds"].splitlines()
     assert lines[:2] == [f".load {PARTS.python}", f".load {PARTS.pykd}"]
-    assert lines[2:-1] == [rf'aS ${{/v:!{name}}} $$>a<"{FOLDER}\run.wds" {name}' for name in NAMES]
-    assert lines[-1].startswith(f".echo windbg-ext {__version__}: ")
+    named = lines[2 : 2 + len(ALIASES)]
+    assert named == [rf'aS ${{/v:!{name}}} $$>a<"{FOLDER}\run.wds" {name}' for name in ALIASES]
+    assert "windbg-ext is not loaded" in lines[2 + len(ALIASES)]
+    assert not any(__version__ in line for line in lines)  # what says that all is loaded is Python
+
+
+def test_without_pykd_the_scripts_start_the_python_and_load_nothing() -> None:
+    parts = Parts(r"C:\Program Files\Python313\python.exe", None, r"C:\x\shell_bang.py")
+    written = scripts(parts, FOLDER, COMMANDS)
+    start = r'.shell -ci "||;al" "C:\Program Files\Python313\python.exe" "C:\x\shell_bang.py"'
+    assert written["run.wds"] == f".block {{ {start} }}\n"
+    assert written["batch.wds"] == f".block {{ {start} }}\n.block {{ q }}\n"
+    assert ".load" not in written["load.wds"]
+    assert f"{start} windbg-ext /loaded & if errorlevel 1 echo windbg-ext is not loaded" in written["load.wds"]
 
 
 def test_no_line_that_the_load_script_echoes_has_a_semicolon_in_it(written: dict[str, str]) -> None:
@@ -54,7 +67,7 @@ def test_the_aliases_lead_to_the_script_of_this_package(written: dict[str, str])
 
 
 def test_the_unload_script_removes_what_the_load_script_defined(written: dict[str, str]) -> None:
-    defined = re.findall(r"^aS (\S+)", written["load.wds"], re.MULTILINE)
+    defined = re.findall(r"^aS (\S+!\S+)", written["load.wds"], re.MULTILINE)
     removed = re.findall(r"^ad /q (\S+)", written["unload.wds"], re.MULTILINE)
     assert removed == defined
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import signal
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from windbg_ext.cli.terminal import Terminal
+from windbg_ext.cli.terminal import Terminal, terminal_width
 from windbg_ext.cli.windbg_setup import WINDBG_SETUP
 from windbg_ext.errors import UsageError
 from windbg_ext.interface.command import Argument
-from windbg_ext.interface.keywords import keywords
+from windbg_ext.interface.keywords import examples_text, keywords
 from windbg_ext.interface.registry import COMMANDS
 from windbg_ext.interface.status import DONE, status_of
 from windbg_ext.version import __version__
@@ -27,20 +26,14 @@ if TYPE_CHECKING:
     from windbg_ext.interface.command import Command
 
 
-def _terminal_width() -> int:
-    """Return the width of the terminal. argparse asks shutil, which takes long to import, again for every option."""
-    try:
-        return int(os.environ["COLUMNS"]) or 80
-    except (KeyError, ValueError):
-        pass
-    try:
-        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]  # None: see below
-    except (AttributeError, ValueError, OSError):  # no standard output, a closed one, no terminal
-        return 80
-
-
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help and errors are written like any other report and error."""
+    """A parser whose help and errors are written like any other report and error. examples: stand below the help."""
+
+    examples: Sequence[tuple[str, str]] = ()
+
+    def format_help(self) -> str:
+        """Return the help, with examples."""
+        return f"{super().format_help()}{examples_text(self.prog, self.examples)}"
 
     def _print_message(self, message: str, file: object = None) -> None:
         Terminal().write(message.rstrip("\n"))
@@ -55,7 +48,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     Nobody sees the others, and declaring them would delay every start by 0.4 ms.
     """
-    formatter = partial(argparse.HelpFormatter, width=_terminal_width() - 2)
+    formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)
     parser = _Parser(
         prog="windbg-ext",
         formatter_class=formatter,
@@ -70,6 +63,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         )
         if command.name in arguments:
             _declare_options(sub, command)
+            sub.examples = command.examples
         sub.set_defaults(run=command.run)
     return parser
 
@@ -92,12 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    return _run(arguments, Terminal())
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["bang"]:  # from a debugger, where switches are others
+        from windbg_ext.debugger.shell import main as bang
+
+        return bang(words[1:])
+    return _run(words, Terminal())
 
 
-def _run(arguments: Sequence[str] | None, console: Terminal) -> int:
+def _run(words: Sequence[str], console: Terminal) -> int:
     def work() -> int:
-        words = sys.argv[1:] if arguments is None else arguments
         options = build_parser(words).parse_args(words)
         with _terminable():
             return int(options.run(options, console))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from windbg_ext.debugger.installation import Parts
     from windbg_ext.interface.console import Console
 
 
@@ -39,17 +40,22 @@ def run(options: argparse.Namespace, console: Console) -> int:
     place = installation.script_path(folder)
     if not installation.fits_a_script(place):
         raise UsageError(f"--folder: a debugger script cannot hold {folder}; name one with plain characters")
-    files = installation.scripts(installation.find_parts(), place, COMMANDS)
+    parts = installation.find_parts()
+    files = installation.scripts(parts, place, COMMANDS)
     if options.print:
         console.write(files["load.wds"].rstrip())
         return 0
     installation.write_scripts(folder, files)
-    console.write("\n".join(_advice(place, installation.bitness())))
+    custom = "" if options.folder is None else f' --folder "{folder}"'
+    console.write("\n".join(_advice(place, parts, custom)))
     return 0
 
 
-def _advice(folder: str, bits: int) -> Iterator[str]:
+def _advice(folder: str, parts: Parts, custom: str) -> Iterator[str]:
+    import sys
     from pathlib import PureWindowsPath
+
+    from windbg_ext.debugger.installation import bitness, hints
 
     def path(name: str) -> str:
         return str(PureWindowsPath(folder, name))
@@ -58,7 +64,9 @@ def _advice(folder: str, bits: int) -> Iterator[str]:
     batch = path("batch.wds")
     if " " in batch:  # within the quotes of -c
         batch = f'\\"{batch}\\"'
-    yield f"The scripts are in {folder}. This Python is {bits}-bit: so must be the debugger."
+    how = f"This Python is {bitness()}-bit: so must be the debugger." if parts.pykd else f"They start {parts.python}."
+    yield f"The scripts are in {folder}. {how}"
+    yield from hints()
     yield ""
     yield "In WinDbg, kd or cdb:"
     yield f"  {load}"
@@ -75,7 +83,7 @@ def _advice(folder: str, bits: int) -> Iterator[str]:
     yield f"  .settings load {path('config.xml')}"
     yield "To be rid of it:"
     yield f"  $$><{path('unload.wds')}    in an open session"
-    yield "  windbg-ext windbg-setup --remove"
+    yield f'  "{sys.executable}" -m windbg_ext windbg-setup --remove{custom}'
 
 
 WINDBG_SETUP = Command(
@@ -83,7 +91,8 @@ WINDBG_SETUP = Command(
     summary="write the scripts that bring these commands into WinDbg, kd and cdb",
     description="""\
 Writes the scripts that bring these commands into WinDbg, kd and cdb, with the paths of this installation, and tells
-what to type there. Checks that Python, pykd and the debugger fit together. Exit status 1: they do not.""",
+what to type there. With pykd the commands run inside the debugger; without it any Python runs them beside it, and they
+read dumps only. Exit status 1: something is not where it should be, or does not fit.""",
     options=(
         Option(("--folder",), "where the scripts go (default: %%LOCALAPPDATA%%\\windbg-ext)"),
         Option(

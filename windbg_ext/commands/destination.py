@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
+from windbg_ext.commands.larger_dump import check_replaceable
 from windbg_ext.errors import DestinationError, UsageError
 from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
@@ -55,14 +56,20 @@ def check_destination(destination: Path, source: Source | None, *, overwrite: bo
     with _errors(destination):  # a folder that may not be looked into, a name that is too long
         if within is None:
             _followed(_of_system(destination))
-        _check(_of_system(destination), source, overwrite=overwrite, links=within is None)
+        _check(_of_system(destination), destination, source, overwrite=overwrite, links=within is None)
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is that of a folder. Raise DestinationError where it cannot be looked at."""
+    with _errors(path):
+        return _of_system(path).is_dir()
 
 
 def _of_system(path: Path) -> Path:
     return Path(system_path(path))
 
 
-def _check(destination: Path, source: Source | None, *, overwrite: bool, links: bool) -> None:
+def _check(destination: Path, named: Path, source: Source | None, *, overwrite: bool, links: bool) -> None:
     if not links and destination.is_symlink():
         raise DestinationError("destination", "is a link", "remove it, or convert this dump alone")
     if destination.is_dir():
@@ -71,6 +78,8 @@ def _check(destination: Path, source: Source | None, *, overwrite: bool, links: 
         raise DestinationError("destination", "is a device or a pipe", "name a file")
     if source is not None and destination.exists() and identity_of(destination.stat()) == source.identity:
         raise DestinationError("destination", "is the source itself", "name another file")
+    if destination.is_file():
+        check_replaceable(destination, named)
     if os.path.lexists(destination) and not overwrite:
         raise _exists()
     if not destination.parent.is_dir():
@@ -118,6 +127,8 @@ def replace_file(
                         file.flush()
                         os.fsync(file.fileno())
                         _set_permissions(file.fileno(), permissions)
+                        if overwrite and (folder.path / name).is_file():  # Windows may have written a dump meanwhile
+                            check_replaceable(folder.path / name, destination)
                         if os.name != "nt":  # while it is locked
                             _check_is_ours(folder, temporary, file.fileno())
                             _move(folder, temporary, name, overwrite=overwrite)
@@ -362,7 +373,7 @@ def _move(folder: _Folder, temporary: str, name: str, *, overwrite: bool) -> Non
 
 
 def _exists() -> DestinationError:
-    return DestinationError("destination", "exists", "give another name or --overwrite (/o in WinDbg)")
+    return DestinationError("destination", "exists", "give another name or --overwrite")
 
 
 def _not_writable(destination: Path, error: OSError) -> DestinationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pykd
 
 from windbg_ext.render.dml import MAX_PIECE, verbatim_dml, write_dml
-from windbg_ext.render.text import MAX_TEXT, in_pieces, plain, shortened, shown, verbatim, write_text
+from windbg_ext.render.text import MAX_TEXT, WIDTH, in_pieces, plain, shortened, shown, verbatim, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from windbg_ext.sources.progress import Progress
 
 SECONDS_BETWEEN_MESSAGES = 0.2
+
+
+def window_width() -> int:
+    """Return the width of a console debugger's window; WinDbg tells nobody that of its own."""
+    try:
+        return os.get_terminal_size().columns or WIDTH
+    except (OSError, ValueError):
+        return WIDTH
 
 
 class DebuggerConsole:
@@ -33,9 +42,9 @@ class DebuggerConsole:
     def show(self, document: Document) -> None:
         """Show a report."""
         if self._dml:
-            self._print(write_dml(document))
+            self._print(write_dml(document, window_width()))
         else:
-            self.write(write_text(document))
+            self.write(write_text(document, window_width()))
 
     def write(self, text: str) -> None:
         """Show text as it is, such as JSON."""

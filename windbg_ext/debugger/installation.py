@@ -1,6 +1,6 @@
-"""The scripts with which WinDbg finds this installation, and a check that the parts fit together.
+"""The scripts with which WinDbg finds this installation: over pykd where it is there, else over `.shell`.
 
-This module does not import pykd: it also runs in a Python that pykd does not support, and says so.
+This module does not import pykd: it also runs in a Python that pykd does not support.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
+from urllib.request import url2pathname
 from xml.sax.saxutils import escape
 
+from windbg_ext.debugger import overview
+from windbg_ext.debugger.overview import LOADED, LOADING
 from windbg_ext.errors import DestinationError
 from windbg_ext.version import __version__
 
@@ -30,23 +33,62 @@ PACKAGE = Path(__file__).parents[1]
 SCRIPTS = next(path for path in (PACKAGE / "scripts", PACKAGE.with_name("scripts")) if path.is_dir())
 """Folder of the templates: inside an installed package, beside the package in a checkout."""
 BANG = Path(__file__).with_name("bang.py")
+SHELL_BANG = Path(__file__).with_name("shell_bang.py")
 FILES = (
     *("load.wds", "run.wds", "unload.wds", "batch.wds", "menu.txt", "windbg-ext.js", "triage.js"),
     *("config.xml", "ManifestVersion.txt", "Manifest/manifest.1.xml"),
 )
 
-LAST_PYTHON = (3, 9)
-"""The newest Python that pykd's wheels are made for."""
 OLDEST_PYKD = (0, 3, 4, 15)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a debugger loads: the DLL of a Python, pykd, and this package's script, as paths that a script can hold."""
+    """What runs the commands, as paths that a script can hold.
+
+    python: the DLL of a Python that pykd loads into the debugger or, without pykd, the program that `.shell` starts;
+    pykd: None without it; bang: this package's script.
+    """
 
     python: str
-    pykd: str
+    pykd: str | None
     bang: str
+
+    def load(self) -> str:
+        """Return what the scripts begin with that load this."""
+        return "" if self.pykd is None else f".load {self.python}\n.load {self.pykd}\n"
+
+    def run(self) -> str:
+        """Return the command that runs a bang command, which finds the arguments of the script itself.
+
+        A block, because `.shell` takes all of a script that follows it.
+        """
+        if self.pykd is None:
+            return f'.block {{ .shell -ci "||;al" {self._program} }}'
+        return f'!pykd.pyd.py -g "{self.bang}"'
+
+    def say_loaded(self, run: str) -> str:
+        """Return the lines that say what was loaded or, if nothing was, what to do. run: the script of that command."""
+        again = f'run windbg-setup again: "{sys.executable}" -m windbg_ext windbg-setup'
+        if self.pykd is None:
+            hint = f"windbg-ext is not loaded, the line above says why: {again}"
+            start = f'.shell -ci "||;al" {self._program} windbg-ext {LOADED}'
+            return f".block {{ {start} & if errorlevel 1 echo {hint} }}"
+        hint = f"windbg-ext is not loaded, the lines above say why (the debugger must be {bitness()}-bit): {again}"
+        return "\n".join(
+            (
+                # a trap, which Python takes away; an alias is known from the next block on
+                f"aS ${{/v:{LOADING}}} .echo {hint}",
+                f'.block {{ $$>a<"{run}" windbg-ext {LOADED} }}',
+                f".block {{ .if (${{/d:{LOADING}}}) {{ ${{{LOADING}}} }} }}",
+                f".block {{ ad /q ${{/v:{LOADING}}} }}",
+            )
+        )
+
+    @property
+    def _program(self) -> str:
+        python = f'"{self.python}"' if " " in self.python else self.python
+        return f'{python} "{self.bang}"'
 
 
 def default_folder() -> Path | None:
@@ -57,28 +99,68 @@ def default_folder() -> Path | None:
 
 def problems() -> Iterator[str]:
     """Yield one line for each problem that keeps WinDbg from running these commands, with what to do about it."""
-    version = sys.version_info[:2]
     if sys.platform != "win32":
         yield "this is not Windows: run windbg-setup with the Python that is on the machine with WinDbg"
         return
-    if version > LAST_PYTHON:
-        yield (
-            f"this is Python {version[0]}.{version[1]}, pykd is made for 3.9 at most: "
-            "py -3.9 -m pip install windbg-ext, then py -3.9 -m windbg_ext windbg-setup"
-        )
-        return
-    try:
-        pykd = importlib.metadata.version("pykd")
-    except importlib.metadata.PackageNotFoundError:
-        yield f'there is no pykd for this Python: "{sys.executable}" -m pip install pykd'
-        return
-    if tuple(map(int, re.findall(r"\d+", pykd))) < OLDEST_PYKD:
+    pykd = _pykd_version()
+    if pykd is not None and tuple(map(int, re.findall(r"\d+", pykd))) < OLDEST_PYKD:
         yield f'pykd {pykd} is too old: "{sys.executable}" -m pip install --upgrade pykd'
-    for what, path in (("Python's DLL", _python_dll()), ("pykd", _pykd()), ("windbg_ext", BANG)):
+    for what, path in _files(with_pykd=pykd is not None):
         if not path.is_file():
             yield f"{what} is not where it should be: there is no {path}"
         elif not fits_a_script(script_path(path)):
             yield f"{path} has characters that a debugger script cannot hold: install to a folder with a plain name"
+
+
+def hints() -> Iterator[str]:
+    """Yield what to know where everything works, one line each."""
+    if _pykd_version() is not None:
+        return
+    yield (
+        "Without pykd, the commands run beside the debugger: they read dumps, but no live target; their output has no "
+        "links, nothing shows progress, and Ctrl+Break does not end them."
+    )
+    yield "With pykd, whose wheels end at Python 3.9, they run inside the debugger:"
+    yield f"  {install_command()}"
+    yield "  py -3.9 -m windbg_ext windbg-setup"
+    shell = os.environ.get("SHELL", "")
+    if shell and PureWindowsPath(shell).stem.lower() != "cmd":
+        yield (
+            f"The environment variable SHELL is {shell}: a debugger that is started from here runs that instead of "
+            'cmd, and may hang. Start it elsewhere, or remove the variable first: set "SHELL="'
+        )
+
+
+def install_command() -> str:
+    """Return the command that installs this package for Python 3.9, from where it came: it is on no package index."""
+    return f'py -3.9 -m pip install "{_origin()}"'
+
+
+def _origin() -> str:
+    """Return the checkout or the wheel that this was installed from, as far as that is known."""
+    if PACKAGE.with_name("pyproject.toml").is_file():
+        return str(PACKAGE.parent)
+    try:
+        recorded = importlib.metadata.distribution("windbg-ext").read_text("direct_url.json")  # PEP 610
+        url = str(json.loads(recorded or "{}").get("url", ""))
+    except (importlib.metadata.PackageNotFoundError, ValueError, OSError):
+        url = ""
+    return url2pathname(url[len("file:") :]) if url.startswith("file:") else "windbg_ext-VERSION-py3-none-any.whl"
+
+
+def _pykd_version() -> str | None:
+    """Return the version of pykd, None where this Python has none."""
+    try:
+        return importlib.metadata.version("pykd")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _files(*, with_pykd: bool) -> tuple[tuple[str, Path], ...]:
+    """Return what the scripts name."""
+    if with_pykd:
+        return ("Python's DLL", _python_dll()), ("pykd", _pykd()), ("windbg_ext", BANG)
+    return ("Python", Path(sys.executable)), ("windbg_ext", SHELL_BANG)
 
 
 def bitness() -> int:
@@ -88,6 +170,8 @@ def bitness() -> int:
 
 def find_parts() -> Parts:
     """Return the paths of this installation."""
+    if _pykd_version() is None:
+        return Parts(script_path(Path(sys.executable)), None, script_path(SHELL_BANG))
     return Parts(*(script_path(path) for path in (_python_dll(), _pykd(), BANG)))
 
 
@@ -117,17 +201,18 @@ def script_path(path: Path) -> str:
 def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str, str]:
     """Return the files to write, content by relative path. `folder` is where they go, as a script can hold it."""
     names = [command.name for command in commands]
+    aliases = (*names, overview.NAME)
     run = str(PureWindowsPath(folder, "run.wds"))
     values = {
-        "PYTHON": parts.python,
-        "PYKD": parts.pykd,
-        "BANG": parts.bang,
+        "LOAD": parts.load(),
+        "RUN": parts.run(),
+        "SAY_LOADED": parts.say_loaded(run),
         "VERSION": __version__,
         "VERSION4": _four_numbers(__version__),
         "NAMES": ", ".join(f"!{name}" for name in names),
         # ${/v:name} is the name itself: without it, loading twice would replace an alias's name by its value
-        "ALIASES": "\n".join(f'aS ${{/v:!{name}}} $$>a<"{run}" {name}' for name in names),
-        "UNALIASES": "\n".join(f"ad /q ${{/v:!{name}}}" for name in names),
+        "ALIASES": "\n".join(f'aS ${{/v:!{name}}} $$>a<"{run}" {name}' for name in aliases),
+        "UNALIASES": "\n".join(f"ad /q ${{/v:!{name}}}" for name in aliases),
         "MENU": "\n".join(f' {{"{command.summary}"}} {{"!{command.name}"}}' for command in commands),
         "RUN_JS": json.dumps(run),
         "COMMANDS_JS": json.dumps(names),

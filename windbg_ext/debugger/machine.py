@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pykd
 
 from windbg_ext.debugger.paging_files import paging_files
-from windbg_ext.debugger.session import machine_type
+from windbg_ext.debugger.session import dump_path, is_process, machine_type
+from windbg_ext.debugger.target import session_target
 from windbg_ext.kernel import ARCHITECTURES
 
 PAGE_SIZE = 0x1000
@@ -17,9 +18,22 @@ NUMBER_OF_PHYSICAL_PAGES = 0x2E8
 
 @dataclass(frozen=True)
 class DebuggedMachine:
-    """The machine in the open session. open_dump: the path of its dump, None without a file."""
+    """The machine in the open session.
+
+    open_dump: the path of its dump, None without a file; is_process: a process is debugged, and no kernel.
+    """
 
     open_dump: str | None
+    is_process: bool = False
+
+    @classmethod
+    def of_session(cls) -> DebuggedMachine:
+        """Return what the session has open."""
+        return cls(dump_path(), is_process())
+
+    def target(self) -> object:
+        """Return the session's `Target`. Raise DumpError if it has none."""
+        return session_target()
 
     def physical_memory(self) -> int | None:
         """Return the RAM that Windows uses, in bytes, or None if the session cannot read it."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from contextlib import suppress
 from pathlib import PureWindowsPath
 
 import pykd
 
+from windbg_ext.debugger.listing import open_system, script_arguments, words_behind
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import Machine
 from windbg_ext.sources.local import is_file
 
 MACHINES = {"AMD64": Machine.AMD64, "I386": Machine.I386, "ARM64": Machine.ARM64}
-NAME, VALUE = slice(1, 17), slice(18, -1)
-"""Columns of the listing that `al` prints; a blank ends the value."""
 
 
 def attach() -> None:
@@ -42,27 +40,23 @@ def arguments() -> list[str]:
     passed = [argument for argument in sys.argv[1:] if argument]
     if passed:
         return passed
-    found = script_aliases(command("al"))
-    return [found[number] for number in sorted(found) if number]
+    return words_behind(script_arguments(command("al")))
 
 
 def script_name() -> str:
     """Return the name of the running debugger script without its folder; empty if there is none."""
-    return PureWindowsPath(script_aliases(command("al")).get(0, "")).name
-
-
-def script_aliases(listing: str) -> dict[int, str]:
-    """Return the values of $arg0 (the script itself), $arg1, $arg2 ... by number, from what `al` prints."""
-    lines = listing.split("\n")
-    names = (re.fullmatch(r"\$arg(\d+) *", line[NAME]) for line in lines)
-    return {int(name[1]): line[VALUE] for name, line in zip(names, lines) if name}
+    return PureWindowsPath(script_arguments(command("al")).get(0, "")).name
 
 
 def dump_path() -> str | None:
     """Return the path of the open dump, or None for a live target or a file on another machine."""
-    systems = re.search(r"^\.[ \d]+.*?: (.+)$", command("||"), re.MULTILINE)
-    path = systems[1].rstrip() if systems else ""
-    return path if pykd.isDumpAnalyzing() and is_file(path) else None
+    path = open_system(command("||")).path
+    return path if path is not None and pykd.isDumpAnalyzing() and is_file(path) else None
+
+
+def is_process() -> bool:
+    """Tell whether a process is debugged, or its dump, and no kernel."""
+    return open_system(command("||")).user
 
 
 def has_kernel_types() -> bool:

@@ -61,12 +61,13 @@ class Command(NamedTuple):
     """A command.
 
     name: what the user types; summary: a few words; description: the help's first paragraph; options: in the order of
-    the help, the first argument names the dump to read; run: does it and returns the exit status.
+    the help, the first argument names the dump to read; run: does it and returns the exit status; examples,
+    bang_examples: (what follows the name, what that does) on the command line and in a debugger.
 
-    In a debugger: next: the commands to suggest after this one; triage: its place in the triage script, None if that
-    does not run it; reads_sessions: without a dump file, the session itself is read. Then the first argument is the
-    session's `Target` or, where there is `add_session_facts`, None. That function puts what the session tells into the
-    options and returns what the user could have typed instead.
+    In a debugger: habits: (a switch of `.dump`, as a pattern; why this command has none); triage: its place in the
+    triage script, None if that does not run it; reads_sessions: without a dump file, the session itself is read. Then
+    the first argument is the session's `Target` or, where there is `add_session_facts`, None. That function puts what
+    the session tells into the options and returns what the user could have typed instead.
     """
 
     name: str
@@ -74,7 +75,9 @@ class Command(NamedTuple):
     description: str
     options: tuple[Union[Argument, Option], ...]
     run: Callable[[argparse.Namespace, "Console"], int]
-    next: tuple[str, ...] = ()
+    examples: tuple[tuple[str, str], ...] = ()
+    bang_examples: tuple[tuple[str, str], ...] = ()
+    habits: tuple[tuple[str, str], ...] = ()
     triage: Optional[int] = None
     reads_sessions: bool = False
     add_session_facts: Optional[Callable[[argparse.Namespace, "Session"], Sequence[str]]] = None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.commands.dumpkind import DumpReport
     from windbg_ext.interface.console import Console
+    from windbg_ext.render.document import FileCommand
     from windbg_ext.render.page import Page
 
 
@@ -51,6 +52,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.show(render.dumpkind_table_document(reports, details=options.verbose))
     elif not unreadable:
         console.show(render.dumpkind_document(reports[0]))
+        console.suggest(*_next(reports[0], console.open_dump))
     if unreadable:
         field, _, why = reports[0].problems[0].partition(": ")
         raise DumpError(field, why, reports[0].advice, str(reports[0].path))
@@ -67,6 +69,18 @@ def _page(reports: Sequence[DumpReport], *, single: bool) -> Page:
     from windbg_ext.render.pages.dumps import dumps_page
 
     return dumps_page(reports)
+
+
+LARGE = ("complete", "active", "kernel")
+
+
+def _next(report: DumpReport, open_dump: str | None) -> tuple[str | FileCommand, ...]:
+    """Return what to do next about a dump: to open it or, if it is open, to analyse it."""
+    from windbg_ext.render.document import FileCommand
+
+    if report.path != open_dump:
+        return (FileCommand(".opendump", report.path, ";g"),)
+    return ("!analyze -v", "!pagefilefit", *(("!minify",) if report.kind in LARGE else ()))
 
 
 DUMPKIND = Command(
@@ -101,6 +115,13 @@ has a problem; 3: the one file that was named is no kernel dump or cannot be rea
         OVERWRITE,
     ),
     run=run,
-    next=("!analyze -v", "!pagefilefit", "!minify"),
+    examples=(
+        ("MEMORY.DMP", "tells what that file is, whether it is whole, and what crashed"),
+        ("C:\\dumps --csv", "tells the same of every dump of a folder, for a spreadsheet"),
+    ),
+    bang_examples=(
+        ("/v", "shows all there is to know about the open dump"),
+        ("C:\\dumps", "shows the dumps of a folder, each with a link that opens it"),
+    ),
     triage=1,
 )

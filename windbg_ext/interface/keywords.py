@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from windbg_ext.interface.command import Argument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Callable
 
     from windbg_ext.interface.command import Option
@@ -31,6 +32,12 @@ def keywords(declared: Argument | Option) -> dict[str, Any]:
         "choices": declared.choices,
         "metavar": declared.metavar,
     }
+
+
+def examples_text(prog: str, examples: Sequence[tuple[str, str]]) -> str:
+    """Return examples as lines that stand below the help of a command; nothing without examples."""
+    lines = [line for words, does in examples for line in (f"  {prog} {words}", f"      {does}")]
+    return "\n".join(("\nexamples:", *lines, "")) if lines else ""
 
 
 def _checked(read: Callable[[str], object]) -> Callable[[str], object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,12 +41,17 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
     from functools import partial  # as all that only a run needs: --help should not wait for it
     from pathlib import Path
 
-    from windbg_ext.commands.destination import unused
+    from windbg_ext.commands.destination import is_folder, unused
     from windbg_ext.commands.minify import minify, minify_target
+    from windbg_ext.render.document import FileCommand
     from windbg_ext.render.minify import minify_document, minify_json
     from windbg_ext.render.pages.minify import minify_page
 
     destination = None if options.destination is None else Path(options.destination)
+    if destination is not None and os.name == "nt" and re.search(r"[*?]", destination.name):
+        raise UsageError(_meant(options, console))
+    if destination is not None and is_folder(destination):
+        destination /= _name_in_folder(options.source, console)
     if options.unique and destination is not None:
         destination = unused(destination)
     page = html_file(options.html, "minify", options.source, overwrite=options.overwrite)
@@ -61,9 +68,33 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         console.write(minify_json(report))
     else:
-        console.show(minify_document(report))
+        console.show(minify_document(report, details=options.verbose))
+        path = str(report.destination)
+        console.suggest(FileCommand(".opendump", path, ";g"), FileCommand("!dumpkind -v", path))
     write_report(page, lambda: minify_page(report), options.overwrite, None if options.json else console)
     return 0 if report.complete else 1
+
+
+def _name_in_folder(source: object, console: Console) -> str:
+    """Return the name of the small dump of a source in a folder. Raise UsageError for a session without a file."""
+    from windbg_ext.commands.destination import small_name
+
+    path = source if isinstance(source, str) else console.open_dump
+    if path is None:
+        raise UsageError("this session has no dump file whose name could be taken: name the file to write")
+    return small_name(re.split(r"[\\/]", path)[-1])
+
+
+def _meant(options: argparse.Namespace, console: Console) -> str:
+    """Return what to do instead of naming a wildcard as the file to write."""
+    wildcard = options.destination
+    if options.source == console.open_dump and console.open_dump is not None:
+        how = (
+            f'the only argument is the file to write; windbg-ext minify "{wildcard}" FOLDER converts the dumps that fit'
+        )
+    else:
+        how = "a file has another name; name the file to write, or the folder"
+    return f"{wildcard} is a wildcard: {how}"
 
 
 def _run_many(sources: str | list[str], destination: str | None, options: argparse.Namespace, console: Console) -> int:
@@ -149,6 +180,7 @@ one of many files failed.""",
             metavar="SIZE",
         ),
         Option(("-c", "--comment"), "a comment for the header, as .dump /c writes it", metavar="TEXT"),
+        Option(("-v", "--verbose"), "show what went in, part by part", action="store_true"),
         Option(("--salvage",), "leave out what damaged kernel structures lead to", action="store_true"),
         Option(("--json",), "print the report as JSON", action="store_true"),
         HTML,
@@ -168,7 +200,19 @@ one of many files failed.""",
         ),
     ),
     run=run,
-    next=("!analyze -v", "!dumpkind"),
+    examples=(
+        ("MEMORY.DMP small.dmp", "writes small.dmp"),
+        ("C:\\dumps C:\\small --jobs 2", "converts every dump of a folder, two at once"),
+    ),
+    bang_examples=(
+        ('C:\\out\\small.dmp /c "for the driver\'s team"', "saves the open dump or the live kernel, with a comment"),
+        ('"C:\\dumps\\MEMORY.DMP" C:\\out', "converts another dump into a folder"),
+    ),
+    habits=(
+        ("m[a-z]*", "every dump that it writes is a small one, with all that a debugger needs"),
+        ("ba?", "it writes no CAB, and small dumps are small enough to send as they are"),
+        ("f|k|ka?", "it makes small dumps; .dump /f and /ka write the large ones"),
+    ),
     triage=3,
     reads_sessions=True,
 )

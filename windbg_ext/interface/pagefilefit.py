@@ -44,6 +44,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write(pagefilefit_json(report))
     else:
         console.show(pagefilefit_document(report, verbose=options.verbose))
+        if options.source is not None:
+            console.suggest("!dumpkind")
     write_report(page, lambda: _page(report), options.overwrite, None if options.json else console)
     return 0 if options.require is None or report.fits(DumpKind(options.require)) else 1
 
@@ -151,7 +153,17 @@ figures by hand go before both. Exit status 1: with --require, that kind of dump
         OVERWRITE,
     ),
     run=run,
-    next=("!dumpkind", "!minify"),
+    examples=(
+        ("MEMORY.DMP --pagefile 16G", "tells whether the dumps of that machine fit a paging file of 16 GB"),
+        (
+            "--ram 64G --pagefile 16G --kind active",
+            "tells it of a machine by its figures, with advice for an active dump",
+        ),
+    ),
+    bang_examples=(
+        ("/pagefile 16G", "tells whether the dumps of the debugged machine fit a paging file of 16 GB"),
+        ("/ram 64G /pagefile C:=16G..48G", "tells it of a machine by its figures"),
+    ),
     triage=2,
     reads_sessions=True,
     add_session_facts=add_session_facts,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.batch import Outcome
-from windbg_ext.render.document import Answer, Column, Document, Notes, Section, Table
+from windbg_ext.render.document import Answer, Column, Document, DumpFile, Notes, Section, Table
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.json_text import write_json
 from windbg_ext.render.minify import contents
+from windbg_ext.sources.formats import ENDINGS
+from windbg_ext.sources.local import is_address
 
 if TYPE_CHECKING:
     from windbg_ext.commands.minify.batch import BatchReport, FileReport
-    from windbg_ext.render.document import Inline
+    from windbg_ext.render.document import Inline, Span
 
+PACKED = frozenset(ENDINGS) - {".cab"}
 COLUMNS = (Column("File"), Column("Outcome"), Column("Size", right=True), Column("Reason"))
 
 
@@ -28,7 +32,14 @@ def batch_document(report: BatchReport) -> Document:
 def _row(file: FileReport) -> tuple[Inline, ...]:
     written = "" if file.report is None else size(file.report.bytes)
     outcome = Answer(file.outcome.value, good=file.outcome in (Outcome.WRITTEN, Outcome.SKIPPED))
-    return (file.source,), (outcome,), (written,), (file.problem,)
+    return (_source(file),), (outcome,), (written,), (file.problem,)
+
+
+def _source(file: FileReport) -> Span:
+    """Return a source, as a dump to open if it was read and a debugger can open it, which it can of no packed file."""
+    read = file.report is not None or file.outcome is Outcome.SKIPPED
+    opens = read and not is_address(file.source) and PurePath(file.source).suffix.lower() not in PACKED
+    return DumpFile(file.source, file.source) if opens else file.source
 
 
 def _sums(report: BatchReport) -> dict[str, int]:

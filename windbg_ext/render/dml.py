@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.document import Address, Code, Command, ModuleName, WrittenFile
-from windbg_ext.render.text import in_pieces, lines, verbatim
+from windbg_ext.render.document import Address, Answer, Code, Command, DumpFile, FileCommand, ModuleName, WrittenFile
+from windbg_ext.render.text import in_pieces, lines, on_file, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,12 +28,18 @@ NAMED_OTHERWISE = {"ntoskrnl": "nt"}
 """Modules that the debugger has another name for."""
 OPENED_FILE = re.compile(r"[A-Za-z]:\\[\w .,()+=~\\-]{1,240}", re.ASCII)
 """A path that may stand in quotes in a command for `.shell`: nothing in it means anything to the debugger or to cmd."""
+PATH_IN_COMMAND = re.compile(r"[\w.\\][\w .:()+~\\-]*")
+"""A path that may stand in a command: no character of it ends a command, begins an option or is an alias's."""
+COLOURS = {True: "emphfg", False: "errfg", None: "warnfg"}
+"""The debugger's colours (dml.doc) for an answer that is good, bad or neither."""
+OPEN = FileCommand(".opendump", "", ";g")
+"""The debugger loads an opened dump when it goes on."""
 UNSAFE_IN_COMMAND = re.compile(r'["\x00-\x1f\x7f-\U0010ffff]')
 
 
-def write_dml(document: Document) -> Iterator[str]:
-    """Yield the document in pieces that the engine shows whole, each line with its end."""
-    return _markup(lines(document))
+def write_dml(document: Document, width: int | None = None) -> Iterator[str]:
+    """Yield the document in pieces that the engine shows whole, each line with its end. width: as for `write_text`."""
+    return _markup(lines(document, width))
 
 
 def verbatim_dml(text: str) -> Iterator[str]:
@@ -50,18 +56,31 @@ def _escape(text: str) -> str:
 
 
 def _linked(text: str, span: Span) -> str:
+    if isinstance(span, Answer):
+        return f'<col fg="{COLOURS[span.good]}">{_escape(text)}</col>'
     if isinstance(span, WrittenFile):
         command = f'.shell -x start "" "{span.path}"' if OPENED_FILE.fullmatch(span.path) else None
     else:
-        command = _command(text, span)
-        command = None if command is None or UNSAFE_IN_COMMAND.search(command) else command
+        command = _on_file(span) if isinstance(span, (DumpFile, FileCommand)) else _command(text, span)
     if command is None:
         return _escape(text)
     return f'<link cmd="{_escape(command)}">{_escape(text)}</link>'
 
 
+def _on_file(span: DumpFile | FileCommand) -> str | None:
+    """Return the command on a file, None if its path might be more than a path there."""
+    if not PATH_IN_COMMAND.fullmatch(span.path):
+        return None
+    return on_file(OPEN._replace(path=span.path) if isinstance(span, DumpFile) else span)
+
+
 def _command(text: str, span: Span) -> str | None:
-    """Return the command that a span links to."""
+    """Return the command that a span links to, None for none."""
+    command = _plain_command(text, span)
+    return None if command is None or UNSAFE_IN_COMMAND.search(command) else command
+
+
+def _plain_command(text: str, span: Span) -> str | None:
     if isinstance(span, Address):
         return f"db {text}" if span.value >= 0 and len(text) - len("0x") in LINKED_DIGITS else None
     if isinstance(span, Code):

@@ -32,10 +32,31 @@ class ModuleName(NamedTuple):
     name: str
 
 
+class DumpText(NamedTuple):
+    """A text of a dump's own, such as a comment: what it says is no word of this program."""
+
+    text: str
+
+
 class Command(NamedTuple):
     """A command for the debugger. It must be one of this program's own: no text of a dump may be part of it."""
 
     text: str
+
+
+class DumpFile(NamedTuple):
+    """A dump that a debugger can open. shown: what stands for it, such as the last part of its path."""
+
+    path: str
+    shown: str
+
+
+class FileCommand(NamedTuple):
+    """A command for the debugger on a file. What stands around the path must be this program's own."""
+
+    command: str
+    path: str
+    then: str = ""
 
 
 class ShellCommand(NamedTuple):
@@ -70,7 +91,21 @@ class Answer(NamedTuple):
     good: Optional[bool]
 
 
-Span = Union[str, Address, Code, ModuleName, Command, ShellCommand, WrittenFile, WebPage, Reference, Answer]
+Span = Union[
+    str,
+    Address,
+    Code,
+    ModuleName,
+    DumpText,
+    Command,
+    DumpFile,
+    FileCommand,
+    ShellCommand,
+    WrittenFile,
+    WebPage,
+    Reference,
+    Answer,
+]
 Inline = tuple[Span, ...]
 """A text, in which some parts have a meaning of their own."""
 
@@ -88,18 +123,22 @@ class Facts(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of a table. right: its cells end in line; width: characters for each cell, None: as the widest takes."""
+    """A column of a table. right: its cells end in line; width: characters for each cell, None: as the widest takes.
+
+    rank: 0 is always shown; where there is no room for all, those with the highest numbers are left out.
+    """
 
     header: str = ""
     right: bool = False
     width: Optional[int] = None
+    rank: int = 0
 
 
 class Table(NamedTuple):
     """Rows of cells. columns: none for rows that need no headers and begin in line.
 
-    compact: there are many columns, so each is as narrow as it can be; flowing: the last cell of a row is a text of any
-    length.
+    compact: there are many columns, so each is as narrow as it can be, and where a line has no room for them, some are
+    left out and the last one goes on in the next line; flowing: the last cell of a row is a text of any length.
     """
 
     rows: tuple[tuple[Inline, ...], ...]
@@ -151,7 +190,7 @@ class MemoryMap(NamedTuple):
 class Notes(NamedTuple):
     """Sentences, each with a label before it; an empty label is none."""
 
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, Union[str, Answer]], ...]
 
 
 class Steps(NamedTuple):
@@ -164,7 +203,7 @@ class Links(NamedTuple):
     """Commands for the debugger to go on with."""
 
     label: str
-    commands: tuple[str, ...]
+    commands: tuple[Union[str, FileCommand], ...]
 
 
 Block = Union[Headline, Facts, Table, Bars, MemoryMap, Notes, Steps, Links]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.modules import CodeAddress
+from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.limits import MAX_LISTED
 from windbg_ext.render.document import (
     Address,
@@ -13,6 +14,8 @@ from windbg_ext.render.document import (
     Code,
     Column,
     Document,
+    DumpFile,
+    DumpText,
     Facts,
     MemoryMap,
     ModuleName,
@@ -23,6 +26,7 @@ from windbg_ext.render.document import (
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.text import text_of
 from windbg_ext.sources.formats import with_article
+from windbg_ext.sources.local import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +55,7 @@ MAX_FRAMES = 10
 SUSPECTS_ARE_HINTS = "A hint, found without symbols; names that are not known as Microsoft's come first"
 SUSPECTS = f"Suspects ({SUSPECTS_ARE_HINTS[0].lower()}{SUSPECTS_ARE_HINTS[1:]}):"
 HINT = "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."
+MORE = "More columns: -v shows all, --csv has them for a spreadsheet."
 HEADER_ADDRESSES = frozenset(
     ("PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "BugCheckParameter", "KdDebuggerDataBlock")
 )
@@ -66,7 +71,7 @@ def _sections(report: DumpReport) -> Iterator[Section]:
     packed = f" inside {with_article(report.packed)}" if report.packed else ""
     notes = Notes(
         (
-            *(("problem", problem) for problem in report.problems),
+            *(("problem", Answer(problem, good=False)) for problem in report.problems),
             *((("next step", report.advice),) if report.advice else ()),
             *(("note", note) for note in report.notes),
         )
@@ -109,7 +114,7 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
     if report.process is not None:
         yield "process", (ModuleName(report.process),)
     if report.comment is not None:
-        yield "comment", (report.comment,)
+        yield "comment", (DumpText(report.comment),)
 
 
 def _addresses(values: Sequence[int], digits: int = 1) -> Inline:
@@ -391,11 +396,22 @@ COLUMNS = (
     *("Signature", "Signature hash"),
 )
 """As BlueScreenView names and orders them, and five of our own. Caused by: the first suspect, a hint."""
-SHOWN = (
-    *("Dump file", TIME, "Bug check string", "Bug check code", "Caused by driver", "Caused by address"),
-    *("Signature", "Kind", "Processor", "Processors count", "Minor version", "Dump file size", "Problem"),
-)
-"""What fits a wide terminal; all columns with -v and in CSV."""
+SHOWN = {
+    "Dump file": 0,
+    TIME: 1,
+    "Bug check string": 5,
+    "Bug check code": 2,
+    "Caused by driver": 10,
+    "Caused by address": 0,
+    "Signature": 4,
+    "Kind": 3,
+    "Processor": 6,
+    "Processors count": 8,
+    "Minor version": 9,
+    "Dump file size": 7,
+    "Problem": 0,
+}
+"""What is shown without -v, and the ranks of the columns, of which a narrow window leaves out the last ones."""
 
 
 def sort_key(column: str) -> str:
@@ -457,14 +473,23 @@ def _values(report: DumpReport, columns: Sequence[str]) -> dict[str, Value]:
 
 def _cells(report: DumpReport, columns: Sequence[str]) -> tuple[Inline, ...]:
     values = _values(report, columns)
-    return tuple([_cell(column, values[column]) for column in columns])
+    return tuple([_cell(report, column, values[column]) for column in columns])
 
 
-def _cell(column: str, value: Value) -> Inline:
+def _opens(report: DumpReport) -> bool:
+    """Tell whether a debugger opens a file: it looks into no packed file but a CAB, and takes a path only."""
+    return report.kind != DumpKind.NONE and report.packed in (None, "CAB") and not is_address(report.path)
+
+
+def _cell(report: DumpReport, column: str, value: Value) -> Inline:
     if value is None:
         return ("",)
     if isinstance(value, tuple):
         return (_code(value),)
+    if column in ("Dump file", "Full path"):
+        return (DumpFile(report.path, str(value)) if _opens(report) else str(value),)
+    if column == "Problem":
+        return (Answer(str(value), good=False),) if value else ("",)
     if isinstance(value, str):
         return (ModuleName(value) if column in MODULES else value,)
     if column == TIME:
@@ -476,12 +501,20 @@ def _cell(column: str, value: Value) -> Inline:
 
 def dumpkind_table_document(reports: Sequence[DumpReport], *, details: bool = False) -> Document:
     """Return a row for each file; details: all columns."""
-    columns = COLUMNS if details else SHOWN
-    rows = tuple([_cells(report, columns) for report in reports])
-    files = Section("", (Table(rows, tuple(map(Column, columns)), compact=True),))
-    if any(report.suspects for report in reports):
-        return Document((files, Section("", (Notes((("", HINT),)),))))
-    return Document((files,))
+    columns = tuple(Column(name) for name in COLUMNS) if details else _short_columns(reports)
+    rows = tuple([_cells(report, [column.header for column in columns]) for report in reports])
+    files = Section("", (Table(rows, columns, compact=True),))
+    notes = [HINT] if any(report.suspects for report in reports) else []
+    notes += [] if details else [MORE]
+    return (
+        Document((files, Section("", (Notes(tuple(("", note) for note in notes)),)))) if notes else Document((files,))
+    )
+
+
+def _short_columns(reports: Sequence[DumpReport]) -> tuple[Column, ...]:
+    """Return the columns without -v; that of the problems only where there is one."""
+    troubled = any(report.problems for report in reports)
+    return tuple(Column(name, rank=rank) for name, rank in SHOWN.items() if troubled or name != "Problem")
 
 
 def dumpkind_csv(reports: Sequence[DumpReport]) -> str:

@@ -4,31 +4,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.document import Column, Document, Notes, Section, Table
+from windbg_ext.render.document import Answer, Column, Document, DumpText, Facts, Notes, Section, Table
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.json_text import write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from windbg_ext.commands.minify import MinifyReport
+    from windbg_ext.render.document import Inline
 
 KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared")
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 
-def minify_document(report: MinifyReport) -> Document:
-    """Return the report of `minify`: what went in, what was left out and why."""
-    what = f"{count(report.processors, 'processor')}, {count(report.modules, 'module')}"
-    parts = Table(tuple(((part.part,), (f"{part.bytes:,}",), (str(part.blocks),)) for part in report.parts), COLUMNS)
-    sections = [Section(f"{report.destination}: {size(report.bytes)}, {what}"), Section("", (parts,))]
+def minify_document(report: MinifyReport, *, details: bool = False) -> Document:
+    """Return the report of `minify`: what was made of what, what was left out and why; details: what went in, too."""
+    sections = [Section(f"{report.destination}: {size(report.bytes)}", (Facts(tuple(_facts(report))),))]
     if report.left_out:
         sections.append(Section("Left out:", (Notes(tuple((lost.part, lost.why) for lost in report.left_out)),)))
+    if details:
+        rows = tuple(((part.part,), (f"{part.bytes:,}",), (str(part.blocks),)) for part in report.parts)
+        sections.append(Section("", (Table(rows, COLUMNS),)))
     return Document(tuple(sections))
+
+
+def _facts(report: MinifyReport) -> Iterator[tuple[str, Inline]]:
+    yield "made from", _source(report)
+    yield "holds", (f"{count(report.processors, 'processor')}, {count(report.modules, 'module')}",)
+    yield "missing", (_missing(report),)
+
+
+def _source(report: MinifyReport) -> Inline:
+    if report.source is None:
+        return ("the debugger's session",)
+    length = report.source_bytes
+    if length is None:
+        return (DumpText(report.source),)
+    times = length / report.bytes if report.bytes else 0
+    larger = f"{times:,.1f}" if times < 10 else f"{times:,.0f}"
+    return DumpText(report.source), f", {size(length)}: {larger} times the size"
+
+
+def _missing(report: MinifyReport) -> Answer:
+    if not report.left_out:
+        return Answer("nothing", good=True)
+    if report.complete:
+        return Answer("nothing that a debugger needs; see below", good=True)
+    return Answer("something that a debugger needs, or may need; see below", good=False)
 
 
 def minify_json(report: MinifyReport) -> str:
     """Return the report of `minify` as JSON."""
     source = None if report.source is None else str(report.source)
-    return write_json({"source": source, "destination": str(report.destination), **contents(report)})
+    head = {"source": source, "source_bytes": report.source_bytes, "destination": str(report.destination)}
+    return write_json({**head, **contents(report)})
 
 
 def contents(report: MinifyReport | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A document as text in letters of one width. ASCII only: WinDbg's Python prints nothing else.
+"""A document as text in letters of one width.
 
 The layout keeps what each piece of a line means, so that a writer with links (`dml`) can use it too.
 """
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import (
     Address,
+    Answer,
     Bars,
     Code,
     Column,
     Command,
+    DumpFile,
     Facts,
+    FileCommand,
     Headline,
     Links,
     MemoryMap,
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 """Characters of a line of text that flows; tables may be wider."""
+MIN_WIDTH = 40
+"""Characters of a narrow window, for which nothing is made narrower any more."""
+MIN_LAST = 24
+"""Characters of the last column that a line has at least room for, or other columns are left out."""
 MAX_CELL = 260
 """Characters of a cell of a table, which makes its whole column as wide: MAX_PATH, the longest path that most programs
 for Windows take. A longer text is cut in its middle; JSON and CSV have all of it."""
@@ -55,10 +62,24 @@ Piece = tuple[str, Span]
 """What is shown, and what it means: the same string where it means nothing but itself."""
 Line = tuple[Piece, ...]
 
+COLOURS = {True: "\x1b[32m", False: "\x1b[31m", None: "\x1b[33m"}
+"""Of an answer that is good, bad or neither, as ECMA-48 (SGR) has them: green, red, yellow."""
+NO_COLOUR = "\x1b[0m"
 
-def write_text(document: Document) -> str:
-    """Return the document as lines of text, without an end behind the last one."""
-    return "\n".join(map(shown, lines(document)))
+
+def write_text(document: Document, width: int | None = None, *, colour: bool = False) -> str:
+    """Return the document as lines of text, without an end behind the last one.
+
+    width: characters of a line, None: as many as tables take. colour: with the codes of a terminal for verdicts.
+    """
+    return "\n".join(map(coloured if colour else shown, lines(document, width)))
+
+
+def coloured(line: Line) -> str:
+    """Return the text of a line, its verdicts in colours."""
+    return "".join(
+        f"{COLOURS[span.good]}{text}{NO_COLOUR}" if isinstance(span, Answer) else text for text, span in line
+    )
 
 
 def text_of(inline: Inline) -> str:
@@ -67,15 +88,19 @@ def text_of(inline: Inline) -> str:
 
 
 def plain(text: str) -> str:
-    """Make text from a dump or a path safe to print: control characters and what is not ASCII are escaped."""
-    return UNSAFE.sub(_escaped, text)
+    """Make text from a dump or a path safe to print: letters stay, whatever moves the cursor or the text is escaped.
+
+    Unicode counts control characters, marks of the direction, what has no width, other blanks than the usual one, line
+    ends, surrogates and what is not assigned as not printable.
+    """
+    return UNUSUAL.sub(_escaped, text)
 
 
-UNSAFE = re.compile("[^ -~]+")
+UNUSUAL = re.compile("[^ -~]+")
 
 
 def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in found[0])
 
 
 def shortened(text: str, longest: int) -> str:
@@ -86,8 +111,9 @@ def shortened(text: str, longest: int) -> str:
     return f"{text[:half]}{ELLIPSIS}{text[-half:]}"
 
 
-def lines(document: Document) -> Iterator[Line]:
-    """Yield the lines of the document; an empty one is between sections."""
+def lines(document: Document, width: int | None = None) -> Iterator[Line]:
+    """Yield the lines of the document; an empty one is between sections. width: as for `write_text`."""
+    window = None if width is None else max(width, MIN_WIDTH)
     for number, section in enumerate(document.sections):
         if number:
             yield ()
@@ -96,7 +122,8 @@ def lines(document: Document) -> Iterator[Line]:
         for block in section.blocks:
             # the marks of a list stand where other blocks are indented
             indent = INDENT if section.title and not isinstance(block, Steps) else ""
-            for line in _block_lines(block, WIDTH - len(indent)):
+            room = None if window is None else window - len(indent)
+            for line in _block_lines(block, room, min(WIDTH, window or WIDTH) - len(indent)):
                 yield (_same(indent), *line)
 
 
@@ -150,6 +177,10 @@ def _piece(span: Span) -> Piece:
         return (f"0x{span.address:x}" if span.module is None else f"{plain(span.module)}+0x{span.offset:x}"), span
     if isinstance(span, ModuleName):
         return plain(span.name), span
+    if isinstance(span, DumpFile):
+        return plain(span.shown), span
+    if isinstance(span, FileCommand):
+        return plain(on_file(span)), span
     if isinstance(span, ShellCommand):
         return f"> {plain(span.text)}", span
     if isinstance(span, WrittenFile):
@@ -159,6 +190,12 @@ def _piece(span: Span) -> Piece:
     if isinstance(span, Reference):
         return f" [{span.number}]", span
     return plain(span.text), span
+
+
+def on_file(span: FileCommand) -> str:
+    """Return a command on a file as the debugger takes it: `.opendump` wants no quotes, those of scripts do."""
+    path = f'"{span.path}"' if " " in span.path and span.command.startswith("!") else span.path
+    return f"{span.command} {path}{span.then}"
 
 
 def _line(inline: Inline) -> Line:
@@ -176,12 +213,12 @@ def _short(inline: Inline, longest: int) -> Line:
 
 
 def _cut(line: Line, start: int, end: int) -> Iterator[Piece]:
-    """Yield the pieces of a line from one character to another; one that is divided loses its meaning."""
+    """Yield the pieces of a line from one character to another; one that is divided is no link any more."""
     at = 0
     for text, span in line:
         part = text[max(0, start - at) : max(0, end - at)]
         if part:
-            yield (text, span) if part == text else _same(part)
+            yield (part, span) if part == text or isinstance(span, Answer) else _same(part)
         at += len(text)
 
 
@@ -194,27 +231,28 @@ def _trimmed(pieces: list[Piece]) -> Line:
     return tuple(pieces)
 
 
-def _wrapped(line: Line, width: int) -> Iterator[Line]:
-    """Yield a text in lines of at most `width` characters; names of pages and settings stay whole."""
+def _wrapped(line: Line, width: int, *, whole: bool = True) -> Iterator[Line]:
+    """Yield a text in lines of at most `width` characters. whole: words stay whole, such as names of settings."""
     import textwrap
 
     text, at = shown(line), 0
-    for part in textwrap.wrap(text, max(1, width), break_on_hyphens=False, break_long_words=False):
+    for part in textwrap.wrap(text, max(1, width), break_on_hyphens=False, break_long_words=not whole):
         at = text.index(part, at)
         yield tuple(_cut(line, at, at + len(part)))
 
 
-def _block_lines(block: Block, width: int) -> Iterator[Line]:
+def _block_lines(block: Block, width: int | None, flowing: int) -> Iterator[Line]:
+    """Yield the lines of a block. width: of the window, None if it has any; flowing: of texts that go on below."""
     if isinstance(block, Headline):
-        return _wrapped(_short((block.answer,), MAX_TEXT), width)
+        return _wrapped(_short((block.answer,), MAX_TEXT), flowing)
     if isinstance(block, Facts):
         return _in_columns([(_line((label,)), _short(value, MAX_TEXT)) for label, value in block.rows])
     if isinstance(block, Table):
-        return _table_lines(block, width)
+        return _table_lines(block, width, flowing)
     if isinstance(block, Notes):
-        return (_short((f"{label}: {text}" if label else text,), MAX_TEXT) for label, text in block.rows)
+        return (_short((f"{label}: ", text) if label else (text,), MAX_TEXT) for label, text in block.rows)
     if isinstance(block, Steps):
-        return _step_lines(block, width)
+        return _step_lines(block, flowing)
     if isinstance(block, Bars):
         return (_line((line,)) for line in _bar_lines(block))
     if isinstance(block, MemoryMap):
@@ -222,9 +260,11 @@ def _block_lines(block: Block, width: int) -> Iterator[Line]:
     return _link_lines(block)
 
 
-def _table_lines(table: Table, width: int) -> Iterator[Line]:
+def _table_lines(table: Table, width: int | None, flowing: int) -> Iterator[Line]:
     if table.flowing:
-        return _flowing_lines(table, width)
+        return _flowing_lines(table, flowing)
+    if table.compact and width is not None and any(column.rank for column in table.columns):
+        return _fitted_lines(table, width)
     rows = [tuple([_short(cell, MAX_CELL) for cell in row]) for row in table.rows]
     if table.compact:
         return _in_columns([*_head(rows, table.columns), *rows])
@@ -248,6 +288,34 @@ def _in_columns(rows: Sequence[Sequence[Line]]) -> Iterator[Line]:
             pieces += cell
             pieces.append(_same(" " * (width - length) + GAP))
         yield _trimmed(pieces)
+
+
+def _fitted_lines(table: Table, width: int) -> Iterator[Line]:
+    """Yield a table with as many of its columns as fit a line; the texts of the last one may take several."""
+    longest = max(MIN_LAST, width // 3)
+    last = len(table.columns) - 1
+    rows = [
+        [_short(cell, MAX_TEXT if place == last else longest) for place, cell in enumerate(row)] for row in table.rows
+    ]
+    widths = [
+        max(len(column.header), *(len(shown(row[place])) for row in rows)) if rows else len(column.header)
+        for place, column in enumerate(table.columns)
+    ]
+    widths[last] = min(widths[last], MIN_LAST)
+    kept = list(range(len(table.columns)))
+    while sum(widths[place] + len(GAP) for place in kept) - len(GAP) > width:
+        least = max(kept, key=lambda place: table.columns[place].rank)
+        if not table.columns[least].rank:
+            break
+        kept.remove(least)
+    room = max(MIN_LAST, width - sum(widths[place] + len(GAP) for place in kept if place != last))
+    drawn: list[Sequence[Line]] = []
+    for row in rows:
+        texts = list(_wrapped(row[last], room, whole=False)) or [()] if last in kept else [()]
+        for number, text in enumerate(texts):
+            start = [() if number else row[place] for place in kept if place != last]
+            drawn.append([*start, text] if last in kept else start)
+    yield from _in_columns([*_head(drawn, [table.columns[place] for place in kept]), *drawn])
 
 
 def _padded(row: Sequence[Line], columns: Sequence[Column]) -> Iterator[Piece]:
@@ -346,5 +414,5 @@ def _mark(present: int, ram: int, pages: int) -> str:
 def _link_lines(links: Links) -> Iterator[Line]:
     spans: list[Span] = [f"{links.label}:"]
     for number, command in enumerate(links.commands):
-        spans += [GAP if number else " ", Command(command)]
+        spans += [GAP if number else " ", Command(command) if isinstance(command, str) else command]
     yield _line(tuple(spans))

@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
+from windbg_ext.commands.larger_dump import larger_dump, way_out
 from windbg_ext.commands.minify.command import minify
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
 from windbg_ext.dump import open_dump
@@ -305,6 +306,10 @@ def _needs_none(task: Task, *, overwrite: bool) -> str:
     if not task.destination.is_file():
         return ""
     name = str(task.destination)
+    found = larger_dump(task.destination)
+    if found is not None:
+        why = f"{name} exists and is {found.name}, which is never replaced"
+        raise DestinationError("destination", why, way_out(found, task.destination, "move it away"))
     try:
         there = _header(task.destination)
     except DumpError:

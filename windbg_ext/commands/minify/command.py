@@ -23,6 +23,7 @@ from windbg_ext.dump.small_file import write_headers, write_parts
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
 from windbg_ext.sources import open_source
+from windbg_ext.sources.archive import UNKNOWN_SIZE
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
@@ -42,7 +43,8 @@ class MinifyReport:
     source: None where it was a debugger session without a file; bytes: length of the destination; parts: what went in,
     most important first; left_out: what did not, and why; processors, modules: how many a debugger can show; complete:
     nothing that the engine needs, and nothing because of a size limit or because the source could not be read
-    everywhere, was left out; saved: the ranges of virtual memory that went in; shared: what of it is whose.
+    everywhere, was left out; saved: the ranges of virtual memory that went in; shared: what of it is whose;
+    source_bytes: length of the source, unpacked, None where that is not known.
     """
 
     source: str | None
@@ -55,6 +57,7 @@ class MinifyReport:
     complete: bool
     saved: tuple[SavedRange, ...] = ()
     shared: tuple[Shared, ...] = ()
+    source_bytes: int | None = None
 
 
 def minify(
@@ -139,6 +142,7 @@ def minify_target(
         complete=account.complete and not unread,
         saved=saved,
         shared=what_is_shared(made.dump, saved, made.processors, secondary.size),
+        source_bytes=None if source is None or source.size == UNKNOWN_SIZE else source.size,
     )
 
 

@@ -10,8 +10,20 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from windbg_ext.render.document import Address, Answer, Code, ModuleName, Reference, ShellCommand, WebPage, WrittenFile
-from windbg_ext.render.text import MAX_CELL, MAX_TEXT, shortened
+from windbg_ext.render.document import (
+    Address,
+    Answer,
+    Code,
+    DumpFile,
+    DumpText,
+    FileCommand,
+    ModuleName,
+    Reference,
+    ShellCommand,
+    WebPage,
+    WrittenFile,
+)
+from windbg_ext.render.text import MAX_CELL, MAX_TEXT, on_file, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,6 +90,10 @@ class Spans:
     def _span(self, span: Span, longest: int) -> str:
         if isinstance(span, str):
             return self._text(span, longest)
+        if isinstance(span, (DumpText, DumpFile)):
+            return self._text(span.text if isinstance(span, DumpText) else span.shown, longest)
+        if isinstance(span, FileCommand):
+            return f"<kbd>{_safe(on_file(span))}</kbd>"
         if isinstance(span, Address):
             return f"<code>0x{span.value:0{span.digits}x}</code>"
         if isinstance(span, ModuleName):
