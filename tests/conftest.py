@@ -1,4 +1,4 @@
-"""Selects the tests: without paths and without -m, all that need no engine and no browser and are not slow."""
+"""Selects the tests: without paths and without -m, all that need no engine, browser or server and are not slow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-BY_DEFAULT = "not engine and not slow and not browser"
+BY_DEFAULT = "not engine and not slow and not browser and not server"
 
 settings.register_profile("tests", deadline=None)  # a busy machine must not fail a test
 settings.load_profile("tests")

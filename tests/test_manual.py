@@ -91,6 +91,12 @@ def test_the_page_of_a_command_names_every_key_of_its_json(
 
 
 @pytest.mark.usefixtures("checkout")
+def test_the_page_on_fleets_names_every_key_of_the_json_of_a_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["dumpkind", "samples", "program.dmp", "--catalog", "fleet.db", "--jobs", "1", "--json", "--signature", "D1"])
+    assert json_keys(json.loads(capsys.readouterr().out)) <= names_in(PAGES["docs/fleet.md"])
+
+
+@pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("code", LIBRARY, ids=lambda code: code.splitlines()[0])
 def test_a_script_of_the_library_page_prints_what_the_page_shows(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The output of a script is the code block behind it, if there is one."""

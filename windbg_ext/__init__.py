@@ -24,6 +24,16 @@ from windbg_ext.errors import (
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
+    from windbg_ext.commands.catalog import (
+        Catalog,
+        CatalogReport,
+        Choice,
+        Group,
+        ScanReport,
+        open_catalog,
+        scan_dumps,
+        summarize_catalog,
+    )
     from windbg_ext.commands.dumpkind import (
         BugCheckFound,
         CodeAddress,
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
         dumpkind,
         find_dumps,
     )
+    from windbg_ext.commands.dumpkind.many import dumpkind_many
     from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.pagefilefit import (
@@ -45,6 +56,7 @@ if TYPE_CHECKING:
         Verdict,
         pagefilefit,
     )
+    from windbg_ext.commands.shard import Shard
     from windbg_ext.commands.workers import LocalWorkers
     from windbg_ext.dump.dump import Problem
     from windbg_ext.dump.kinds import DumpKind
@@ -54,6 +66,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "BugCheckFound",
+    "Catalog",
+    "CatalogReport",
+    "Choice",
     "CodeAddress",
     "CrashDump",
     "DestinationError",
@@ -62,6 +77,7 @@ __all__ = [
     "DumpReport",
     "Evidence",
     "FileReport",
+    "Group",
     "HandFigures",
     "KindReport",
     "LeftOut",
@@ -76,6 +92,8 @@ __all__ = [
     "PagingFile",
     "Part",
     "Problem",
+    "ScanReport",
+    "Shard",
     "Signature",
     "Source",
     "Suspect",
@@ -84,17 +102,25 @@ __all__ = [
     "Whole",
     "__version__",
     "dumpkind",
+    "dumpkind_many",
     "find_dumps",
     "minify",
     "minify_many",
+    "open_catalog",
     "open_dump",
     "open_source",
     "pagefilefit",
+    "scan_dumps",
+    "summarize_catalog",
 ]
 
 _HOMES = {
     name: home
     for home, names in {
+        "commands.catalog": (
+            *("Catalog", "CatalogReport", "Choice", "Group", "ScanReport"),
+            *("open_catalog", "scan_dumps", "summarize_catalog"),
+        ),
         "commands.dumpkind": (
             *(
                 "BugCheckFound",
@@ -108,11 +134,13 @@ _HOMES = {
                 "find_dumps",
             ),
         ),
+        "commands.dumpkind.many": ("dumpkind_many",),
         "commands.minify": ("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"),
         "commands.minify.batch": ("BatchReport", "FileReport", "Outcome", "minify_many"),
         "commands.pagefilefit": (
             *("HandFigures", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
         ),
+        "commands.shard": ("Shard",),
         "commands.workers": ("LocalWorkers",),
         "dump.dump": ("Problem",),
         "dump.kinds": ("DumpKind",),

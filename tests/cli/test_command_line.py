@@ -16,6 +16,7 @@ SAMPLES = ROOT / "samples"
 OPTIONS = (
     *("--overwrite", "--unique", "--size", "--comment", "--salvage", "--html", "--json", "--list", "--jobs"),
     "--verbose",
+    *("--cluster", "--shard"),
 )
 
 

@@ -294,11 +294,26 @@ def worker_that_has(path: Path, run: int) -> int:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the worker in /proc")
-def test_a_worker_that_is_killed_costs_its_file_only_and_leaves_nothing_behind(slow: Path) -> None:
+@pytest.mark.slow
+def test_the_file_of_a_worker_that_is_killed_is_tried_once_more(slow: Path) -> None:
+    process = start(slow, "--jobs", 2, "--json")
+    wait_for(process, lambda: bool(temporary_files(slow)))
+    os.kill(worker_that_has(temporary_files(slow)[0], process.pid), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "")  # all of the secondary data is more than usual
+    assert {file["outcome"] for file in json.loads(out)["files"]} == {"written", "incomplete"}
+    assert temporary_files(slow) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the worker in /proc")
+def test_a_file_whose_workers_are_killed_costs_itself_only_and_leaves_nothing_behind(slow: Path) -> None:
     process = start(slow, *ALL_SECONDARY_DATA, "--jobs", 2, "--json")
     in_the_middle(process, slow)
     (temporary,) = temporary_files(slow)
     os.kill(worker_that_has(temporary, process.pid), signal.SIGKILL)
+    wait_for(process, lambda: temporary_files(slow) not in ([], [temporary]))
+    (second,) = (path for path in temporary_files(slow) if path != temporary)
+    os.kill(worker_that_has(second, process.pid), signal.SIGKILL)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (1, "")
     files = {Path(file["source"]).name: file for file in json.loads(out)["files"]}

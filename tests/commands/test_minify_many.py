@@ -427,7 +427,7 @@ class Patient(ThreadPoolExecutor):
 
 
 def test_an_executor_never_has_more_tasks_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windbg_ext.commands.minify.batch.MAX_IN_FLIGHT", 3)
+    monkeypatch.setattr("windbg_ext.commands.tasks.MAX_IN_FLIGHT", 3)
     for number in range(8):
         put(tmp_path / f"{number}.dmp")
     with Patient() as executor:

@@ -15,6 +15,17 @@ from windbg_ext.structs.structure import Structure
 
 # structure: its size, then "offset size name" of each field, all hexadecimal
 
+SMBIOS = """
+# Microsoft's page on GetSystemFirmwareTable
+RawSMBIOSData 8
+  1 1 SMBIOSMajorVersion  2 1 SMBIOSMinorVersion  4 4 Length
+# DMTF DSP0134, 6.1.2 and 7.2
+SMBIOS_HEADER 4
+  0 1 Type  1 1 Length  2 2 Handle
+SMBIOS_SYSTEM_INFORMATION 18
+  8 10 UUID
+"""
+
 FILE_HEADERS = """
 # windows-rs DUMP_HEADER64, kdmp-parser-structs.h
 DUMP_HEADER64 2000
@@ -337,7 +348,7 @@ def read_tables(text: str) -> dict[str, Table]:
     return tables
 
 
-TABLES = read_tables(FILE_HEADERS + SMALL_DUMPS + KERNEL + DEBUGGER_DATA)
+TABLES = read_tables(SMBIOS + FILE_HEADERS + SMALL_DUMPS + KERNEL + DEBUGGER_DATA)
 
 
 def find_structures() -> list[type[Structure]]:

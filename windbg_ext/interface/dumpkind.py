@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from windbg_ext.interface import catalog
 from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.engine import CLUSTER, SHARD, check_engine, workers
 from windbg_ext.interface.html import HTML, OVERWRITE, html_file, write_report
+from windbg_ext.interface.values import positive
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Look at the files, print what they are, and return the exit status."""
-    from windbg_ext.commands.dumpkind import dumpkind, find_dumps, is_single  # --help should not wait for it
+    from windbg_ext.commands.dumpkind import is_single  # --help should not wait for it
     from windbg_ext.errors import DumpError, UsageError
     from windbg_ext.render import dumpkind as render
 
@@ -30,16 +33,21 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("there is no open dump: name one")
     if options.csv and options.json:
         raise UsageError("--csv and --json: choose one")
+    check_engine(options)
+    catalog.check(options)
+    if not options.paths and options.catalog is None:
+        raise UsageError("name a dump, a folder or a wildcard, or a --catalog to show")
     if options.privacy:
         from windbg_ext.interface.privacy import run_privacy
 
         return run_privacy(options, console)
     if options.show or options.rules is not None:
         raise UsageError("--show and --rules: they belong to --privacy")
+    if options.catalog is not None:
+        return catalog.run(options, console)
     single = is_single(options.paths)
     page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
-    details = options.verbose or (single and page is not None)
-    reports = [dumpkind(path, details=details) for path in find_dumps(options.paths)]
+    reports = _reports(options, console, details=options.verbose or (single and page is not None))
     reports = render.sorted_reports(reports, column, reverse=options.reverse)
     with_details, unreadable = reports, single and reports[0].kind == "none"
     if not options.verbose:
@@ -83,6 +91,17 @@ def _next(report: DumpReport, open_dump: str | None) -> tuple[str | FileCommand,
     return ("!analyze -v", "!pagefilefit", *(("!minify",) if report.kind in LARGE else ()))
 
 
+def _reports(options: argparse.Namespace, console: Console, *, details: bool) -> list[DumpReport]:
+    from windbg_ext.commands.dumpkind import dumpkind, find_dumps
+
+    if options.jobs is None and options.cluster is None and options.shard is None:
+        return [dumpkind(path, details=details) for path in find_dumps(options.paths)]
+    from windbg_ext.commands.dumpkind.many import dumpkind_many
+
+    with console.progress() as show, workers(options, console, options.paths) as executor:
+        return dumpkind_many(options.paths, details=details, executor=executor, shard=options.shard, progress=show)
+
+
 DUMPKIND = Command(
     name="dumpkind",
     summary="tell which kind of dump a file is, whether it is whole, and what crashed",
@@ -90,14 +109,13 @@ DUMPKIND = Command(
 Tells of a file which kind of kernel dump it is and by what evidence, whether it is whole, and what crashed; of several
 files, of folders and of wildcards in one table, newest first. Dumps inside .gz, .xz, .zst, .zip and .cab files are
 looked into without unpacking them to disk. Exit status 0: every file is a whole kernel dump; 1: one of them is not, or
-has a problem; 3: the one file that was named is no kernel dump or cannot be read.""",
+has a problem; 3: the one file that was named is no kernel dump or cannot be read, or the catalogue cannot be used.""",
     options=(
         Argument(
             "paths",
             "a dump, a folder (with its subfolders) or a wildcard",
             metavar="PATH",
             several=True,
-            required=True,
         ),
         Option(("-v", "--verbose"), "show all there is: memory map, modules, header", action="store_true"),
         Option(("--sort",), "sort the table by a column, as in bug-check-code", default="time", metavar="COLUMN"),
@@ -113,6 +131,16 @@ has a problem; 3: the one file that was named is no kernel dump or cannot be rea
         Option(("--json",), "print the reports as JSON", action="store_true"),
         HTML,
         OVERWRITE,
+        *catalog.OPTIONS,
+        Option(
+            ("--jobs",),
+            "read so many files at once (default: 1; with --catalog, as there are processors)",
+            type=positive,
+            metavar="N",
+            command_line_only=True,
+        ),
+        CLUSTER,
+        SHARD,
     ),
     run=run,
     examples=(

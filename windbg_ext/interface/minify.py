@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError, UsageError
 from windbg_ext.interface.command import Argument, Command, Option
+from windbg_ext.interface.engine import CLUSTER, SHARD
 from windbg_ext.interface.html import HTML, html_file, write_report
 from windbg_ext.interface.values import byte_size, positive, processors
 
@@ -113,8 +114,16 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
         show(doing, done, total)
 
     try:
-        with console.progress() as show, _workers(options.jobs) as executor:
-            report = minify_many(sources, destination, minify_options(options), executor=executor, progress=follow)
+        named = [sources] if isinstance(sources, str) else sources
+        with console.progress() as show, _workers(named, destination, options, console) as executor:
+            report = minify_many(
+                sources,
+                destination,
+                minify_options(options),
+                executor=executor,
+                shard=options.shard,
+                progress=follow,
+            )
     except (KeyboardInterrupt, SystemExit):  # pykd turns Ctrl+Break into the end of the script
         again = "begins again" if options.overwrite else "goes on from there"
         raise KeyboardInterrupt(f"{reached}, none is half-written; the same command {again}") from None
@@ -126,14 +135,21 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
     return 0 if report.complete else 1
 
 
-def _workers(jobs: int | None) -> AbstractContextManager[Executor | None]:
-    from contextlib import nullcontext
+def _workers(
+    sources: list[str], destination: str | None, options: argparse.Namespace, console: Console
+) -> AbstractContextManager[Executor | None]:
+    from windbg_ext.interface.engine import workers
 
-    if jobs is None:
-        return nullcontext()
-    from windbg_ext.commands.workers import LocalWorkers  # multiprocessing: not in a debugger
+    if options.cluster is None:
+        return workers(options, console, sources)
+    from pathlib import Path
 
-    return LocalWorkers(jobs)
+    from windbg_ext.commands.destination import make_folder
+    from windbg_ext.sources.find import folder_of
+
+    if destination is not None:
+        make_folder(Path(destination))  # which the workers must see
+    return workers(options, console, [folder_of(source) or "." for source in sources], destination)
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
@@ -198,6 +214,8 @@ one of many files failed.""",
             metavar="N",
             command_line_only=True,  # workers need Python's executable, which is the debugger there
         ),
+        CLUSTER,
+        SHARD,
     ),
     run=run,
     examples=(

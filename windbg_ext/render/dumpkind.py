@@ -525,10 +525,10 @@ def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_harmless(text_of(cell)) for cell in _cells(report, COLUMNS)] for report in reports)
+    writer.writerows([harmless(text_of(cell)) for cell in _cells(report, COLUMNS)] for report in reports)
     return out.getvalue().rstrip("\n")
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """Put a quote before what a spreadsheet would run; control characters are escaped already."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

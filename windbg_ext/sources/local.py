@@ -56,6 +56,26 @@ def tidy(path: str) -> str:
     return path if os.pardir in path or is_address(path) else os.path.normpath(path)
 
 
+def full_path(name: str, folder: str | None = None) -> str:
+    """Return a path in full, below a folder or the current one, and an address as it is. A link keeps its name."""
+    return name if is_address(name) else os.path.abspath(name if folder is None else os.path.join(folder, name))
+
+
+def current_folder() -> str:
+    """Return the current folder."""
+    return os.getcwd()
+
+
+def is_there(path: str) -> bool:
+    """Tell whether this machine sees a file or a folder under a path."""
+    return os.path.lexists(system_path(path))
+
+
+def is_writable(path: str) -> bool:
+    """Tell whether this process may write to a file or into a folder."""
+    return os.access(system_path(path), os.W_OK)
+
+
 def is_file(path: str) -> bool:
     """Tell whether there is a file of this machine under a path."""
     return os.path.isfile(system_path(path))

@@ -80,7 +80,9 @@ class Layouts(NamedTuple):
 
     pointer_size: in bytes; pointer_code: the struct module's letter for a pointer; valid_dump: the second dword of a
     dump; unloaded_count: bytes of the count before a small dump's unloaded drivers; peb_ldr: offset of PEB.Ldr;
-    in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; irp, io_stack_location: bytes of IRP and IO_STACK_LOCATION.
+    in_load_order: of PEB_LDR_DATA.InLoadOrderModuleList; peb_process_parameters: of PEB.ProcessParameters;
+    process_parameters_environment: of RTL_USER_PROCESS_PARAMETERS.Environment (public symbols); irp,
+    io_stack_location: bytes of IRP and IO_STACK_LOCATION.
     """
 
     pointer_size: int
@@ -107,6 +109,8 @@ class Layouts(NamedTuple):
     trap_frame: type[TrapFrame]
     peb_ldr: int
     in_load_order: int
+    peb_process_parameters: int
+    process_parameters_environment: int
     irp: int
     io_stack_location: int
 
@@ -146,6 +150,8 @@ LAYOUTS32 = Layouts(
     trap_frame=TrapFrame32,
     peb_ldr=0xC,
     in_load_order=0xC,
+    peb_process_parameters=0x10,
+    process_parameters_environment=0x48,
     irp=0x70,
     io_stack_location=0x24,
 )
@@ -175,6 +181,8 @@ LAYOUTS64 = Layouts(
     trap_frame=TrapFrame64,
     peb_ldr=0x18,
     in_load_order=0x10,
+    peb_process_parameters=0x20,
+    process_parameters_environment=0x80,
     irp=0xD0,
     io_stack_location=0x48,
 )

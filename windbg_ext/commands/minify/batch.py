@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import os
-import queue
 import re
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from windbg_ext.commands.destination import clear_leftovers, make_folder, small_
 from windbg_ext.commands.larger_dump import larger_dump, way_out
 from windbg_ext.commands.minify.command import minify
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
+from windbg_ext.commands.tasks import as_dump_error, folder_for, run_tasks, seen_from
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.sources.find import find_dumps, folder_of
@@ -29,20 +29,18 @@ from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
-    from concurrent.futures import Executor, Future
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
     from typing import Callable
 
     from windbg_ext.commands.minify.command import MinifyReport
+    from windbg_ext.commands.shard import Shard
+    from windbg_ext.commands.tasks import Done
     from windbg_ext.dump.header import DumpHeader
     from windbg_ext.sources.progress import Progress
 
 NAMED_IN_PROBLEM = 3
 """Parts that the reason of an incomplete small dump names; the report has all of them."""
-MAX_IN_FLIGHT = 1000
-"""Tasks that an executor has at once: enough for every processor of a cluster, and no more than 2 MB of futures."""
-SECONDS_BETWEEN_LOOKS = 0.5
-"""Windows tells a thread that waits for an answer of Ctrl+C only when the wait is over."""
 
 
 class Outcome(enum.Enum):
@@ -104,6 +102,7 @@ def minify_many(
     options: MinifyOptions = DEFAULTS,
     *,
     executor: Executor | None = None,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> BatchReport:
     """Write a small memory dump of each of many dumps: MEMORY.DMP becomes MEMORY-small.dmp.
@@ -121,22 +120,25 @@ def minify_many(
         with LocalWorkers(2) as workers:
             report = minify_many("dumps", "small", executor=workers)
 
+    shard: convert this part of the files only; the report has no others.
+
     What is wrong with a file is in the report, also when its worker died or took too long. Raise DumpError if the
     folder cannot be read or holds no dump, or no file fits the wildcard; DestinationError if there is no such folder
     and it cannot be made; UsageError if size or comment make no sense.
     """
     follow = progress or no_progress
     unreadable: list[DumpError] = []
-    planned = list(_plan(_find(sources, destination, unreadable.append)))
+    found = _plan(_find(sources, destination, unreadable.append))
+    planned = [planned for planned in found if shard is None or shard.takes(planned.source)]
     if destination is not None:
         make_folder(Path(destination))
-    tasks = {number: task for number, task in enumerate(planned) if isinstance(task, Task)}
+    tasks = {task: number for number, task in enumerate(planned) if isinstance(task, Task)}
     reports = {number: report for number, report in enumerate(planned) if isinstance(report, FileReport)}
-    convert = partial(minify_one, options=options)
+    convert = partial(minify_one, options=options, folder=folder_for(executor))
     follow("files", len(reports), len(planned))
-    with closing(_reports(convert, tasks, executor)) as arriving:  # no other task begins, whatever follow() raises
-        for number, report in arriving:
-            reports[number] = report
+    with closing(run_tasks(convert, tasks, executor)) as arriving:  # no other begins, whatever follow() raises
+        for done in arriving:
+            reports[tasks[done.task]] = _report_of(done)
             follow("files", len(reports), len(planned))
     return BatchReport(
         (
@@ -207,81 +209,25 @@ def _key(path: str | Path) -> str:
     return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - as above
 
 
-def _reports(
-    convert: Callable[[Task], FileReport], tasks: Mapping[int, Task], executor: Executor | None
-) -> Generator[tuple[int, FileReport], None, None]:
-    """Do the tasks; yield the number and the report of each when it is there."""
-    if executor is None:
-        for number, task in tasks.items():
-            yield number, convert(task)
-        return
-    waiting = iter(tasks.items())
-    in_flight: dict[int, Future[FileReport]] = {}
-    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+def _report_of(done: Done[Task, FileReport]) -> FileReport:
+    if done.error is None:
+        return done.result
+    clear_leftovers(done.task.destination, done.task.within)
+    return _failed(done.task, as_dump_error(done.error))
+
+
+def minify_one(task: Task, *, options: MinifyOptions, folder: str | None = None) -> FileReport:
+    """Write the small dump of one of many sources, if it needs one; whatever goes wrong is in the report.
+
+    folder: that the paths are relative to, where that is not the current one.
+    """
     try:
-        while True:
-            while len(in_flight) < MAX_IN_FLIGHT and (following := next(waiting, None)) is not None:
-                number, task = following
-                try:
-                    future = executor.submit(convert, task)
-                except Exception as error:  # it is broken, or was shut down
-                    yield number, _not_done(task, error)
-                    continue
-                in_flight[number] = future
-                future.add_done_callback(lambda _, number=number: done.put(number))  # type: ignore[misc]
-            if not in_flight:
-                return
-            number = _get(done)
-            yield number, _report_of(in_flight.pop(number), tasks[number])
-    finally:
-        for future in in_flight.values():
-            future.cancel()
-
-
-def _get(done: queue.SimpleQueue[int]) -> int:
-    while True:
-        try:
-            return done.get(timeout=SECONDS_BETWEEN_LOOKS)
-        except queue.Empty:
-            continue
-
-
-def _report_of(future: Future[FileReport], task: Task) -> FileReport:
-    from concurrent.futures import CancelledError  # with an executor it is there already
-
-    try:
-        error = future.exception()
-    except CancelledError as cancelled:
-        error = cancelled
-    if error is None:
-        return future.result()
-    clear_leftovers(task.destination, task.within)
-    return _not_done(task, error)
-
-
-def _not_done(task: Task, error: BaseException) -> FileReport:
-    """Report a task that its executor gave up."""
-    from concurrent.futures import TimeoutError as TooLong  # CPython 3.9 and 3.10 have one of their own
-
-    from windbg_ext.commands.workers import WorkerLostError  # multiprocessing: only with an executor
-
-    if isinstance(error, WorkerLostError):
-        return _failed(task, DumpError("worker process", str(error), "if memory ran out, try fewer --jobs"))
-    if isinstance(error, TooLong):
-        why = str(error) or "took longer than the executor allows"
-        return _failed(task, DumpError("worker process", why, "try this file alone, without a time limit"))
-    why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-    return _failed(task, DumpError("executor", f"did not do the task ({why})", "the same command tries it again"))
-
-
-def minify_one(task: Task, *, options: MinifyOptions) -> FileReport:
-    """Write the small dump of one of many sources, if it needs one; whatever goes wrong is in the report."""
-    try:
-        why_not = _needs_none(task, overwrite=options.overwrite)
+        here = _in(folder, task)
+        why_not = _needs_none(here, overwrite=options.overwrite)
         if why_not:
             return FileReport(task.source, task.destination, Outcome.SKIPPED, why_not)
-        make_folder(task.destination.parent, task.within)
-        report = minify(task.source, task.destination, options, within=task.within)
+        make_folder(here.destination.parent, here.within)
+        report = minify(here.source, here.destination, options, within=here.within)
     except DumpError as error:
         return _failed(task, error)
     except OSError as error:
@@ -292,6 +238,13 @@ def minify_one(task: Task, *, options: MinifyOptions) -> FileReport:
     if report.complete:
         return FileReport(task.source, task.destination, Outcome.WRITTEN, report=report)
     return FileReport(task.source, task.destination, Outcome.INCOMPLETE, _left_out(report), report)
+
+
+def _in(folder: str | None, task: Task) -> Task:
+    if folder is None:
+        return task
+    destination, within = (Path(seen_from(folder, str(path))) for path in (task.destination, task.within))
+    return Task(seen_from(folder, task.source), destination, within)
 
 
 def _needs_none(task: Task, *, overwrite: bool) -> str:
