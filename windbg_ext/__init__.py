@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.many import dumpkind_many
     from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
+    from windbg_ext.commands.minify.verify import Difference, Verification, verify
     from windbg_ext.commands.pagefilefit import (
         HandFigures,
         KindReport,
@@ -72,6 +73,7 @@ __all__ = [
     "CodeAddress",
     "CrashDump",
     "DestinationError",
+    "Difference",
     "DumpError",
     "DumpKind",
     "DumpReport",
@@ -99,6 +101,7 @@ __all__ = [
     "Suspect",
     "UsageError",
     "Verdict",
+    "Verification",
     "Whole",
     "__version__",
     "dumpkind",
@@ -112,6 +115,7 @@ __all__ = [
     "pagefilefit",
     "scan_dumps",
     "summarize_catalog",
+    "verify",
 ]
 
 _HOMES = {
@@ -137,6 +141,7 @@ _HOMES = {
         "commands.dumpkind.many": ("dumpkind_many",),
         "commands.minify": ("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"),
         "commands.minify.batch": ("BatchReport", "FileReport", "Outcome", "minify_many"),
+        "commands.minify.verify": ("Difference", "Verification", "verify"),
         "commands.pagefilefit": (
             *("HandFigures", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
         ),

@@ -15,7 +15,7 @@ from support.command_line import ROOT, command, contents, environment, refusal_o
 SAMPLES = ROOT / "samples"
 OPTIONS = (
     *("--overwrite", "--unique", "--size", "--comment", "--salvage", "--html", "--json", "--list", "--jobs"),
-    "--verbose",
+    *("--verbose", "--verify"),
     *("--cluster", "--shard"),
 )
 

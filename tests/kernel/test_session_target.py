@@ -153,6 +153,8 @@ def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump, f
         size=None,
         comment=None,
         salvage=False,
+        verify=False,
+        html=None,
     )
     with pytest.raises(UsageError, match="name the file to write"):
         MINIFY.run(options, Terminal())

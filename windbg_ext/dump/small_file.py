@@ -146,7 +146,7 @@ def write_headers(dump: SmallDump, triage: TriageDump, out: BinaryIO) -> int:
     """
     length = out.seek(0, SEEK_END)
     header = dump.header.replace(
-        dump_type=DumpType.TRIAGE, required_dump_space=length, mini_dump_fields=_mini_dump_fields(dump)
+        dump_type=DumpType.TRIAGE, required_dump_space=length, mini_dump_fields=mini_dump_fields(dump)
     )
     out.seek(0)
     out.write(header.build() + triage.build())
@@ -240,7 +240,8 @@ def driver_size(driver: Driver) -> int:
     return driver.entry.SIZE + len(_string_pool([driver.name], 0)[0])
 
 
-def _mini_dump_fields(dump: SmallDump) -> int:
+def mini_dump_fields(dump: SmallDump) -> int:
+    """Return the bits of MiniDumpFields that say which parts a small dump has."""
     # every writer sets BROKEN_DRIVER, with or without one, and the engine cannot place the other parts without it
     fields = MiniDumpFields.CONTEXT | MiniDumpFields.EXCEPTION | MiniDumpFields.BROKEN_DRIVER
     parts = {

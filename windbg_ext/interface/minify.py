@@ -169,7 +169,11 @@ def minify_options(options: argparse.Namespace) -> MinifyOptions:
     from windbg_ext.commands.minify.options import MinifyOptions
 
     return MinifyOptions(
-        overwrite=options.overwrite, size=options.size, comment=options.comment, salvage=options.salvage
+        overwrite=options.overwrite,
+        size=options.size,
+        comment=options.comment,
+        salvage=options.salvage,
+        verify=options.verify,
     )
 
 
@@ -181,7 +185,7 @@ Writes a small memory dump that WinDbg opens and that answers what the large dum
 every processor, modules, bug check, secondary data. Of a folder or a wildcard, every dump becomes a file
 NAME-small.dmp, beside it or in the folder DESTINATION; what is done already is skipped, so the same command goes on
 where an earlier run stopped. Exit status 1: something that a debugger needs was not in the source or did not fit, or
-one of many files failed.""",
+--verify found a difference, or one of many files failed.""",
     options=(
         Argument(
             "source", "the dump to read, for example MEMORY.DMP; a folder (with its subfolders) or a wildcard in quotes"
@@ -198,6 +202,7 @@ one of many files failed.""",
         Option(("-c", "--comment"), "a comment for the header, as .dump /c writes it", metavar="TEXT"),
         Option(("-v", "--verbose"), "show what went in, part by part", action="store_true"),
         Option(("--salvage",), "leave out what damaged kernel structures lead to", action="store_true"),
+        Option(("--verify",), "read the file back and compare every answer with the source's", action="store_true"),
         Option(("--json",), "print the report as JSON", action="store_true"),
         HTML,
         Option(

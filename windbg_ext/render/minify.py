@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.commands.minify import MinifyReport
+    from windbg_ext.commands.minify.verify import Verification
     from windbg_ext.render.document import Inline
 
-KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared")
+KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared", "verify")
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 
 def minify_document(report: MinifyReport, *, details: bool = False) -> Document:
     """Return the report of `minify`: what was made of what, what was left out and why; details: what went in, too."""
     sections = [Section(f"{report.destination}: {size(report.bytes)}", (Facts(tuple(_facts(report))),))]
+    if report.verification is not None and not report.verification.passed:
+        sections.append(_not_kept(report.verification))
     if report.left_out:
         sections.append(Section("Left out:", (Notes(tuple((lost.part, lost.why) for lost in report.left_out)),)))
     if details:
@@ -33,6 +36,8 @@ def _facts(report: MinifyReport) -> Iterator[tuple[str, Inline]]:
     yield "made from", _source(report)
     yield "holds", (f"{count(report.processors, 'processor')}, {count(report.modules, 'module')}",)
     yield "missing", (_missing(report),)
+    if report.verification is not None:
+        yield "verified", (verification_answer(report.verification),)
 
 
 def _source(report: MinifyReport) -> Inline:
@@ -52,6 +57,27 @@ def _missing(report: MinifyReport) -> Answer:
     if report.complete:
         return Answer("nothing that a debugger needs; see below", good=True)
     return Answer("something that a debugger needs, or may need; see below", good=False)
+
+
+def verification_answer(verification: Verification) -> Answer:
+    """Return what a comparison with the source found, in one line."""
+    return Answer(f"{verification.kept:,} of {verification.asked:,} answers kept", verification.passed)
+
+
+def _not_kept(verification: Verification) -> Section:
+    rows = tuple(
+        (differs.answer, f"the source has {differs.source}, the small dump {differs.small}")
+        for differs in verification.differences
+    )
+    more = verification.asked - verification.kept - len(rows)
+    return Section("Not kept:", (Notes((*rows, *((("", f"{more:,} more"),) if more else ()))),))
+
+
+def _verification(verification: Verification | None) -> dict[str, object] | None:
+    if verification is None:
+        return None
+    differences = [differs._asdict() for differs in verification.differences]
+    return {"asked": verification.asked, "kept": verification.kept, "differences": differences}
 
 
 def minify_json(report: MinifyReport) -> str:
@@ -85,4 +111,5 @@ def contents(report: MinifyReport | None) -> dict[str, object]:
         "shared": [
             {"category": shared.category, "bytes": shared.bytes, "about": shared.about} for shared in report.shared
         ],
+        "verify": _verification(report.verification),
     }

@@ -297,6 +297,9 @@ def _problem(error: DumpError) -> str:
 
 
 def _left_out(report: MinifyReport) -> str:
+    verification = report.verification
+    if verification is not None and not verification.passed:
+        return f"{verification.asked - verification.kept:,} of {verification.asked:,} answers differ from the source's"
     names = list(dict.fromkeys(lost.part for lost in report.left_out))
     more = f" and {len(names) - NAMED_IN_PROBLEM} more" if len(names) > NAMED_IN_PROBLEM else ""
     return f"left out: {', '.join(names[:NAMED_IN_PROBLEM])}{more}"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import os
 
     from windbg_ext.commands.minify.collector import Collector
+    from windbg_ext.commands.minify.crash import Crash
+    from windbg_ext.commands.minify.verify import Verification
     from windbg_ext.kernel import Target
     from windbg_ext.sources import Source, SourceLike
     from windbg_ext.sources.progress import Progress
@@ -43,8 +45,9 @@ class MinifyReport:
     source: None where it was a debugger session without a file; bytes: length of the destination; parts: what went in,
     most important first; left_out: what did not, and why; processors, modules: how many a debugger can show; complete:
     nothing that the engine needs, and nothing because of a size limit or because the source could not be read
-    everywhere, was left out; saved: the ranges of virtual memory that went in; shared: what of it is whose;
-    source_bytes: length of the source, unpacked, None where that is not known.
+    everywhere, was left out, and the comparison found no difference; saved: the ranges of virtual memory that went in;
+    shared: what of it is whose; source_bytes: length of the source, unpacked, None where that is not known;
+    verification: what the comparison found, None if none was asked for.
     """
 
     source: str | None
@@ -58,6 +61,7 @@ class MinifyReport:
     saved: tuple[SavedRange, ...] = ()
     shared: tuple[Shared, ...] = ()
     source_bytes: int | None = None
+    verification: Verification | None = None
 
 
 def minify(
@@ -113,7 +117,8 @@ def minify_target(
     follow = progress or no_progress
     account = Account(options.size)
     try:
-        made = collect(target, options, account, follow)
+        crash = read_crash(target)
+        made = _collect(crash, options, account, follow)
     except DumpError as error:  # perhaps because the source itself is not whole
         failures = (f"{part}: {why}" for part, why in target.read_failures())
         error.why = "; ".join((error.why, *(why for _, why in target.losses()), *failures))
@@ -130,6 +135,11 @@ def minify_target(
             account.enter(SECONDARY_DATA, secondary.size)
         length = write_headers(made.dump, triage, out)
         unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]
+    verification = None
+    if options.verify:
+        from windbg_ext.commands.minify.verify import verify_crash  # only who asks for it waits for its import
+
+        verification = verify_crash(crash, destination, written=made.dump, progress=follow)
     saved = saved_ranges(made.dump.data_blocks, target.header.architecture)
     return MinifyReport(
         source=None if source is None else source.name,
@@ -139,10 +149,11 @@ def minify_target(
         left_out=(*(LeftOut(part, why) for part, why in target.losses()), *unread, *account.left_out),
         processors=made.processors,
         modules=len(made.dump.drivers),
-        complete=account.complete and not unread,
+        complete=account.complete and not unread and (verification is None or verification.passed),
         saved=saved,
         shared=what_is_shared(made.dump, saved, made.processors, secondary.size),
         source_bytes=None if source is None or source.size == UNKNOWN_SIZE else source.size,
+        verification=verification,
     )
 
 
@@ -151,7 +162,10 @@ def collect(target: Target, options: MinifyOptions, account: Account, progress: 
 
     Raise DumpError where a structure that a debugger needs is damaged or missing and `salvage` is not asked for.
     """
-    crash = read_crash(target)
+    return _collect(read_crash(target), options, account, progress)
+
+
+def _collect(crash: Crash, options: MinifyOptions, account: Account, progress: Progress) -> Collector:
     for field, why in damages(crash):
         if not options.salvage:
             raise DumpError(field, why, "--salvage goes on without it")

@@ -17,7 +17,8 @@ class MinifyOptions:
 
     overwrite: replace the destination if it exists. size: the most bytes that the file may have, at least 64K; what
     does not fit is dropped, least important first. comment: at most 127 ASCII characters for the header. salvage: go
-    on where kernel structures are damaged, and leave out what they lead to.
+    on where kernel structures are damaged, and leave out what they lead to. verify: read the file back and compare
+    it with its source; see `verify`.
 
     Raise UsageError where size or comment make no sense.
     """
@@ -26,6 +27,7 @@ class MinifyOptions:
     size: int | None = None
     comment: str | None = None
     salvage: bool = False
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < MIN_SIZE:

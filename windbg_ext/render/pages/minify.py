@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import Answer, Column
 from windbg_ext.render.figures import count, size
+from windbg_ext.render.minify import verification_answer
 from windbg_ext.render.page import (
     AddressMap,
     AddressRange,
@@ -65,7 +66,9 @@ def _verdict(report: MinifyReport) -> Verdict:
     if report.source is not None:
         steps.append(("Made of", (report.source,)))
     steps.append(("Size", (f"{report.bytes:,} bytes",)))
-    if not report.complete:
+    if report.verification is not None:
+        steps.append(("Verified", (verification_answer(report.verification),)))
+    if report.left_out and not report.complete:
         steps.append(("Left out", (f"{count(len(report.left_out), 'thing')}, below",)))
     steps.append(("Next step", ("look at what you are about to share, then mail the small dump",)))
     answer = Answer(f"Small memory dump of {size(report.bytes)}, {what}, {whole}", report.complete)

@@ -46,7 +46,7 @@ def processors(crash: Crash) -> Iterator[Wanted]:
         if processor is crash.processor:
             yield call_stack(crash)
         if processor.context is not None:
-            yield _stack(crash, processor, processor.context.stack_pointer)
+            yield processor_stack(crash, processor, processor.context.stack_pointer)
     size = crash.architecture.layouts.pointer_size * len(crash.kernel.processors)
     yield Wanted(block.ki_processor_block, size, "KiProcessorBlock")
 
@@ -73,7 +73,7 @@ def _first_ones_first(crash: Crash) -> list[Processor]:
     return sorted(_crashed_first(crash.kernel), key=lambda processor: not hangs(processor))
 
 
-def _stack(crash: Crash, processor: Processor, stack_pointer: int) -> Wanted:
+def processor_stack(crash: Crash, processor: Processor, stack_pointer: int) -> Wanted:
     """Return a processor's stack from its stack pointer up; one in user mode is read in the process that runs there."""
     name = f"stack of processor {processor.number}"
     if stack_pointer >= crash.architecture.lowest_kernel:

@@ -50,7 +50,7 @@ def collect_debugger_data(crash: Crash, collector: Collector) -> None:
 
 def collect_mm_information(crash: Crash, collector: Collector) -> None:
     """Collect the figures of the memory manager."""
-    data = _mm_information(crash.memory, crash.debugger_data)
+    data = mm_information(crash.memory, crash.debugger_data)
     collector.dump = replace(collector.dump, mm=_whole(collector, data))
 
 
@@ -71,7 +71,7 @@ def _whole(collector: Collector, data: bytes) -> bytes:
     return data if collector.take(len(data)) else b""
 
 
-def _mm_information(memory: VirtualMemory, block: DebuggerData) -> bytes:
+def mm_information(memory: VirtualMemory, block: DebuggerData) -> bytes:
     """Return the MM part, from the variables that the debugger data block points at, as the debugger engine fills it.
 
     Measured: a different value behind each pointer, and where it came out. Windows 10 and 11 leave most of these
