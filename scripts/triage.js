@@ -1,6 +1,7 @@
 "use strict";
 // .scriptrun of this file examines the open dump: which kind it is, and whether the paging file was large enough. It also
-// makes a small dump beside it. The answers are shown, and saved in a report file beside the dump.
+// makes a small dump beside it. The answers are shown, and saved in a report file beside the dump; what the dump is, also as
+// an HTML report with pictures.
 
 const RUN = @RUN_JS@;
 const COMMANDS = @TRIAGE_JS@;
@@ -23,6 +24,8 @@ function invokeScript() {
     const path = `${dump.replace(/\.[^.\\]*$/, "")}-triage.txt`;
     write(path, report);
     show(`Report: ${path}`);
+    const told = execute(`$$>a<"${RUN}" ${COMMANDS[0]} /html`).filter(text => text.trim() !== "");
+    show(told.find(text => text.startsWith("HTML report")) || `No HTML report: ${told.pop()}`);
 }
 
 function execute(line) {

@@ -81,17 +81,29 @@ TRIAGE_ANSWERS = {
 }
 
 
+PICTURES = f'$$>a<"{RUN}" dumpkind /html'
+HTML_LINE = "HTML report  C:\\dumps\\MEMORY-dumpkind.html"
+
+
 def test_the_triage_asks_for_kind_paging_file_and_a_small_dump_and_keeps_a_report(node: str, tmp_path: Path) -> None:
-    result = run(node, tmp_path, "triage.js", [["invokeScript"]], TRIAGE_ANSWERS)
+    result = run(
+        node, tmp_path, "triage.js", [["invokeScript"]], {**TRIAGE_ANSWERS, PICTURES: ["MEMORY.DMP", HTML_LINE]}
+    )
     assert result["errors"] == []
-    assert result["executed"] == list(TRIAGE_ANSWERS)
+    assert result["executed"] == [*TRIAGE_ANSWERS, PICTURES]
     report = (
         "=== !dumpkind\nC:\\dumps\\MEMORY.DMP: kernel memory dump\n\n"
         "=== !pagefilefit\nkernel fits\n\n"
         "=== !minify\nC:\\dumps\\MEMORY-small.dmp: 1.5 MB\nWhat went in\n\n"
     )
     assert result["files"] == {r"C:\dumps\MEMORY-triage.txt": report}
-    assert result["shown"] == report + "Report: C:\\dumps\\MEMORY-triage.txt\n"
+    assert result["shown"] == f"{report}Report: C:\\dumps\\MEMORY-triage.txt\n{HTML_LINE}\n"
+
+
+def test_the_triage_says_why_there_is_no_html_report(node: str, tmp_path: Path) -> None:
+    refused = {**TRIAGE_ANSWERS, PICTURES: ["windbg-ext: C:\\r.html: destination: exists", ""]}
+    shown = run(node, tmp_path, "triage.js", [["invokeScript"]], refused)["shown"]
+    assert shown.endswith("No HTML report: windbg-ext: C:\\r.html: destination: exists\n")
 
 
 def test_the_triage_of_a_live_target_shows_the_answers_and_writes_no_report(node: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ MB = 1 << 20
 
 DUMP = "MEMORY.DMP"
 """The usual name of the hostile file in the folder of its case."""
+REPORT = "report.html"
 SMALL = "small.dmp"
 """The usual destination."""
 
@@ -77,6 +78,12 @@ def dumpkind_text(*statuses: int, **more: object) -> Command:
     return replace(Command(("dumpkind", "-v", DUMP), statuses), **more)  # type: ignore[arg-type]
 
 
+def dumpkind_html(*statuses: int, **more: object) -> Command:
+    """Return `dumpkind --html report.html MEMORY.DMP`. A page of one dump has at most 150 KB."""
+    command = Command(("dumpkind", "--html", REPORT, DUMP), statuses, writes=(REPORT,), written=1 * MB)
+    return replace(command, **more)  # type: ignore[arg-type]
+
+
 def minify(*statuses: int, field: str = "", **more: object) -> Command:
     """Return `minify MEMORY.DMP small.dmp`."""
     command = Command(("minify", DUMP, SMALL), statuses, field, writes=(SMALL,))
@@ -107,7 +114,10 @@ def hive_json(*statuses: int, **more: object) -> Command:
     return replace(command, **more)  # type: ignore[arg-type]
 
 
-UNREADABLE_SMALL = (dumpkind(1), dumpkind_json(1), minify(3), pagefilefit(0, 3))
+UNREADABLE_SMALL = (dumpkind(1), dumpkind_json(1), dumpkind_html(1), minify(3), pagefilefit(0, 3))
 """A small dump whose parts lie: `dumpkind` says so, `minify` takes no small dump in any case."""
-ANY_LARGE = (dumpkind(0, 1), dumpkind_json(0, 1), minify(0, 1, 3), salvage(0, 1, 3), pagefilefit(0, 1, 3))
+ANY_LARGE = (
+    *(dumpkind(0, 1), dumpkind_json(0, 1), dumpkind_html(0, 1)),
+    *(minify(0, 1, 3), salvage(0, 1, 3), pagefilefit(0, 1, 3)),
+)
 """A large dump whose header is right: `dumpkind` reports, the others may refuse what they meet."""

@@ -7,7 +7,18 @@ import struct
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hostile_files.case import DUMP, MB, Case, Command, dumpkind, dumpkind_json, minify, salvage
+from hostile_files.case import (
+    DUMP,
+    MB,
+    REPORT,
+    Case,
+    Command,
+    dumpkind,
+    dumpkind_html,
+    dumpkind_json,
+    minify,
+    salvage,
+)
 from hostile_files.kernel_structures import MODULE_FIELDS
 from hostile_files.machines import KINDS, Kind, sample, write_large
 from hostile_files.small_dumps import SAMPLES, drivers
@@ -103,10 +114,10 @@ def cases() -> Iterator[Case]:
     csv = Command(("dumpkind", "--csv", DUMP), (0, 1), longest_line=1 * MB)
     for what, text in TEXTS.items():
         for kind in KINDS if "surrogates" in what else KINDS[:1]:
-            commands = (dumpkind(0), dumpkind_json(0), csv, minify(0, 1), salvage(0, 1))
+            commands = (dumpkind(0), dumpkind_json(0), dumpkind_html(0), csv, minify(0, 1), salvage(0, 1))
             yield Case(f"modules are called {what} ({kind.name})", partial(module_name, kind=kind, name=text), commands)
         for name in SAMPLES if "surrogates" in what else SAMPLES[:1]:
-            commands = (dumpkind(0, 1), dumpkind_json(0, 1), csv)
+            commands = (dumpkind(0, 1), dumpkind_json(0, 1), dumpkind_html(0, 1), csv)
             yield Case(f"drivers are called {what} ({name})", partial(driver_name, name=name, text=text), commands)
     table = Command(("dumpkind", "."), (0, 1), largest_output=2 * MB, longest_line=1000, seconds=8)
     for what, text in (("64 KB of letters", "n" * 0x8000), ("32,768 lone surrogates", "\ud800" * 0x8000)):
@@ -115,6 +126,7 @@ def cases() -> Iterator[Case]:
             Command(("dumpkind", "-v", "."), (0, 1), largest_output=4 * MB, longest_line=2000, seconds=8),
             Command(("dumpkind", "--json", "."), (0, 1), largest_output=4 * MB, seconds=8),
             Command(("dumpkind", "--csv", "."), (0, 1), largest_output=4 * MB, longest_line=1 * MB, seconds=8),
+            Command(("dumpkind", "--html", REPORT, "."), (0, 1), writes=(REPORT,), longest_line=1000, seconds=8),
             Command(("minify", "--json", ".", "out"), (0, 1), writes=("out",), seconds=8),
         )
         yield Case(
@@ -153,7 +165,14 @@ def cases() -> Iterator[Case]:
         )
     for name in TIMES_AT:
         for value in (1, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 2650467743999999999, 2650467744000000000):
-            commands = (dumpkind(0), dumpkind_json(0), csv, minify(0), Command(("dumpkind", "."), (0,)))
+            commands = (
+                dumpkind(0),
+                dumpkind_json(0),
+                dumpkind_html(0),
+                csv,
+                minify(0),
+                Command(("dumpkind", "."), (0,)),
+            )
             yield Case(f"times are {value} ({name})", partial(times, name=name, value=value), commands)
     of_list = Command(("minify", "--json", "--jobs", "1", "--list", "list.txt", "out"), (1, 2, 3), writes=("out",))
     text_of_list = Command(("minify", "--jobs", "1", "--list", "list.txt", "out"), (1, 2, 3), writes=("out",))
