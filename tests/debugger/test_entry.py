@@ -157,10 +157,13 @@ def test_a_command_that_there_is_not_is_told(words: tuple[str, ...], pykd: Stand
     assert re.fullmatch(r"windbg-ext: '(nonsense)?' is not one of [a-z, ]+: load the aliases .*", run(pykd, *words))
 
 
+OFFER = ("!dumpkind /html", "!dumpkind /html")
+
+
 def test_what_to_try_next_are_links(pykd: StandIn, dump: Path) -> None:
     shown = run(pykd, "dumpkind")
     links = re.findall(r'<link cmd="([^"]*)">([^<]*)</link>', shown.rsplit("Next: ", 1)[1])
-    assert links == [("!analyze -v", "!analyze -v"), ("!pagefilefit", "!pagefilefit"), ("!minify", "!minify")]
+    assert links == [("!analyze -v", "!analyze -v"), ("!pagefilefit", "!pagefilefit"), ("!minify", "!minify"), OFFER]
 
 
 def test_where_pykd_does_not_reach_the_debuggers_markup_the_report_is_plain_text(pykd: StandIn, dump: Path) -> None:
@@ -172,7 +175,7 @@ def test_where_pykd_does_not_reach_the_debuggers_markup_the_report_is_plain_text
     shown = "".join(text for text, _ in pykd.shown)
     assert not any(dml for _, dml in pykd.shown)
     assert "<link" not in shown
-    assert shown.endswith("\nNext: !analyze -v  !pagefilefit  !minify\n")
+    assert shown.endswith("\nNext: !analyze -v  !pagefilefit  !minify  !dumpkind /html\n")
 
 
 def test_a_session_without_a_dump_is_not_told_to_try_what_wants_one(

@@ -50,11 +50,16 @@ install_pykd() {
 
 # What windbg_ext imports inside the debugger; it is imported from the checkout itself.
 install_dependencies() {
-  [ -d "$packages/construct" ] && [ -d "$packages/tabulate" ] && return
-  echo "fetching construct and tabulate"
+  [ -d "$packages/construct" ] && [ -d "$packages/tabulate" ] && [ -d "$packages/jinja2" ] && [ -d "$packages/markupsafe" ] && return
+  echo "fetching construct, tabulate, jinja2 and markupsafe"
   python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 39 --dest "$home/wheels" construct tabulate
   unzip -q -o "$home/wheels/construct-*.whl" -d "$packages"
   unzip -q -o "$home/wheels/tabulate-*.whl" -d "$packages"
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 39 --dest "$home/wheels" jinja2
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --platform win_amd64 --implementation cp \
+    --python-version 39 --dest "$home/wheels" markupsafe
+  unzip -q -o "$home/wheels/jinja2-*.whl" -d "$packages"
+  unzip -q -o "$home/wheels/[Mm]arkup[Ss]afe-*.whl" -d "$packages"
 }
 
 install_python_dlls() {

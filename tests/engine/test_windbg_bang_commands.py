@@ -272,4 +272,4 @@ def suggestions(answers: Sequence[str]) -> list[str]:
 
 def test_a_report_ends_with_what_to_try_next_but_json_does_not(kd: Kd, scripts: Scripts) -> None:
     answers = kd.run(SAMPLES / "complete.dmp", [scripts.load, "!dumpkind", "!dumpkind /json"])
-    assert suggestions(answers) == ["Next: !analyze -v  !pagefilefit  !minify"]
+    assert suggestions(answers) == ["Next: !analyze -v  !pagefilefit  !minify  !dumpkind /html"]

@@ -60,7 +60,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.show(render.dumpkind_table_document(reports, details=options.verbose))
     elif not unreadable:
         console.show(render.dumpkind_document(reports[0]))
-        console.suggest(*_next(reports[0], console.open_dump))
+        pictures = () if options.html else ("!dumpkind /html",)
+        console.suggest(*_next(reports[0], console.open_dump, pictures))
     if unreadable:
         field, _, why = reports[0].problems[0].partition(": ")
         raise DumpError(field, why, reports[0].advice, str(reports[0].path))
@@ -82,13 +83,13 @@ def _page(reports: Sequence[DumpReport], *, single: bool) -> Page:
 LARGE = ("complete", "active", "kernel")
 
 
-def _next(report: DumpReport, open_dump: str | None) -> tuple[str | FileCommand, ...]:
-    """Return what to do next about a dump: to open it or, if it is open, to analyse it."""
+def _next(report: DumpReport, open_dump: str | None, pictures: tuple[str, ...]) -> tuple[str | FileCommand, ...]:
+    """Return what to do next about a dump: to open it or, if it is open, to analyse it. pictures: to look at it."""
     from windbg_ext.render.document import FileCommand
 
     if report.path != open_dump:
         return (FileCommand(".opendump", report.path, ";g"),)
-    return ("!analyze -v", "!pagefilefit", *(("!minify",) if report.kind in LARGE else ()))
+    return ("!analyze -v", "!pagefilefit", *(("!minify",) if report.kind in LARGE else ()), *pictures)
 
 
 def _reports(options: argparse.Namespace, console: Console, *, details: bool) -> list[DumpReport]:

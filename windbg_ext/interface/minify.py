@@ -71,7 +71,11 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
     else:
         console.show(minify_document(report, details=options.verbose))
         path = str(report.destination)
-        console.suggest(FileCommand(".opendump", path, ";g"), FileCommand("!dumpkind -v", path))
+        console.suggest(
+            FileCommand(".opendump", path, ";g"),
+            FileCommand("!dumpkind -v", path),
+            FileCommand("!dumpkind", path, " /html"),
+        )
     write_report(page, lambda: minify_page(report), options.overwrite, None if options.json else console)
     return 0 if report.complete else 1
 
