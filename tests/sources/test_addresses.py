@@ -1,6 +1,6 @@
 """A source that is named by an address, as a bucket or a web server would be: no command takes the name for a path.
 
-The scheme is made up, and what opens it stands where local files are opened.
+The scheme is made up, and so is what opens it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Served(io.BytesIO):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr("windbg_ext.sources.open.LocalFile", lambda what: Stream(Served(what)))
+    monkeypatch.setattr("windbg_ext.sources.open._open_address", lambda what: Stream(Served(what)))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

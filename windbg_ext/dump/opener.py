@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.dump.dump import Dump, Part, Problem
 from windbg_ext.dump.header import KnownFields, header_layouts, parse_header
-from windbg_ext.dump.pages import read_page_source
+from windbg_ext.dump.pages import PAGE_SIZE, read_page_source
 from windbg_ext.dump.secondary import MAX_SECONDARY, read_secondary_data
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import Budget
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import MAX_IN_MEMORY, ArchiveMember
+from windbg_ext.sources.far import as_far, hint
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import FILL, DumpType
 from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
@@ -48,6 +49,10 @@ def open_dump(
         if owns_source:
             opened.close()
         raise
+
+
+ADDRESS = (1 << 48) - 1
+"""The bits of a directory table base that are an address on any machine of today."""
 
 
 class _Opening:
@@ -136,7 +141,16 @@ class _Opening:
         if self.pages is None:
             return 0
         self._unpack_to(self.pages.end)
+        self._hint_root(self.pages, header)
         return self.pages.end
+
+    def _hint_root(self, pages: PageSource, header: DumpHeader) -> None:
+        """Let the root of the page tables come along with what is read next, where that comes from another machine."""
+        if as_far(self.source) is not None:
+            root = pages.offset_of((header.directory_table_base & ADDRESS) // PAGE_SIZE)
+            if root is not None:
+                hint(self.source, root, PAGE_SIZE)
+            hint(self.source, max(0, self.source.size - PAGE_SIZE), PAGE_SIZE)  # where secondary data should end
 
     def _read_small_dump(self, header: DumpHeader) -> int:
         """Find the parts and return the file offset behind them. A wrong one is a problem of the parts alone."""

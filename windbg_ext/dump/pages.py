@@ -18,7 +18,8 @@ from windbg_ext.dump.kinds import Body, body_of
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_PAGE_FRAMES, MAX_RANGES, MAX_UNSORTED_RANGES
 from windbg_ext.sources import read_field
-from windbg_ext.sources.source import next_data
+from windbg_ext.sources.far import as_far, hint
+from windbg_ext.sources.source import Range, next_data
 from windbg_ext.structs.bodies import (
     BITMAP_SIGNATURES,
     RANGES_MARKER,
@@ -165,6 +166,10 @@ BLOCK_BYTES = 4096
 """Bytes of the bitmap per entry of the rank directory: 128 MiB of physical memory."""
 CHUNK_BYTES = 1 << 20
 """Bytes of a bitmap or a list of ranges that are read at once."""
+FAR_CHUNKS = 16
+"""As many of them are asked for together, where the file is on another machine."""
+TAIL_BYTES = 1 << 16
+"""Bytes behind the last page, where secondary data begins, which come along with the bitmap from another machine."""
 
 
 class BitmapPages:
@@ -197,7 +202,10 @@ class BitmapPages:
         counts = array("Q", bytes(8 * -(-_bytes_of(self._bits) // BLOCK_BYTES)))
         unread: list[int] = []
         at, end = 0, _bytes_of(self._bits)
+        far = as_far(self._source)
         while at < end:
+            if far is not None and not at % (FAR_CHUNKS * CHUNK_BYTES):
+                far.read_many([Range(self._offset + at, min(end - at, FAR_CHUNKS * CHUNK_BYTES))])
             data, hole = (place - self._offset for place in next_data(self._source, self._offset + at))
             at = max(at, data & -BLOCK_BYTES)
             hole = max(hole, at + 1)  # each step goes on, whatever a source says
@@ -350,6 +358,7 @@ def _checked_bitmap(
     if first_page < bitmap + _bytes_of(bits):
         why = f"the first page at 0x{first_page:x} would lie inside the bitmap, which ends at"
         raise DumpError("bitmap header.HeaderSize", f"{why} 0x{bitmap + _bytes_of(bits):x}", PLAUSIBLE)
+    hint(source, first_page + page_count * PAGE_SIZE, TAIL_BYTES)
     return BitmapPages(source, bitmap, bits, first_page, page_count)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import ReadFailure
 from windbg_ext.limits import MAX_BLOBS, LimitError
+from windbg_ext.sources.far import as_far
+from windbg_ext.sources.source import Range
 from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader, DumpBlobHeader
 from windbg_ext.values import NamedTuple
 
@@ -17,9 +19,14 @@ if TYPE_CHECKING:
 
     from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
+    from windbg_ext.sources.far import FarSource
 
 MAX_SECONDARY = 256 << 20
 """Bytes that drivers may add, says Microsoft's page on the size of the paging file."""
+
+
+FAR_BYTES = 1 << 18
+"""Of a chain on another machine that are fetched at once: they come in little more time than one header."""
 
 
 class SecondaryBlob(NamedTuple):
@@ -79,8 +86,9 @@ def read_secondary_data(source: Source, offset: int, budget: Budget) -> Secondar
         return SecondaryData(offset, DumpBlobFileHeader.SIZE, (), why)
     problem: str | None = None
     end = at
+    far = as_far(source)
     try:
-        while (data := _read(source, at, DumpBlobHeader.SIZE)) is not None:
+        while (far is None or _at_hand(far, at)) and (data := _read(source, at, DumpBlobHeader.SIZE)) is not None:
             header = DumpBlobHeader.parse(data)
             if header.header_size != DumpBlobHeader.SIZE:
                 break  # zeros, or what another tool appended
@@ -106,6 +114,13 @@ def read_secondary_data(source: Source, offset: int, budget: Budget) -> Secondar
         )
     missing = max(0, end - source.size)
     return SecondaryData(offset, min(at, source.size) - offset, tuple(blobs), problem, missing)
+
+
+def _at_hand(far: FarSource, at: int) -> bool:
+    """Have the header of a blob at hand, with those that follow soon."""
+    if not far.holds(at, DumpBlobHeader.SIZE):
+        far.read_many([Range(at, FAR_BYTES)])
+    return True
 
 
 def _read(source: Source, offset: int, length: int) -> bytes | None:

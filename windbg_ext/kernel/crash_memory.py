@@ -5,23 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
+from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.debugger_data import TAG_OFFSET
-from windbg_ext.memory.paging import PagedMemory
+from windbg_ext.memory.ahead import begin, paged_memory
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.structs.header import DumpHeader32
 from windbg_ext.structs.paging import X86_PAE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.memory.ahead import FarMemory
+    from windbg_ext.memory.paging import PagedMemory
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.paging import Paging
 
 
-def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory:
+def crash_memory(physical: PhysicalPages, header: DumpHeader) -> PagedMemory | FarMemory:
     """Return the virtual memory behind the page tables that the header names."""
-    memories = [PagedMemory(physical, header.directory_table_base, paging) for paging in _pagings(header)]
-    return next((memory for memory in memories if _fits(memory, header)), memories[0])
+    root = header.directory_table_base
+    memories = [paged_memory(physical, root, paging) for paging in _pagings(header)]
+    for memory in memories:
+        begin(memory, _named_by(header))
+        if _fits(memory, header):
+            return memory
+    return memories[0]
+
+
+def _named_by(header: DumpHeader) -> Iterator[int]:
+    """Yield the addresses that a header names: all that is read of the kernel begins at one of them."""
+    context = parse_context(header.raw.context_record, header.architecture)
+    named = (header.kd_debugger_data_block, header.ps_loaded_module_list, *header.bug_check.parameters)
+    for address in (*named, context.instruction_pointer, *context.registers):
+        if address is not None and header.architecture.is_pointer(address):
+            yield address
 
 
 def _pagings(header: DumpHeader) -> tuple[Paging, ...]:

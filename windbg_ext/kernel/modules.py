@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.limits import MAX_MODULE_NAMES, LimitError
+from windbg_ext.memory.ahead import expect, is_far
+from windbg_ext.memory.paging import PAGE_SHIFT
 from windbg_ext.memory.virtual import read_pointer, read_structure, read_text, read_u32
 from windbg_ext.structs.kernel import (
     IMAGE_DOS_SIGNATURE,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_MODULES = 4096
 """Windows loads a few hundred drivers; a list that goes on after this is damaged."""
+AROUND_ENTRY = 8 << PAGE_SHIFT
+"""Bytes on both sides of an entry in which others are expected, where reading one after the other takes long."""
 MAX_UNLOADED_NAME = 24
 """Bytes of the name of an unloaded driver that a small dump has room for."""
 
@@ -70,6 +74,7 @@ def read_modules(memory: VirtualMemory, head: int, budget: Budget, *, images: bo
     modules: list[Module] = []
     seen = {head}
     problem = None
+    far, at = is_far(memory), -1
     try:
         address = read_pointer(memory, head)
         while address != head:
@@ -80,6 +85,9 @@ def read_modules(memory: VirtualMemory, head: int, budget: Budget, *, images: bo
                 problem = f"the list goes on after {MAX_MODULES} entries"
                 break
             seen.add(address)
+            if far and address >> PAGE_SHIFT != at:  # most entries were allocated beside others
+                at = address >> PAGE_SHIFT
+                expect(memory, address - AROUND_ENTRY, 2 * AROUND_ENTRY)
             entry = read_structure(memory, address, memory.layouts.module)
             modules.append(_read_module(memory, address, entry, budget, images=images))
             address = entry.flink

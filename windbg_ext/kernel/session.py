@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from windbg_ext.kernel.target import Blob, Target
+    from windbg_ext.memory.ahead import FarMemory
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layouts import Layouts
@@ -118,7 +119,7 @@ class SessionTarget:
         return iter(()) if self._file is None else self._file.read_failures()
 
 
-def _header(facts: SessionFacts, memory: PagedMemory | None) -> DumpHeader:
+def _header(facts: SessionFacts, memory: PagedMemory | FarMemory | None) -> DumpHeader:
     """Return the header that a dump of this machine would have; fields that nobody knows hold the writer's fill."""
     architecture = ARCHITECTURES[facts.machine]
     layouts, mask = architecture.layouts, architecture.layouts.address_mask  # a debugger sign-extends pointers of x86

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Callable, Protocol
 from windbg_ext.errors import DumpError, MemoryReadError, ReadFailure
 from windbg_ext.kernel.crash_memory import crash_memory
 from windbg_ext.kernel.debugger_data import read_debugger_data
-from windbg_ext.memory.paging import PagedMemory
+from windbg_ext.memory.ahead import paged_memory
 from windbg_ext.memory.physical import PhysicalMemory
 from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.sources import read_field
@@ -97,7 +97,7 @@ class DumpTarget:
         """Return virtual memory as a process sees it; a small dump knows one address space only."""
         if self._physical is None or self.paging is None:
             return self.memory
-        return PagedMemory(self._physical, directory_table_base, self.paging)
+        return paged_memory(self._physical, directory_table_base, self.paging)
 
     @cached_property
     def listed(self) -> Listing | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Callable
 from windbg_ext.dump.pages import popcount
 from windbg_ext.limits import MAX_FRAME_BLOCKS, MAX_KERNEL_PAGES, MAX_KERNEL_TABLES
 from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PROTOTYPE, TRANSITION
+from windbg_ext.memory.physical import MAX_PAGES_AT_ONCE
 from windbg_ext.structs.paging import VALID
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ def count_kernel_pages(
         below: set[int] = set()
         entries_of = struct.Struct(f"<{1 << level.bits}{paging.entry[1:]}")
         border_below = None
-        for done, table in enumerate(sorted(tables)):
+        in_order = sorted(tables)
+        for done, table in enumerate(in_order):
             progress(done, len(tables))
+            if not done % MAX_PAGES_AT_ONCE:
+                physical.prefetch(in_order[done : done + MAX_PAGES_AT_ONCE])
             page = physical.page(table)
             if page is None:
                 missing.add(table)

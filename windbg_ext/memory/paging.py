@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.memory.physical import PhysicalPages
-    from windbg_ext.structs.paging import Paging
+    from windbg_ext.structs.paging import Level, Paging
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -92,6 +92,25 @@ class PagedMemory:
         if frame is None:
             raise NotMappedError(address)
         return frame << PAGE_SHIFT | address & PAGE_MASK
+
+    @property
+    def root(self) -> int:
+        """The page frame of the root table."""
+        return self._root
+
+    def tables_below(self, table: int, level: Level) -> Iterator[int]:
+        """Yield the page frames of the tables that a table of a level leads to; of the root, for the kernel half."""
+        page = self._physical.page(table)
+        if page is None:
+            return
+        offset, first = 0, 0
+        if table == self._root:
+            offset = self._root_offset
+            first = self.paging.kernel_half >> PAGE_SHIFT + level.shift & (1 << level.bits) - 1
+        for index in range(first, 1 << level.bits):
+            (entry,) = self._entry.unpack_from(page, offset + index * self._entry.size)
+            if _leads_on(entry) and not (level.large and self.paging.is_large(entry)):
+                yield self._frame_of(entry)
 
     def _page(self, address: int) -> bytes:
         frame, _ = self._frame(address >> PAGE_SHIFT)

@@ -25,6 +25,7 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.text import text_of
+from windbg_ext.render.traffic import traffic_json, traffic_text
 from windbg_ext.sources.formats import with_article
 from windbg_ext.sources.local import is_address
 
@@ -115,6 +116,8 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
         yield "process", (ModuleName(report.process),)
     if report.comment is not None:
         yield "comment", (DumpText(report.comment),)
+    if report.traffic is not None and report.details is not None:
+        yield "received", (traffic_text(report.traffic),)
 
 
 def _addresses(values: Sequence[int], digits: int = 1) -> Inline:
@@ -318,6 +321,7 @@ def _json(report: DumpReport) -> dict[str, object]:
         "evidence": [{"field": item.field, "value": item.value, "means": item.means} for item in report.evidence],
         "problem": "; ".join(report.problems) or None,
         "advice": report.advice or None,
+        "traffic": traffic_json(report.traffic),
         "notes": list(report.notes),
     }
     if report.details is not None:

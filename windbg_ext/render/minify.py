@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.render.document import Answer, Column, Document, DumpText, Facts, Notes, Section, Table
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.json_text import write_json
+from windbg_ext.render.traffic import traffic_json, traffic_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.verify import Verification
     from windbg_ext.render.document import Inline
 
-KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared", "verify")
+KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared", "verify", "traffic")
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 
@@ -38,6 +39,8 @@ def _facts(report: MinifyReport) -> Iterator[tuple[str, Inline]]:
     yield "missing", (_missing(report),)
     if report.verification is not None:
         yield "verified", (verification_answer(report.verification),)
+    if report.traffic is not None:
+        yield "received", (traffic_text(report.traffic),)
 
 
 def _source(report: MinifyReport) -> Inline:
@@ -112,4 +115,5 @@ def contents(report: MinifyReport | None) -> dict[str, object]:
             {"category": shared.category, "bytes": shared.bytes, "about": shared.about} for shared in report.shared
         ],
         "verify": _verification(report.verification),
+        "traffic": traffic_json(report.traffic),
     }

@@ -20,6 +20,7 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.figures import count, megabytes
 from windbg_ext.render.json_text import write_json
+from windbg_ext.render.traffic import traffic_json, traffic_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,6 +55,8 @@ def pagefilefit_document(report: PagefileFitReport, *, verbose: bool = False) ->
     ]
     if verbose:
         sections.append(Section("Where the figures are from", (_sources(report),)))
+    if verbose and report.traffic is not None:
+        sections.append(Section("", (Facts((("Received", (traffic_text(report.traffic),)),)),)))
     if report.notes:
         sections.append(Section("Notes", (Steps(tuple((note, ()) for note in report.notes)),)))
     return Document(tuple(sections))
@@ -186,6 +189,7 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
             "dump": report.dump,
             "settings": report.settings,
             "hive": None if report.hive is None else _json_hive(report.hive),
+            "traffic": traffic_json(report.traffic),
             "ram_bytes": report.ram,
             "ram_from": report.ram_from,
             "architecture": report.architecture.name,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_TEMPORARY, MAX_UNPACKED, UNPACK_IT, Budget
+from windbg_ext.sources.far import as_far, confirm, traffic_of
 from windbg_ext.sources.source import read_at, read_each
 from windbg_ext.values import NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Callable
 
+    from windbg_ext.sources.far import Traffic
     from windbg_ext.sources.progress import Progress
     from windbg_ext.sources.source import Identity, Range, Source
 
@@ -162,6 +164,21 @@ class ArchiveMember:
     def beside(self, base_name: str) -> str | None:
         """Return the name of a file in the folder of the packed file."""
         return self._packed.beside(base_name)
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What reading the packed file took, if it is far away."""
+        return traffic_of(self._packed)
+
+    def confirm(self) -> None:
+        """Raise DumpError where what was read of the packed file is not to be trusted."""
+        confirm(self._packed)
+
+    def watch(self, on_round: Callable[[Traffic], None]) -> None:
+        """Call a function after each round, if the packed file is far away."""
+        far = as_far(self._packed)
+        if far is not None:
+            far.watch(on_round)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes from `offset`; fewer where the member ends."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.sources.archive import ArchiveMember
 from windbg_ext.sources.formats import format_of
-from windbg_ext.sources.local import LocalFile
+from windbg_ext.sources.local import LocalFile, is_address
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from windbg_ext.sources.source import Source
 
 SourceLike: TypeAlias = "str | os.PathLike[str] | BinaryIO | Source"
-"""A path, an open binary stream that can seek, or a source that is open already."""
+"""A path or URL, an open binary stream that can seek, or a source that is open already."""
 
 
 def open_source(what: SourceLike) -> Source:
@@ -34,9 +34,15 @@ def open_source(what: SourceLike) -> Source:
 
 def _open_plain(what: SourceLike) -> Source:
     if isinstance(what, (str, os.PathLike)):
-        return LocalFile(what)
+        return _open_address(what) if isinstance(what, str) and is_address(what) else LocalFile(what)
     if hasattr(what, "read_many"):
         return what  # type: ignore[return-value]  # the one member that a stream does not have
     from windbg_ext.sources.stream import Stream  # only callers of the library pass one in
 
     return Stream(what)
+
+
+def _open_address(url: str) -> Source:
+    from windbg_ext.sources.remote.open import open_address  # and all that it needs
+
+    return open_address(url)

@@ -20,6 +20,7 @@ from windbg_ext.kernel.target import DumpTarget
 from windbg_ext.limits import MAX_LISTED
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import UNKNOWN_SIZE, ArchiveMember
+from windbg_ext.sources.far import confirm, traffic_of
 from windbg_ext.structs.architectures import ARCHITECTURES
 from windbg_ext.structs.bug_checks import M_BIT, bug_check_name
 from windbg_ext.structs.header import Attributes, DumpType
@@ -58,11 +59,13 @@ def dumpkind(source: SourceLike, *, details: bool = False) -> DumpReport:
 def _report(source: Source, *, details: bool) -> DumpReport:
     packed = source.kind if isinstance(source, ArchiveMember) else None
     try:
-        return _Answers(open_dump(source, unpack=False), details=details).report()
+        report = _Answers(open_dump(source, unpack=False), details=details).report()
+        confirm(source)
     except DumpError as error:
         return _not_a_dump(source.name, packed, error)
     except OSError as error:
         return _not_a_dump(source.name, packed, DumpError("file", f"cannot be read ({error.strerror})", COPY_AGAIN))
+    return report._replace(traffic=traffic_of(source))
 
 
 def _not_a_dump(path: str, packed: str | None, error: DumpError) -> DumpReport:

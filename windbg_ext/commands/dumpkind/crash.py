@@ -12,6 +12,8 @@ from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.kernel import read_kernel
 from windbg_ext.kernel.processes import image_file_name
+from windbg_ext.limits import Budget
+from windbg_ext.memory.ahead import gather
 from windbg_ext.memory.virtual import read_run
 from windbg_ext.values import NamedTuple
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.kernel.kernel import Kernel
     from windbg_ext.kernel.small_dump import Listing
     from windbg_ext.kernel.target import DumpTarget
     from windbg_ext.structs.architectures import Architecture
@@ -91,8 +94,12 @@ def _from_listing(header: DumpHeader, listed: Listing, stack_pointer: int) -> _F
 
 def _walk(target: DumpTarget) -> _Found:
     """Find modules, stack and process by way of page tables and the debugger data block."""
+    gather(target.memory, lambda: _found_by(target, read_kernel(target, crash_only=True, budget=Budget())))
+    return _found_by(target, read_kernel(target, crash_only=True))
+
+
+def _found_by(target: DumpTarget, kernel: Kernel) -> _Found:
     memory, header = target.memory, target.header
-    kernel = read_kernel(target, crash_only=True)
     thread, stack_pointer = kernel.crashed.thread if kernel.crashed else None, kernel.context.stack_pointer
     end = stack_pointer + MAX_STACK
     if thread is not None and thread.owns(stack_pointer):

@@ -11,6 +11,7 @@ from windbg_ext.values import NamedTuple
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.details import Details
     from windbg_ext.commands.dumpkind.modules import CodeAddress
+    from windbg_ext.sources.far import Traffic
 
 
 HASH_DIGITS = 12
@@ -88,7 +89,7 @@ class DumpReport(NamedTuple):
     unpacked; attributes: names of the bits; crash_address: of the exception, or else the instruction pointer;
     stack: code addresses on the crashing stack, nearest first, of which some may be stale; problems: why the file is no
     whole kernel dump, most important first; advice: the next step; notes: what else there is to know; signature: of the
-    crash.
+    crash; traffic: what reading it took, if it is on another machine.
     """
 
     path: str
@@ -119,6 +120,7 @@ class DumpReport(NamedTuple):
     notes: tuple[str, ...] = ()
     details: Details | None = None
     signature: Signature | None = None
+    traffic: Traffic | None = None
 
     @property
     def file_name(self) -> str:

@@ -24,6 +24,7 @@ from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import UNKNOWN_SIZE
+from windbg_ext.sources.far import confirm, traffic_of, watched
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.verify import Verification
     from windbg_ext.kernel import Target
     from windbg_ext.sources import Source, SourceLike
+    from windbg_ext.sources.far import Traffic
     from windbg_ext.sources.progress import Progress
 
 
@@ -47,7 +49,8 @@ class MinifyReport:
     nothing that the engine needs, and nothing because of a size limit or because the source could not be read
     everywhere, was left out, and the comparison found no difference; saved: the ranges of virtual memory that went in;
     shared: what of it is whose; source_bytes: length of the source, unpacked, None where that is not known;
-    verification: what the comparison found, None if none was asked for.
+    verification: what the comparison found, None if none was asked for; traffic: what reading the source took, if it is on
+    another machine.
     """
 
     source: str | None
@@ -62,6 +65,7 @@ class MinifyReport:
     shared: tuple[Shared, ...] = ()
     source_bytes: int | None = None
     verification: Verification | None = None
+    traffic: Traffic | None = None
 
 
 def minify(
@@ -85,7 +89,8 @@ def minify(
         destination = beside(opened) if destination is None else Path(destination)
         # before it is unpacked, which may take minutes
         check_destination(destination, opened, overwrite=options.overwrite, within=within)
-        dump = open_dump(opened, progress=progress or no_progress)
+        progress = watched(opened, progress or no_progress)
+        dump = open_dump(opened, progress=progress)
         dump.check()
         target = DumpTarget(dump)
         return minify_target(target, destination, options, source=opened, progress=progress, within=within)
@@ -135,6 +140,8 @@ def minify_target(
             account.enter(SECONDARY_DATA, secondary.size)
         length = write_headers(made.dump, triage, out)
         unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]
+        if source is not None:
+            confirm(source)
     verification = None
     if options.verify:
         from windbg_ext.commands.minify.verify import verify_crash  # only who asks for it waits for its import
@@ -154,6 +161,7 @@ def minify_target(
         shared=what_is_shared(made.dump, saved, made.processors, secondary.size),
         source_bytes=None if source is None or source.size == UNKNOWN_SIZE else source.size,
         verification=verification,
+        traffic=None if source is None else traffic_of(source),
     )
 
 

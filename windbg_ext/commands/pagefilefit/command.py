@@ -19,6 +19,7 @@ from windbg_ext.commands.pagefilefit.this_machine import ThisMachine, open_this_
 from windbg_ext.dump import open_dump
 from windbg_ext.dump.kinds import CRASH_DUMP_KINDS, DumpKind
 from windbg_ext.errors import DumpError, UsageError
+from windbg_ext.sources.far import confirm, traffic_of, watched
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.architectures import BY_NAME, X64
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit.settings import Registry
     from windbg_ext.commands.pagefilefit.surroundings import Surroundings
     from windbg_ext.sources import SourceLike
+    from windbg_ext.sources.far import Traffic
     from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.architectures import Architecture
 
@@ -39,7 +41,8 @@ class PagefileFitReport:
     verdict, headline: for the machine as it is set, or for an automatic dump if that is not known; dump: its name;
     advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump; hive: whether
     the hive is up to date; computer: the machine's name; checks: all that decides whether the next crash leaves a dump;
-    kernel_use: what the kernel of this machine uses now.
+    kernel_use: what the kernel of this machine uses now; traffic: what reading
+    the dump took, if it is on another machine.
     """
 
     verdict: Verdict
@@ -64,6 +67,7 @@ class PagefileFitReport:
     computer: str | None = None
     checks: tuple[Check, ...] = ()
     kernel_use: KernelUse | None = None
+    traffic: Traffic | None = None
 
     def kind(self, kind: DumpKind) -> KindReport:
         """Return the answer for a kind."""
@@ -124,6 +128,7 @@ def _settings(
         return None, None
     with SystemHive(system_hive, progress) as hive:
         settings, surroundings = _read(hive, hive.state.notes)
+        hive.confirm()
         return replace(settings, hive=hive.state), surroundings
 
 
@@ -138,7 +143,10 @@ def _dump_facts(source: SourceLike | None, hand: HandFigures, progress: Progress
         return None
     with open_dump(source, progress=progress) as dump:
         dump.check()
-        return measure(dump, progress, with_ram=hand.ram is None)
+        progress = watched(dump.source, progress)
+        facts = measure(dump, progress, with_ram=hand.ram is None)
+        confirm(dump.source)
+        return replace(facts, traffic=traffic_of(dump.source))
 
 
 def _answer(inputs: _Inputs) -> PagefileFitReport:
@@ -210,6 +218,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         computer=None if inputs.surroundings is None else inputs.surroundings.computer,
         checks=_checks(inputs, situation),
         kernel_use=situation.in_use,
+        traffic=None if facts is None else facts.traffic,
     )
 
 

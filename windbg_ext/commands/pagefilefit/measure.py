@@ -17,6 +17,7 @@ from windbg_ext.structs.header import Attributes
 if TYPE_CHECKING:
     from windbg_ext.dump import Dump
     from windbg_ext.dump.header import DumpHeader
+    from windbg_ext.sources.far import Traffic
     from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.architectures import Architecture
 
@@ -42,7 +43,7 @@ class DumpFacts:
     """What a dump tells of its machine. ram: bytes, None where the header does not tell; kind: None for odd dumps.
 
     dump: its name; did_not_fit: Windows noted that there was too little room (InsufficientDumpfileSize); notes: what is
-    odd.
+    odd; traffic: what reading it took, if it is on another machine.
     """
 
     dump: str
@@ -53,6 +54,7 @@ class DumpFacts:
     kernel_pages: int | None
     did_not_fit: bool
     notes: tuple[str, ...]
+    traffic: Traffic | None = None
 
 
 def measure(dump: Dump, progress: Progress, *, with_ram: bool = True) -> DumpFacts:

@@ -16,6 +16,7 @@ from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_HIVE_BYTES, MAX_HIVE_READS, MAX_HIVE_VALUES, MAX_VALUE, Budget, LimitError
 from windbg_ext.sources import open_source
 from windbg_ext.sources.archive import ArchiveMember
+from windbg_ext.sources.far import confirm
 from windbg_ext.sources.progress import no_progress
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class SystemHive:
             self._source.close()
         for log in self._logs:
             log.close()
+
+    def confirm(self) -> None:
+        """Raise DumpError where what was read of a hive on another machine is not to be trusted."""
+        for source in (self._source, *self._logs):
+            confirm(source)
 
     def values(self, key: str) -> dict[str, RegistryValue]:
         """Return the values of a key; see `Registry`."""

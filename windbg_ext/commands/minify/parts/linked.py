@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
+from windbg_ext.memory.ahead import prefetch
 from windbg_ext.memory.virtual import Piece, read_run
 from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE
 from windbg_ext.values import NamedTuple
@@ -29,6 +31,10 @@ MAX_LOOKED_AT = 1 << 16
 """Pointers that are looked at."""
 HEAD = 0x100
 """Bytes of an object in which a pointer back is looked for."""
+FETCHED = 256
+"""Objects of a dump on another machine that are fetched together."""
+PIECES_AT_HAND = 64
+"""Pieces whose pointers are followed together there."""
 FOLLOWED = 0x400
 """Bytes of an object whose pointers are followed."""
 
@@ -57,7 +63,10 @@ def collect_linked_objects(crash: Crash, collector: Collector) -> None:
     for steps, objects in enumerate(linked_objects(crash)):
         room = ROOMS[min(steps, len(ROOMS) - 1)]
         most = room.most if collector.account.limit is None else collector.account.room
-        for address in objects:
+        for index, address in enumerate(objects):
+            if not index % FETCHED:
+                next_ones = objects[index : index + FETCHED]
+                prefetch(crash.memory, ((at - room.before, room.before + room.behind) for at in next_ones))
             if collector.size - begun >= most:
                 collector.lose(f"stopped after {most >> 10:,} KB, there are more; a larger --size saves more")
                 break
@@ -79,7 +88,10 @@ def linked_objects(crash: Crash) -> Iterator[list[int]]:
     found: list[int] = []
     for _ in range(MAX_STEPS + 1):
         further: dict[int, None] = {}
-        for piece in near:  # which grows
+        at_hand = 0
+        for index, piece in enumerate(near):  # which grows
+            if index == at_hand:
+                at_hand = objects.look_ahead(near, index)
             for address in objects.pointers(piece):
                 if address in objects.known:  # twice in the piece
                     continue
@@ -109,15 +121,26 @@ class _Objects:
 
     def pointers(self, piece: Piece) -> list[int]:
         """Return what can be pointers in a piece of memory to another object that is not known."""
+        found = self._unknown(piece)
+        self._looked_at += len(found)
+        return found if self._looked_at <= MAX_LOOKED_AT else []
+
+    def look_ahead(self, pieces: list[Piece], begin: int) -> int:
+        """Have at hand what some pieces point at, if the memory is far away. Return the index behind them."""
+        some = pieces[begin : begin + PIECES_AT_HAND]
+        left = MAX_LOOKED_AT - self._looked_at
+        pointers = islice(chain.from_iterable(map(self._unknown, some)), max(0, left))
+        prefetch(self._memory, ((address, FOLLOWED) for address in pointers))
+        return begin + len(some)
+
+    def _unknown(self, piece: Piece) -> list[int]:
         start, end = piece.address, piece.address + len(piece.data)
         lowest, highest, odd, known = self._lowest, self._highest, self._size - 1, self.known
-        found = [
+        return [
             value
             for value in self._values(piece.data[-start % self._size :])
             if lowest <= value <= highest and not value & odd and not start <= value < end and value not in known
         ]
-        self._looked_at += len(found)
-        return found if self._looked_at <= MAX_LOOKED_AT else []
 
     def points_at(self, address: int, piece: Piece) -> bool:
         """Tell whether the object at an address points into a piece of memory."""

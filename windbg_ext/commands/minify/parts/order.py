@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from windbg_ext.commands.minify.account import Account
 from windbg_ext.commands.minify.collector import Collector
 from windbg_ext.commands.minify.header import small_header
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
@@ -36,13 +37,14 @@ from windbg_ext.commands.minify.parts.surroundings import (
 from windbg_ext.commands.minify.parts.threads import BUG_CHECK_LISTS, collect_other_threads
 from windbg_ext.commands.minify.parts.windows import collect_windows
 from windbg_ext.dump.small_file import SmallDump
+from windbg_ext.memory.ahead import gather
+from windbg_ext.sources.progress import no_progress
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Callable
 
-    from windbg_ext.commands.minify.account import Account
     from windbg_ext.commands.minify.collector import Wanted
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.sources.progress import Progress
@@ -52,12 +54,14 @@ class PlannedPart(NamedTuple):
     """A part that a small dump should have.
 
     name: what the report calls it. collect: puts it into the collector, as far as the crash's source holds it and it
-    fits. essential: a debugger needs it, so that without it the small dump is not complete.
+    fits. essential: a debugger needs it, so that without it the small dump is not complete. looks_ahead: it has what it
+    reads fetched together itself, where the source is far away.
     """
 
     name: str
     collect: Callable[[Crash, Collector], None]
     essential: bool = False
+    looks_ahead: bool = False
 
 
 def memory(ranges: Callable[[Crash], Iterable[Wanted]]) -> Callable[[Crash, Collector], None]:
@@ -89,10 +93,10 @@ PARTS = (
     PlannedPart("pages at bug check parameters", memory(pages_of_parameters)),
     PlannedPart("pages at registers", memory(pages_at_registers)),
     PlannedPart(BUG_CHECK_LISTS, memory(bug_check_lists)),
-    PlannedPart("windows at pointers", collect_windows),
-    PlannedPart("other threads and their stacks", collect_other_threads),
-    PlannedPart("objects linked with those of the bug check", collect_linked_objects),
-    PlannedPart("page-table entries", collect_page_table_entries),
+    PlannedPart("windows at pointers", collect_windows, looks_ahead=True),
+    PlannedPart("other threads and their stacks", collect_other_threads, looks_ahead=True),
+    PlannedPart("objects linked with those of the bug check", collect_linked_objects, looks_ahead=True),
+    PlannedPart("page-table entries", collect_page_table_entries, looks_ahead=True),
 )
 """All parts but secondary data, which is copied behind them. The order is that of importance: where the room ends, the
 rest is left out. A part may use what those before it collected.
@@ -102,8 +106,18 @@ rest is left out. A part may use what those before it collected.
 def collect_parts(crash: Crash, comment: str | None, account: Account, progress: Progress) -> Collector:
     """Collect all parts of a small dump. comment: for its header."""
     collector = Collector(SmallDump(small_header(crash, comment)), crash.memory, account, progress)
+    gather(crash.memory, lambda: _rehearse(crash, account.limit))
     for part in PARTS:
         collector.begin(part.name, essential=part.essential)
         part.collect(crash, collector)
     collector.finish()
     return collector
+
+
+def _rehearse(crash: Crash, limit: int | None) -> None:
+    """Collect what does not look ahead itself, to no end but to have it at hand."""
+    collector = Collector(SmallDump(small_header(crash, None)), crash.memory, Account(limit), no_progress)
+    for part in PARTS:
+        if not part.looks_ahead:
+            collector.begin(part.name, essential=part.essential)
+            part.collect(crash, collector)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.windows import WINDOW
+from windbg_ext.memory.ahead import prefetch
 from windbg_ext.memory.paging import PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def collect_page_table_entries(crash: Crash, collector: Collector) -> None:
     limit = max(MAX_PAGES, (collector.account.limit or 0) // WINDOW)
     if len(pages) > limit:
         collector.lose(f"those of {len(pages) - limit:,} of {len(pages):,} pages are left out")
+    prefetch(crash.memory, ((at, length) for at, length, *_ in page_table_entries(crash, pages[:limit])))
     collector.save(page_table_entries(crash, pages[:limit]))
 
 

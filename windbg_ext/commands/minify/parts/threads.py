@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.account import MAX_BYTES_WITHOUT_SIZE
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.threads import read_thread
+from windbg_ext.memory.ahead import gather
 from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
@@ -39,7 +41,15 @@ def collect_other_threads(crash: Crash, collector: Collector) -> None:
                     return
                 yield wanted
 
+    gather(crash.memory, lambda: _look_at(crash, collector.windows, whole_stack=whole_stack))
     collector.save(threads())
+
+
+def _look_at(crash: Crash, addresses: Iterable[int], *, whole_stack: bool) -> None:
+    """Read the threads at addresses, to no end but to have them at hand."""
+    for wanted in chain.from_iterable(thread_memory(crash, at, whole_stack=whole_stack) for at in addresses):
+        for _ in crash.memory.present(wanted.address, wanted.length):
+            pass
 
 
 def thread_memory(crash: Crash, address: int, *, whole_stack: bool) -> Iterator[Wanted]:

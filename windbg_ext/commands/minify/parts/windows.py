@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.processors import contexts
 from windbg_ext.errors import MemoryReadError
+from windbg_ext.memory.ahead import gather, is_far, prefetch
 from windbg_ext.memory.virtual import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
@@ -23,6 +25,8 @@ WINDOW = 0x100
 MAX_LEVELS = 3
 MAX_WINDOW_BYTES = 8 << 20
 """Bytes of windows that are saved when no size is asked for: the file should still go into a mail."""
+BYTES_OF_GROUP = 1 << 15
+"""Of pieces whose windows are fetched together from another machine: 4096 pointers, whose pages have at most 16 MB."""
 OVERLAP = 4
 """Windows overlap, and many pointers lead nowhere: so many times the limit is looked at before it is enough."""
 
@@ -42,7 +46,7 @@ def collect_windows(crash: Crash, collector: Collector) -> None:
     pieces = _roots(crash, collector)
     for level in range(MAX_LEVELS):
         found: list[Piece] = []
-        for index, piece in enumerate(pieces):
+        for index, piece in enumerate(_at_hand(crash, pieces, seen)):
             collector.progress(f"{collector.part}, level {level + 1} of {MAX_LEVELS}", index, len(pieces))
             for window in windows(crash, piece, seen):
                 if collector.size >= limit or looked_at >= OVERLAP * limit:
@@ -55,6 +59,30 @@ def collect_windows(crash: Crash, collector: Collector) -> None:
                 if account.full:
                     return
         pieces = found
+
+
+def _at_hand(crash: Crash, pieces: list[Piece], seen: set[int]) -> Iterator[Piece]:
+    """Yield pieces. From a source that is far away, the windows that many of them lead to are fetched together."""
+    if not is_far(crash.memory):
+        yield from pieces
+        return
+    at = 0
+    while at < len(pieces):
+        group: list[Piece] = []
+        while at < len(pieces) and sum(len(piece.data) for piece in group) < BYTES_OF_GROUP:
+            group.append(pieces[at])
+            at += 1
+        prefetch(crash.memory, ((value, WINDOW) for piece in group for value in _pointers(crash, piece, set(seen))))
+        gather(crash.memory, partial(_look_at, crash, group, seen))
+        yield from group
+
+
+def _look_at(crash: Crash, pieces: Iterable[Piece], seen: set[int]) -> None:
+    """Read the windows that pieces lead to, to no end but to have them at hand."""
+    seen = set(seen)
+    for window in chain.from_iterable(windows(crash, piece, seen) for piece in pieces):
+        for _ in crash.memory.present(window.address, window.length):
+            pass
 
 
 def _roots(crash: Crash, collector: Collector) -> list[Piece]:
@@ -81,14 +109,21 @@ def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
 
     seen: pointers that had their window already.
     """
-    memory, architecture = crash.memory, crash.architecture
+    lowest_kernel = crash.architecture.lowest_kernel
+    for value in _pointers(crash, piece, seen):
+        length = io_object_size(crash.memory, value) if value >= lowest_kernel else 0
+        yield Wanted(value, max(WINDOW, length), holds_pointers=True)
+
+
+def _pointers(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[int]:
+    """Yield the pointers that stand in a piece of memory and were not seen."""
+    architecture = crash.architecture
     size = architecture.layouts.pointer_size
     aligned = piece.data[-piece.address % size :]
     for (value,) in struct.iter_unpack(f"<{architecture.layouts.pointer_code}", aligned[: len(aligned) & -size]):
         if value not in seen and architecture.is_pointer(value):
             seen.add(value)
-            length = io_object_size(memory, value) if value >= architecture.lowest_kernel else 0
-            yield Wanted(value, max(WINDOW, length), holds_pointers=True)
+            yield value
 
 
 def io_object_size(memory: VirtualMemory, address: int) -> int:

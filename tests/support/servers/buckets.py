@@ -1,0 +1,79 @@
+"""Object stores: s3rver and moto (S3), Azurite (Azure), a stand-in for Google Cloud Storage."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from support.servers.process import free_port, missing, program, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUCKET = "dumps"
+S3RVER_KEY = "S3RVER"
+"""The key and the secret that s3rver knows."""
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""Of every Azurite: its documentation tells them."""
+
+
+@contextmanager
+def s3rver(folder: Path, files: Path) -> Iterator[int]:
+    """Serve the files of a folder as the objects of BUCKET, without copying them. Yield the port."""
+    executable = program("s3rver", "npm install s3rver")
+    port = free_port()
+    (folder / "data" / BUCKET).mkdir(parents=True)
+    for file in files.iterdir():
+        if file.is_file():
+            add_object(folder, file)
+    command = [executable, "-d", str(folder / "data"), "-a", "127.0.0.1", "-p", str(port), "--silent"]
+    with started(command, port, folder / "output.log"):
+        yield port
+
+
+def add_object(folder: Path, file: Path) -> None:
+    """Put a file into the bucket of an s3rver, as it keeps its own."""
+    place = folder / "data" / BUCKET
+    link = place / f"{file.name}._S3rver_object"
+    if not link.exists():
+        link.symlink_to(file)
+    stamp = hashlib.md5(f"{file.name} {file.stat().st_mtime_ns}".encode()).hexdigest()  # no need to read gigabytes
+    (place / f"{file.name}._S3rver_object.md5").write_text(stamp)
+    (place / f"{file.name}._S3rver_metadata.json").write_text('{"content-type": "application/octet-stream"}')
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[int]:
+    """Run an S3 server that keeps its objects in memory and takes any key. Yield its port."""
+    if importlib.util.find_spec("moto") is None:
+        missing("moto is not installed (PyPI: moto[server,s3])")
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with started(command, port, folder / "moto.log"):
+        yield port
+
+
+@contextmanager
+def azurite(folder: Path) -> Iterator[int]:
+    """Run Microsoft's stand-in for Azure Blob Storage, empty. Yield its port."""
+    executable = program("azurite-blob", "npm install azurite")
+    port = free_port()
+    command = [executable, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder / "azure")]
+    with started([*command, "--silent", "--skipApiVersionCheck"], port, folder / "azurite.log"):
+        yield port
+
+
+@contextmanager
+def google(folder: Path) -> Iterator[int]:
+    """Run a stand-in for Google Cloud Storage, empty. Yield its port."""
+    if importlib.util.find_spec("gcp_storage_emulator") is None:
+        missing("a stand-in for Google Cloud Storage is not installed (PyPI: gcp-storage-emulator)")
+    port = free_port()
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with started([*command, "--in-memory", "--default-bucket", BUCKET], port, folder / "google.log"):
+        yield port

@@ -1,0 +1,178 @@
+"""Files of SSH servers, through paramiko, the library behind fsspec's `sftp`.
+
+Not through fsspec's own class, which trusts whichever host key a server shows. Here it must be a known one, and hosts
+may have settings in ~/.ssh/config.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, TypeVar
+
+from windbg_ext.errors import DumpError
+from windbg_ext.sources.remote.credentials import login_for
+from windbg_ext.sources.remote.transport import (
+    CONNECT_SECONDS,
+    FIRST_BYTES,
+    STALL_SECONDS,
+    State,
+    TransientError,
+    difference,
+    within,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Callable
+
+    from paramiko import SFTPAttributes, SFTPClient, SFTPFile, SSHClient
+
+    from windbg_ext.sources.remote.address import Address
+    from windbg_ext.sources.remote.transport import Answer
+    from windbg_ext.sources.source import Range
+
+Result = TypeVar("Result")
+PORT = 22
+
+
+def connect(address: Address) -> SSHClient:
+    """Log in. Raise what the library raises."""
+    import paramiko
+
+    logger = __import__("logging").getLogger("paramiko")
+    logger.propagate = False
+    own = os.path.expanduser("~/.ssh/config")
+    config = paramiko.SSHConfig.from_path(own).lookup(address.host) if os.path.isfile(own) else {}
+    login = login_for(address)
+    client = paramiko.SSHClient()
+    client.load_system_host_keys()
+    for known in str(config.get("userknownhostsfile", "")).split():
+        if os.path.isfile(os.path.expanduser(known)):
+            client.load_system_host_keys(os.path.expanduser(known))
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    try:
+        client.connect(
+            str(config.get("hostname", address.host)),
+            port=address.port or int(str(config.get("port", PORT))),
+            username=login.user or config.get("user"),
+            password=login.password,
+            key_filename=config.get("identityfile"),
+            timeout=CONNECT_SECONDS,
+            banner_timeout=CONNECT_SECONDS,
+            auth_timeout=CONNECT_SECONDS,
+        )
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def files_of(client: SSHClient) -> SFTPClient:
+    """Return a channel for files."""
+    files = client.open_sftp()
+    channel = files.get_channel()
+    if channel is not None:
+        channel.settimeout(STALL_SECONDS)
+    return files
+
+
+class SftpFile:
+    """A file of an SSH server."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client: SSHClient | None = None
+        self._file: SFTPFile | None = None
+        self.state, self.first = self._guarded(self._begin)
+
+    def fetch(self, ranges: Sequence[Range]) -> list[Answer]:
+        """Send all requests, then take the answers."""
+        try:
+            return self._guarded(lambda: self._fetch(ranges))
+        except (TransientError, DumpError) as error:
+            return [error for _ in ranges]
+
+    def confirm(self) -> int:
+        """Raise DumpError where the file was written meanwhile."""
+        self._guarded(self._check)
+        return 1
+
+    def close(self) -> None:
+        """Close the file and its connection."""
+        if self._client is not None:
+            self._client.close()
+        self._client = self._file = None
+
+    def _guarded(self, ask: Callable[[], Result]) -> Result:
+        """Return what a function returns; after whatever it raises, the next request connects anew."""
+        try:
+            return within(3 * STALL_SECONDS, ask)
+        except (TransientError, DumpError):
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise explain(error) from None
+
+    def _begin(self) -> tuple[State, bytes]:
+        file = self._opened()
+        attributes = file.stat()
+        if attributes.st_mode is not None and stat.S_ISDIR(attributes.st_mode):
+            raise DumpError("file", "is a folder", "name the dump in it")
+        state = _state_of(attributes)
+        length = min(FIRST_BYTES, state.size)
+        return state, next(iter(file.readv([(0, length)])), b"") if length else b""
+
+    def _opened(self) -> SFTPFile:
+        if self._file is None:
+            self._client = connect(self._address)
+            self._file = files_of(self._client).open(self._address.path, "rb", bufsize=0)
+        return self._file
+
+    def _fetch(self, ranges: Sequence[Range]) -> list[Answer]:
+        if self._file is None:
+            self._check()
+        return list(self._opened().readv([tuple(asked) for asked in ranges]))
+
+    def _check(self) -> None:
+        now = _state_of(self._opened().stat())
+        if now != self.state:
+            raise difference(self.state, now)
+
+
+def _state_of(attributes: SFTPAttributes) -> State:
+    if attributes.st_size is None:
+        raise DumpError("server", "does not tell how long the file is", "copy the file to this machine")
+    return State(attributes.st_size, str(attributes.st_mtime))
+
+
+def explain(error: Exception) -> TransientError | DumpError:
+    """Return what an exception of paramiko, or of the system, means."""
+    import socket
+
+    import paramiko
+
+    if isinstance(error, paramiko.BadHostKeyException):
+        why = "shows another host key than the one that is known: it may be somebody else's machine"
+        return DumpError("server", why, "find out why, then correct ~/.ssh/known_hosts")
+    if isinstance(error, paramiko.AuthenticationException):
+        return DumpError("server", "refuses user, key or password", "docs/remote.md tells where to put them")
+    if isinstance(error, paramiko.PasswordRequiredException):
+        return DumpError("server", "the private key has a password", "add it to an agent with ssh-add")
+    if isinstance(error, paramiko.SSHException):
+        if "not found in known_hosts" in str(error):
+            why = "its host key is not among those that are known (~/.ssh/known_hosts)"
+            return DumpError("server", why, "connect to it once with ssh, which asks for it")
+        if "No authentication methods" in str(error):
+            return DumpError("server", "asks for a key or password", "docs/remote.md tells where to put them")
+        return TransientError("the connection failed")
+    if isinstance(error, FileNotFoundError):
+        return DumpError("file", "is not there", "check the URL")
+    if isinstance(error, PermissionError):
+        return DumpError("file", "may not be read", "check who you are for the server")
+    if isinstance(error, socket.gaierror):
+        return DumpError("server", "its name is not known", "check the URL")
+    if isinstance(error, (EOFError, ConnectionError, socket.timeout, OSError)):
+        return TransientError(f"the connection failed ({getattr(error, 'strerror', None) or type(error).__name__})")
+    return DumpError("server", f"answers what cannot be understood ({type(error).__name__})", "check the URL")

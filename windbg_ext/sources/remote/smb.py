@@ -1,0 +1,289 @@
+"""Files on shares, through smbprotocol, the library behind fsspec's `smb`.
+
+Not through fsspec's own class: that keeps sessions for the whole process and takes the first one to a server for all
+shares, whoever it was made for. Here each file has connections of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from windbg_ext.errors import DumpError
+from windbg_ext.sources.remote.credentials import Login, login_for
+from windbg_ext.sources.remote.transport import (
+    CONNECT_SECONDS,
+    FIRST_BYTES,
+    MAX_CONNECTIONS,
+    STALL_SECONDS,
+    State,
+    TransientError,
+    difference,
+    within,
+)
+from windbg_ext.sources.source import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Callable
+
+    from smbprotocol.connection import Connection
+    from smbprotocol.open import Open
+
+    from windbg_ext.sources.remote.address import Address
+    from windbg_ext.sources.remote.transport import Answer
+
+Result = TypeVar("Result")
+PORT = 445
+CREDIT = 1 << 16
+"""Bytes of an answer that one credit of the protocol allows."""
+MAX_PIECE = 1 << 20
+"""Bytes of one request, and no more than the server takes."""
+GUEST = Login("guest", "")
+"""Who opens shares for everybody, if no login is known. It never stands in for a login that the server refuses."""
+
+
+class Share:
+    """A session for one login on one server, which nothing else uses."""
+
+    def __init__(self, address: Address) -> None:
+        logging.getLogger("smbprotocol").addHandler(logging.NullHandler())
+        found = login_for(address)
+        self.login = found if found.user is not None else GUEST
+        self.address = address
+        self.connections: dict[str, Connection] = {}
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What every function of smbclient is called with."""
+        return {
+            "username": self.login.user,
+            "password": self.login.password,
+            "port": self.address.port or PORT,
+            "connection_timeout": CONNECT_SECONDS,
+            "connection_cache": self.connections,
+            "auth_protocol": "negotiate" if self.login.password is None else "ntlm",
+        }
+
+    def connect(self) -> None:
+        """Log in and connect to the share. Raise what the library raises.
+
+        What a guest sends has no signature, so that it cannot be verified what was agreed upon with the server.
+        """
+        import smbclient
+        from smbprotocol.tree import TreeConnect
+
+        known = self.login is not GUEST
+        session = smbclient.register_session(self.address.host, require_signing=known, **self.options)
+        TreeConnect(session, self.path(f"/{self.name}")).connect(require_secure_negotiate=known)
+
+    @property
+    def name(self) -> str:
+        """The first part of the path. Raise DumpError where there is none."""
+        name = self.address.path.strip("/").partition("/")[0]
+        if not name:
+            raise DumpError("URL", "names no share", "write it as smb://host/share/path")
+        return name
+
+    def path(self, path: str) -> str:
+        """Return the UNC path of a file."""
+        return "\\\\" + self.address.host + path.rstrip("/").replace("/", "\\")
+
+    def close(self) -> None:
+        """End the session."""
+        import contextlib
+
+        connections, self.connections = self.connections, {}
+        for connection in connections.values():
+            with contextlib.suppress(Exception):  # it may be broken already
+                connection.disconnect(True, timeout=1)
+
+
+class SmbFile:
+    """A file of a share, open for reading while nobody else may write it, where the server keeps to that."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._share: Share | None = None
+        self._open: Open | None = None
+        self.state, self.first = self._guarded(self._begin)
+
+    def fetch(self, ranges: Sequence[Range]) -> list[Answer]:
+        """Send all requests, then take the answers."""
+        try:
+            return self._guarded(lambda: self._fetch(ranges))
+        except (TransientError, DumpError) as error:
+            return [error for _ in ranges]
+
+    def confirm(self) -> int:
+        """Raise DumpError where the file was written meanwhile."""
+        self._guarded(self._check)
+        return 1
+
+    def close(self) -> None:
+        """Close the file and its session."""
+        if self._share is not None:
+            self._share.close()
+        self._share = self._open = None
+
+    def _guarded(self, ask: Callable[[], Result]) -> Result:
+        """Return what a function returns; after whatever it raises, the next request connects anew."""
+        try:
+            return within(3 * STALL_SECONDS, ask)
+        except (TransientError, DumpError):
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise explain(error) from None
+
+    def _begin(self) -> tuple[State, bytes]:
+        opened = self._opened()
+        state = _state_of(opened)
+        return state, bytes(self._read(opened, [Range(0, min(FIRST_BYTES, state.size))])[0]) if state.size else b""
+
+    def _opened(self) -> Open:
+        import smbclient
+
+        if self._open is None:
+            self._share = Share(self._address)
+            self._share.connect()
+            file = smbclient.open_file(
+                self._share.path(self._address.path),
+                mode="rb",
+                buffering=0,
+                share_access="r",
+                **self._share.options,
+            )
+            self._open = file.fd
+            self._keep = file
+        return self._open
+
+    def _fetch(self, ranges: Sequence[Range]) -> list[Answer]:
+        connects_anew = self._open is None
+        opened = self._opened()
+        if connects_anew:
+            self._check()
+        return list(self._read(opened, ranges))
+
+    def _check(self) -> None:
+        now = _state_of(self._opened())
+        if now != self.state:
+            raise difference(self.state, now)
+
+    def _read(self, opened: Open, ranges: Sequence[Range]) -> list[bytes]:
+        """Read ranges, with as many requests under way as the server has given credits for."""
+        connection = opened.connection
+        most = min(MAX_PIECE, connection.max_read_size)
+        pieces = [
+            (index, at, min(most, asked.offset + asked.length - at))
+            for index, asked in enumerate(ranges)
+            for at in range(asked.offset, asked.offset + asked.length, most)
+        ]
+        answers = [bytearray() for _ in ranges]
+        cut = [False] * len(ranges)
+        waiting: list[tuple[int, int, object]] = []
+        for index, at, length in pieces:
+            cost = -(-length // CREDIT)
+            while waiting and (len(waiting) >= MAX_CONNECTIONS or _credits(connection) <= cost):
+                self._take(opened, waiting.pop(0), answers, cut)
+            request, _ = opened.read(at, length, send=False)
+            tree = opened.tree_connect
+            sent = connection.send(request, tree.session.session_id, tree.tree_connect_id, credit_request=cost + 16)
+            waiting.append((index, length, sent))
+        for answer in waiting:
+            self._take(opened, answer, answers, cut)
+        return [bytes(answer) for answer in answers]
+
+    def _take(self, opened: Open, waited: tuple[int, int, object], answers: list[bytearray], cut: list[bool]) -> None:
+        from smbprotocol.exceptions import EndOfFile
+        from smbprotocol.open import SMB2ReadResponse
+
+        index, length, request = waited
+        try:
+            response = opened.connection.receive(request, timeout=STALL_SECONDS)
+        except EndOfFile:
+            cut[index] = True
+            return
+        answer = SMB2ReadResponse()
+        answer.unpack(response["data"].get_value())
+        data = answer["buffer"].get_value()
+        if not cut[index]:
+            answers[index] += data
+        cut[index] = cut[index] or len(data) < length
+
+
+def _credits(connection: Connection) -> int:
+    window = connection.sequence_window
+    return int(window["high"] - window["low"])
+
+
+NETWORK_OPEN_INFORMATION, ITS_SIZE = 0x22, 56
+"""FileNetworkOpenInformation (MS-FSCC 2.4.34): LastWriteTime at 16, EndOfFile at 40."""
+
+
+def _state_of(opened: Open) -> State:
+    """Ask for size and time of change."""
+    from smbprotocol.file_info import InfoType
+    from smbprotocol.open import SMB2QueryInfoRequest, SMB2QueryInfoResponse
+
+    query = SMB2QueryInfoRequest()
+    query["info_type"] = InfoType.SMB2_0_INFO_FILE
+    query["file_info_class"] = NETWORK_OPEN_INFORMATION
+    query["output_buffer_length"] = ITS_SIZE
+    query["file_id"] = opened.file_id
+    tree = opened.tree_connect
+    sent = opened.connection.send(query, tree.session.session_id, tree.tree_connect_id)
+    response = opened.connection.receive(sent, timeout=STALL_SECONDS)
+    answer = SMB2QueryInfoResponse()
+    answer.unpack(response["data"].get_value())
+    told = bytes(answer["buffer"].get_value())
+    return State(int.from_bytes(told[40:48], "little"), told[16:24].hex())
+
+
+def explain(error: Exception) -> TransientError | DumpError:
+    """Return what an exception of smbprotocol, or of the system, means."""
+    import errno
+
+    from smbprotocol.exceptions import (
+        SMBAuthenticationError,
+        SMBConnectionClosed,
+        SMBException,
+        SMBOSError,
+        SMBResponseException,
+    )
+    from smbprotocol.header import NtStatus
+
+    who = "docs/remote.md tells where to put user and password"
+    status = getattr(error, "status", None) or getattr(error, "ntstatus", None)
+    if isinstance(error, SMBConnectionClosed):
+        return TransientError("the connection was closed")
+    if isinstance(error, SMBAuthenticationError) or status in (
+        NtStatus.STATUS_LOGON_FAILURE,
+        NtStatus.STATUS_PASSWORD_EXPIRED,
+    ):
+        return DumpError("server", "refuses user and password", who)
+    if status in (NtStatus.STATUS_ACCESS_DENIED, 0xC00000CA):
+        return DumpError("file", "may not be read", f"check who you are for the server: {who}")
+    if isinstance(error, SMBOSError):
+        if error.errno == errno.ENOENT:
+            return DumpError("file", "is not there", "check the URL")
+        if error.errno == errno.EACCES:
+            return DumpError("file", "may not be read", f"check who you are for the server: {who}")
+        if error.errno == errno.EISDIR:
+            return DumpError("file", "is a folder", "name the dump in it")
+    if status == NtStatus.STATUS_BAD_NETWORK_NAME:
+        return DumpError("share", "is not there", "check the URL")
+    if status == NtStatus.STATUS_SHARING_VIOLATION:
+        return DumpError("file", "is open for writing", "something writes it: wait until that is done")
+    if isinstance(error, SMBResponseException):
+        return DumpError("server", f"answers 0x{status or 0:08X}", "check the URL")
+    if isinstance(error, SMBException):
+        if "guest" in str(error):
+            return DumpError("server", "does not know this user, and takes everybody for a guest", who)
+        return TransientError("the connection failed")
+    if isinstance(error, (OSError, ValueError)):
+        if "address" in str(error) and isinstance(error, ValueError):
+            return TransientError("cannot connect")
+        return TransientError(f"the connection failed ({getattr(error, 'strerror', None) or type(error).__name__})")
+    return DumpError("server", f"answers what cannot be understood ({type(error).__name__})", "check the URL")
