@@ -90,11 +90,14 @@ class S3Object:
     async def _get(self, offset: int, length: int) -> tuple[State, bytes]:
         asked = f"bytes={offset}-{offset + length - 1}"
         answer = await self.system._call_s3("get_object", Bucket=self._bucket, Key=self._key, Range=asked)
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        try:
             size, expected = checked_range(answer.get("ContentRange") or "", offset, length)
             data = bytearray()
             while len(data) < expected and (piece := await body.read(expected - len(data))):
                 data += piece
+        finally:
+            body.close()
         return State(size, str(answer.get("ETag", ""))), bytes(data)
 
 
