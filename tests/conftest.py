@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["support.servers.fixtures"]
+pytest_plugins = ["support.remote_servers.fixtures"]
 BY_DEFAULT = "not engine and not slow and not browser and not server"
 
 settings.register_profile("tests", deadline=None)  # a busy machine must not fail a test

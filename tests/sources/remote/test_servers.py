@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command_line import run
 from support.dumps_at_hand import given_dumps, read_dump_header
-from support.servers.protocols import PROTOCOLS, Served, Servers
+from support.remote_servers.protocols import PROTOCOLS, Served, Servers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from support.servers.process import free_port, program, started
+from support.remote_servers.process import free_port, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

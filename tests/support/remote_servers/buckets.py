@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.servers.process import free_port, missing, program, started
+from support.remote_servers.process import free_port, missing, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.dumps_at_hand import SAMPLES, given_dumps, unpacked
-from support.servers.protocols import Servers
+from support.remote_servers.protocols import Servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from support.servers import buckets, nginx, samba, ssh
-from support.servers.proxy import Proxy
+from support.remote_servers import buckets, nginx, samba, ssh
+from support.remote_servers.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

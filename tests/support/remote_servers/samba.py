@@ -7,7 +7,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.servers.process import free_port, program, started
+from support.remote_servers.process import free_port, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
