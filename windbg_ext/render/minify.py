@@ -16,7 +16,21 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.verify import Verification
     from windbg_ext.render.document import Inline
 
-KEYS = ("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared", "verify", "traffic")
+KEYS = (
+    *("bytes", "parts", "left_out", "processors", "modules", "complete"),
+    *("saved_memory", "shared", "verify", "traffic"),
+)
+    "bytes",
+    "parts",
+    "left_out",
+    "processors",
+    "modules",
+    "complete",
+    "saved_memory",
+    "shared",
+    "verify",
+    "traffic",
+)
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 
