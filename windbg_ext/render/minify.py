@@ -20,17 +20,6 @@ KEYS = (
     *("bytes", "parts", "left_out", "processors", "modules", "complete"),
     *("saved_memory", "shared", "verify", "traffic"),
 )
-    "bytes",
-    "parts",
-    "left_out",
-    "processors",
-    "modules",
-    "complete",
-    "saved_memory",
-    "shared",
-    "verify",
-    "traffic",
-)
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
 
 

@@ -49,8 +49,8 @@ class MinifyReport:
     nothing that the engine needs, and nothing because of a size limit or because the source could not be read
     everywhere, was left out, and the comparison found no difference; saved: the ranges of virtual memory that went in;
     shared: what of it is whose; source_bytes: length of the source, unpacked, None where that is not known;
-    verification: what the comparison found, None if none was asked for; traffic: what reading the source took, if it is on
-    another machine.
+    verification: what the comparison found, None if none was asked for; traffic: what reading the source took, if it is
+    on another machine.
     """
 
     source: str | None
