@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.hive_file import system_hive
 from support.page_examples import Example, check, json_keys, names_in, pages_below, scripts, terminals
+from support.registry_hives import CRASH_CONTROL, MEMORY_MANAGEMENT
 
 import windbg_ext
 from windbg_ext.cli import main
@@ -18,6 +20,8 @@ from windbg_ext.interface.registry import COMMANDS as REGISTERED
 from windbg_ext.sources.formats import FORMATS
 
 if TYPE_CHECKING:
+    from support.registry_hives import Value
+
     from windbg_ext.sources.formats import Format
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,6 +29,27 @@ PAGES = pages_below(REPOSITORY / "docs")
 EXAMPLES = [example for page, text in PAGES.items() for example in terminals(page, text)]
 COMMANDS = tuple(command.name for command in (*REGISTERED, WINDBG_SETUP))
 LIBRARY = scripts(PAGES["docs/library.md"])
+
+
+MACHINES = {
+    "PC-003": (7, "?:\\pagefile.sys"),
+    "PC-014": (7, "D:\\pagefile.sys 0 0"),
+    "SRV-01": (1, "C:\\pagefile.sys 16641 16641"),
+    "SRV-02": (1, "?:\\pagefile.sys"),
+}
+"""Kind of dump and paging file of the machines in the folder `collected`."""
+
+
+def hive_of(name: str, kind: int, paging_file: str) -> bytes:
+    """Return a machine's SYSTEM hive."""
+    crash: dict[str, Value] = {"CrashDumpEnabled": kind, "AutoReboot": 1, "DumpFilters": ["dumpfve.sys"]}
+    return system_hive(
+        {
+            "Control\\ComputerName\\ComputerName": {"ComputerName": name},
+            CRASH_CONTROL: crash,
+            MEMORY_MANAGEMENT: {"PagingFiles": [paging_file]},
+        }
+    )
 
 
 @pytest.fixture
@@ -35,6 +60,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "MEMORY.DMP").write_bytes(complete)
     (tmp_path / "cut.dmp").write_bytes(complete[:200_000])
     (tmp_path / "program.dmp").write_bytes(b"MDMP")
+    (tmp_path / "collected").mkdir()
+    for name, (kind, paging_file) in MACHINES.items():
+        (tmp_path / "collected" / name).write_bytes(hive_of(name, kind, paging_file))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -77,6 +105,7 @@ def test_pages_and_help_name_every_packed_file_that_is_read(packed: Format, caps
         ("dumpkind", ["-v", "samples", "--json"]),
         ("pagefilefit", ["samples/complete.dmp", "--pagefile", "16M", "--json"]),
         ("pagefilefit", ["--ram", "16G", "--dedicated", "16G", "--kind", "complete", "--json"]),
+        ("pagefilefit", ["--system-hive", "collected", "--json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

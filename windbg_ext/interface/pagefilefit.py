@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import UsageError
 from windbg_ext.interface.command import Argument, Command, Option
 from windbg_ext.interface.html import HTML, OVERWRITE, html_file, write_report
+from windbg_ext.interface.machines import run_machines
 from windbg_ext.interface.values import byte_size
 
 if TYPE_CHECKING:
@@ -26,15 +27,21 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Work out the answer, print it, and return the exit status."""
     from windbg_ext.commands.pagefilefit import (  # only when it is run: --help should not wait for it
         DumpKind,
+        is_one_machine,
         pagefilefit,
     )
     from windbg_ext.render.pagefilefit import pagefilefit_document, pagefilefit_json
 
+    hives = options.system_hive or []
+    if hives and not is_one_machine(hives):
+        return run_machines(options, _figures(options), console)
+    if options.csv:
+        raise UsageError("--csv: only of several machines; --json has the report of one")
     page = html_file(options.html, "pagefilefit", options.source, overwrite=options.overwrite)
     with console.progress() as progress:
         report = pagefilefit(
             options.source,
-            system_hive=options.system_hive,
+            system_hive=hives[0] if hives else None,
             this_machine=options.this_machine,
             by_hand=_figures(options),
             certain=options.certain,
@@ -105,6 +112,8 @@ def add_session_facts(options: argparse.Namespace, session: Session) -> list[str
 
     Return what the user could have typed instead. RAM is not asked for where a dump tells it.
     """
+    if len(options.system_hive or ()) > 1:
+        options.source = None  # the open dump is of one machine
     if options.source != session.open_dump:
         return []  # another dump than the one that is open
     typed = []
@@ -128,7 +137,13 @@ rules and by what a dump of the machine shows, and what to change. A dump tells 
 figures by hand go before both. Exit status 1: with --require, that kind of dump does not fit, or not for certain.""",
     options=(
         Argument("source", "a dump of the machine, for example MEMORY.DMP"),
-        Option(("--system-hive",), "the machine's SYSTEM registry hive, for its settings", metavar="FILE"),
+        Option(
+            ("--system-hive",),
+            "the machine's SYSTEM registry hive, for its settings; several, a folder or a wildcard: hives and reports "
+            "of --this-machine --json as one table",
+            action="append",
+            metavar="FILE",
+        ),
         Option(("--this-machine",), "ask the Windows that this runs on", action="store_true"),
         Option(("--ram",), "RAM of the machine, such as 64G", type=byte_size, metavar="SIZE"),
         Option(
@@ -148,6 +163,7 @@ figures by hand go before both. Exit status 1: with --require, that kind of dump
         Option(("--require",), "exit status 1 unless this kind of dump fits", choices=KINDS, metavar="KIND"),
         Option(("--certain",), "show what makes certain that the dump that is set fits", action="store_true"),
         Option(("-v", "--verbose"), "show the page that every figure is from", action="store_true"),
+        Option(("--csv",), "print the table of several machines as CSV", action="store_true"),
         Option(("--json",), "print the report as JSON", action="store_true"),
         HTML,
         OVERWRITE,

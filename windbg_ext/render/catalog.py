@@ -178,7 +178,7 @@ def catalog_csv(dumps: Iterable[Row]) -> Iterator[str]:
     import csv
     import io
 
-    from windbg_ext.render.dumpkind import harmless
+    from windbg_ext.render.csv_text import harmless
 
     rows: Iterator[Row] = iter(dumps)
     some: list[Row] = [DUMP_COLUMNS]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.dumpkind.modules import CodeAddress
 from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.limits import MAX_LISTED
+from windbg_ext.render.csv_text import harmless
 from windbg_ext.render.document import (
     Address,
     Answer,
@@ -531,8 +532,3 @@ def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows([harmless(text_of(cell)) for cell in _cells(report, COLUMNS)] for report in reports)
     return out.getvalue().rstrip("\n")
-
-
-def harmless(cell: str) -> str:
-    """Put a quote before what a spreadsheet would run; control characters are escaped already."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

@@ -227,7 +227,13 @@ def pagefilefit_json(report: PagefileFitReport) -> str:
                 for advice in report.advice
             ],
             "checks": [
-                {"question": check.question, "answer": check.good, "why": check.why, "source": check.source}
+                {
+                    "question": check.question,
+                    "answer": check.good,
+                    "why": check.why,
+                    "source": check.source,
+                    "decides": check.decides,
+                }
                 for check in report.checks
             ],
             "kernel_use": None if report.kernel_use is None else _json_use(report.kernel_use),

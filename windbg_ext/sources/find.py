@@ -12,6 +12,7 @@ from windbg_ext.limits import MAX_WINDOWS_PATH
 from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
 from windbg_ext.sources.local import DEVICE_PREFIXES, is_address, system_path, tidy
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,16 +37,30 @@ def is_single(paths: Iterable[str]) -> bool:
     return len(listed) == 1 and not _is_folder(listed[0]) and not _is_pattern(listed[0])
 
 
-def find_dumps(paths: Iterable[str], on_unreadable: OnUnreadable | None = None) -> Iterator[str]:
+class Wanted(NamedTuple):
+    """Which files of a folder are looked at. fits: tells by the name, in lower case; none: what to say where there is
+    none.
+    """
+
+    fits: Callable[[str], bool]
+    none: str
+
+
+DUMPS = Wanted(lambda name: name.endswith(ENDINGS), "holds no file whose name ends in .dmp")
+
+
+def find_dumps(
+    paths: Iterable[str], on_unreadable: OnUnreadable | None = None, wanted: Wanted = DUMPS
+) -> Iterator[str]:
     """Yield each file once, in the order of the paths; a folder's files with those of its subfolders, by name.
 
     Raise DumpError for a folder without a dump and for a wildcard that nothing fits; for a subfolder that cannot be
     read, unless `on_unreadable` takes that error, and that of a folder among those that a wildcard fits. Links to
-    folders are not followed.
+    folders are not followed. wanted: what is looked for instead of dumps.
     """
     seen: set[str] = set()
     for path in paths:
-        for file in _files(path, on_unreadable):
+        for file in _files(path, on_unreadable, wanted):
             if file not in seen:
                 seen.add(file)
                 yield file
@@ -116,11 +131,11 @@ def _decoder(start: bytes) -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder(sys.getfilesystemencoding())(sys.getfilesystemencodeerrors())  # any bytes
 
 
-def _files(path: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
+def _files(path: str, on_unreadable: OnUnreadable | None, wanted: Wanted) -> Iterator[str]:
     if _is_folder(path):
-        yield from _files_of_folder(path, on_unreadable)
+        yield from _files_of_folder(path, on_unreadable, wanted)
     elif _is_pattern(path):
-        yield from _files_of_pattern(path, on_unreadable)
+        yield from _files_of_pattern(path, on_unreadable, wanted)
     else:
         yield path
 
@@ -136,7 +151,7 @@ def _is_pattern(path: str) -> bool:
     return any(character in named for character in WILDCARDS) and not os.path.lexists(system_path(path))
 
 
-def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
+def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None, wanted: Wanted) -> Iterator[str]:
     import glob  # takes longer to import than most files to look at
 
     try:
@@ -150,14 +165,14 @@ def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None) -> Itera
             yield path
             continue
         try:
-            yield from _files_of_folder(path, on_unreadable)
+            yield from _files_of_folder(path, on_unreadable, wanted)
         except DumpError as error:
             if on_unreadable is None:
                 raise
             on_unreadable(error)
 
 
-def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None) -> Iterator[str]:
+def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None, wanted: Wanted) -> Iterator[str]:
     found = False
     top = system_path(folder, longest=0)  # what lies below may have long paths
 
@@ -170,11 +185,11 @@ def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None) -> Iterato
 
     for place, names in _walk(top, refuse):
         for name in names:
-            if name.lower().endswith(ENDINGS):
+            if wanted.fits(name.lower()):
                 found = True
                 yield tidy(os.path.join(folder + place[len(top) :], name))
     if not found:
-        raise DumpError("folder", "holds no file whose name ends in .dmp", "name the dump itself", folder)
+        raise DumpError("folder", wanted.none, "name the file itself", folder)
 
 
 def _walk(top: str, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:

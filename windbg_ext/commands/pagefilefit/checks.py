@@ -29,12 +29,15 @@ SYSTEM_ROOT = "%systemroot%"
 
 @dataclass(frozen=True)
 class Check:
-    """One question. good: True yes, False no, None not known; source: what the answer is from."""
+    """One question. good: True yes, False no, None not known; source: what the answer is from; decides: a no means that
+    the next crash leaves no dump.
+    """
 
     question: str
     good: bool | None
     why: str
     source: str
+    decides: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,24 +70,25 @@ def check_all(checked: Checked) -> tuple[Check, ...]:
 def _is_set(on: Checked) -> Iterator[Check]:
     question, crash = "Windows is set to write a dump", on.at.crash
     kind = f"{crash.kind.value}" if crash.kind else "none" if crash.kind_known else "not set, or not known"
-    yield Check(question, None if not crash.kind_known else crash.kind is not None, kind, "CrashDumpEnabled")
+    good = None if not crash.kind_known else crash.kind is not None
+    yield Check(question, good, kind, "CrashDumpEnabled", decides=True)
 
 
 def _takes_it(on: Checked) -> Iterator[Check]:
     space, question = on.at.space, "A file takes the dump while Windows is down"
     if space.place is Place.DEDICATED_FILE:
-        yield Check(question, True, space.path or "the dedicated dump file", "DedicatedDumpFile")
+        yield Check(question, True, space.path or "the dedicated dump file", "DedicatedDumpFile", decides=True)
         return
     good = None if space.place is Place.UNKNOWN else space.place is Place.PAGING_FILE
     why = space.path or space.now_from
     if space.elsewhere and not good:
         why += f"; those on {', '.join(file.drive for file in space.elsewhere)} do not count"
-    yield Check(question, good, why, r"Memory Management\PagingFiles")
+    yield Check(question, good, why, r"Memory Management\PagingFiles", decides=True)
 
 
 def _fits(on: Checked) -> Iterator[Check]:
     verdict, why = on.at.room_for.verdict, on.at.room_for.why
-    yield Check("The dump fits into it", verdict.likely, f"{verdict.value}: {why}", "Microsoft's figures")
+    yield Check("The dump fits into it", verdict.likely, f"{verdict.value}: {why}", "Microsoft's figures", decides=True)
 
 
 def _up_to_date(on: Checked) -> Iterator[Check]:
@@ -99,7 +103,7 @@ def _up_to_date(on: Checked) -> Iterator[Check]:
 def _windows_pe(on: Checked) -> Iterator[Check]:
     if on.around.windows_pe:
         why = "this is Windows PE, which runs from X: in RAM and has no paging file unless one is made"
-        yield Check("A dump outlives the restart", False, why, r"Control\SystemStartOptions")
+        yield Check("A dump outlives the restart", False, why, r"Control\SystemStartOptions", decides=True)
 
 
 def _drives(on: Checked) -> Iterator[Check]:
@@ -110,7 +114,7 @@ def _drives(on: Checked) -> Iterator[Check]:
     if on.mounted_at is not None:
         good = len(on.mounted_at) <= len("C:\\")
         why = letter if good else f"it is on the mount point {on.mounted_at}, where paging files do not count"
-        yield Check(question, good, why, "GetVolumePathName")
+        yield Check(question, good, why, "GetVolumePathName", decides=True)
     elif drives is not None:
         why = f"{letter} is {'' if letter in drives else 'not '}among the drives {listed}"
         yield Check(question, True if letter in drives else None, why, source)
@@ -205,7 +209,7 @@ def _bitlocker(on: Checked) -> Iterator[Check]:
     if on.around.bitlocker:
         why = "dumpfve.sys encrypts it on its way to the disk, and it is read again after the restart"
         missing = "dumpfve.sys is missing: an encrypted volume gets no dump without it"
-        yield Check(question, loads, why if loads else missing, r"DumpFilters, Control\BitLockerStatus")
+        yield Check(question, loads, why if loads else missing, r"DumpFilters, Control\BitLockerStatus", decides=True)
     elif loads:
         why = "dumpfve.sys is set, which writes the dump to an encrypted volume, too"
         yield Check(question, True, why, "DumpFilters")

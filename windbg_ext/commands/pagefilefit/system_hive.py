@@ -87,16 +87,15 @@ class SystemHive:
         return self._values(self._path(key))
 
     def subkeys(self, key: str) -> list[str]:
-        """Return the names of the keys below one; see `Registry`. They are kept for when one of them is asked for."""
+        """Return the names of the keys below one; see `Registry`."""
         path = self._path(key)
         if path.lower() not in self._children:
             self._cells.field = path
             try:
                 parent = self._find(path)
-                below = [] if parent is None else list(parent.iter_subkeys())
+                self._children[path.lower()] = {} if parent is None else _subkeys(parent)
             except Exception as error:
                 raise self._failure(path, error) from None
-            self._children[path.lower()] = {child.name.lower(): child for child in below}
         return [child.name for child in self._children[path.lower()].values()]
 
     def _path(self, key: str) -> str:
@@ -105,11 +104,10 @@ class SystemHive:
     def _find(self, path: str) -> NKRecord | None:
         """Return a key by its path from the root, None if there is no such key."""
         parent, _, name = path.rpartition("\\")
-        known = self._children.get(parent.lower())
-        if known is not None:
-            return known.get(name.lower())
-        above = self._find(parent) if parent else self._root
-        return None if above is None else _subkey(above, name)
+        if parent.lower() not in self._children:
+            above = self._find(parent) if parent else self._root
+            self._children[parent.lower()] = {} if above is None else _subkeys(above)
+        return self._children[parent.lower()].get(name.lower())
 
     def _read_header(self, progress: Progress) -> HiveState:
         """Read the base block, lay the logs over the hive where Windows had not yet written everything, find the root.
@@ -193,9 +191,12 @@ class SystemHive:
         return DumpError(field, why, advice, self._source.name)
 
 
-def _subkey(key: NKRecord, name: str) -> NKRecord | None:
-    subkeys = key.iter_subkeys()
-    return next((subkey for subkey in subkeys if subkey.name.lower() == name.lower()), None)
+def _subkeys(key: NKRecord) -> dict[str, NKRecord]:
+    """Return the keys below one by their names in lower case; of several with one name, the first."""
+    found: dict[str, NKRecord] = {}
+    for subkey in key.iter_subkeys():
+        found.setdefault(subkey.name.lower(), subkey)
+    return found
 
 
 class _Cells:
