@@ -17,6 +17,7 @@ OPTIONS = (
     *("--overwrite", "--unique", "--size", "--comment", "--salvage", "--html", "--json", "--list", "--jobs"),
     *("--verbose", "--verify"),
     *("--cluster", "--shard"),
+    *("--scrub", "--scrub-strict", "--scrub=strict", "--rules"),
 )
 
 

@@ -64,7 +64,8 @@ def test_the_table_has_a_row_for_each_file_and_the_sums_below(folder: Path, tmp_
 
 KEYS = {"source", "destination", "outcome", "problem"}
 CONTENTS = {
-    *("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared", "verify", "traffic")
+    *("bytes", "parts", "left_out", "processors", "modules", "complete", "saved_memory", "shared", "verify", "traffic"),
+    "scrub",
 }
 
 

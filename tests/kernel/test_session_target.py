@@ -153,6 +153,9 @@ def test_a_session_has_no_folder_to_write_to_without_a_destination(dump: Dump, f
         size=None,
         comment=None,
         salvage=False,
+        scrub=False,
+        scrub_strict=False,
+        rules=None,
         verify=False,
         html=None,
     )

@@ -27,19 +27,23 @@ if TYPE_CHECKING:
     from windbg_ext.sources import Source
 
 
-def small_name(base_name: str) -> str:
+SMALL, SCRUBBED = "-small", "-scrubbed"
+"""What stands behind the name of the source in that of a small dump."""
+
+
+def small_name(base_name: str, suffix: str = SMALL) -> str:
     """Return the name for the small dump of a source: MEMORY.DMP and MEMORY.DMP.gz become MEMORY-small.dmp."""
     name = PurePath(base_name)
     packed = name.suffix.lower() in PACKED_ENDINGS and name.stem.lower().endswith(DUMP_ENDINGS)
-    return f"{PurePath(name.stem).stem if packed else name.stem}-small.dmp"
+    return f"{PurePath(name.stem).stem if packed else name.stem}{suffix}.dmp"
 
 
-def beside(source: Source) -> Path:
+def beside(source: Source, suffix: str = SMALL) -> Path:
     """Return a name for a small dump beside its source that no file has yet.
 
     Raise UsageError for a source that lies in no folder.
     """
-    path = source.beside(small_name(source.base_name))
+    path = source.beside(small_name(source.base_name, suffix))
     if path is None:
         raise UsageError(f"{source.name} lies in no folder: name the file to write")
     return unused(Path(path))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from windbg_ext.commands.minify.options import MinifyOptions
+    from windbg_ext.commands.privacy.scrubbing import Scrubbing
     from windbg_ext.interface.console import Console
 
 
@@ -178,7 +179,21 @@ def minify_options(options: argparse.Namespace) -> MinifyOptions:
         comment=options.comment,
         salvage=options.salvage,
         verify=options.verify,
+        scrub=_scrubbing(options),
     )
+
+
+def _scrubbing(options: argparse.Namespace) -> Scrubbing | None:
+    """Return how the dump is scrubbed, None if it is not."""
+    if not options.scrub and not options.scrub_strict:
+        if options.rules is not None:
+            raise UsageError("--rules: it belongs to --scrub")
+        return None
+    from windbg_ext.commands.privacy.scrubbing import Scrubbing
+    from windbg_ext.commands.privacy.words import NO_WORDS, read_rules
+
+    words = NO_WORDS if options.rules is None else read_rules(options.rules)
+    return Scrubbing(strict=options.scrub_strict, words=words)
 
 
 MINIFY = Command(
@@ -207,6 +222,17 @@ where an earlier run stopped. Exit status 1: something that a debugger needs was
         Option(("-v", "--verbose"), "show what went in, part by part", action="store_true"),
         Option(("--salvage",), "leave out what damaged kernel structures lead to", action="store_true"),
         Option(("--verify",), "read the file back and compare every answer with the source's", action="store_true"),
+        Option(
+            ("--scrub",),
+            "leave out what could identify a person or a machine; then a small dump is a source, too",
+            action="store_true",
+        ),
+        Option(
+            ("--scrub-strict", "--scrub=strict"),
+            "the same, with process names and all secondary data",
+            action="store_true",
+        ),
+        Option(("--rules",), "with --scrub, leave out what the words and globs in FILE find, too", metavar="FILE"),
         Option(("--json",), "print the report as JSON", action="store_true"),
         HTML,
         Option(
@@ -229,6 +255,7 @@ where an earlier run stopped. Exit status 1: something that a debugger needs was
     run=run,
     examples=(
         ("MEMORY.DMP small.dmp", "writes small.dmp"),
+        ("small.dmp --scrub", "writes small-scrubbed.dmp, without what could identify a person or a machine"),
         ("C:\\dumps C:\\small --jobs 2", "converts every dump of a folder, two at once"),
     ),
     bang_examples=(
@@ -236,6 +263,7 @@ where an earlier run stopped. Exit status 1: something that a debugger needs was
         ('"C:\\dumps\\MEMORY.DMP" C:\\out', "converts another dump into a folder"),
     ),
     habits=(
+        ("m[a-z]*r[a-z]*", "with /scrub: it leaves out what could identify a person or a machine"),
         ("m[a-z]*", "every dump that it writes is a small one, with all that a debugger needs"),
         ("ba?", "it writes no CAB, and small dumps are small enough to send as they are"),
         ("f|k|ka?", "it makes small dumps; .dump /f and /ka write the large ones"),

@@ -33,9 +33,14 @@ OFFSETS: dict[Machine, tuple[tuple[int, int | None], ...]] = {
 """(first build, offset in that build and those after it); None: not known."""
 
 
+def image_file_name_offset(machine: Machine, build: int) -> int | None:
+    """Return the offset of EPROCESS.ImageFileName, None where it is not known."""
+    return next((offset for first, offset in reversed(OFFSETS[machine]) if build >= first), None)
+
+
 def image_file_name(eprocess: bytes, machine: Machine, build: int) -> str | None:
     """Return the name in an EPROCESS, cut to 15 characters by Windows; None if that cannot be told for certain."""
-    offset = next((offset for first, offset in reversed(OFFSETS[machine]) if build >= first), None)
+    offset = image_file_name_offset(machine, build)
     if offset is None:
         return None
     name, _, rest = eprocess[offset : offset + IMAGE_FILE_NAME_SIZE].partition(b"\0")

@@ -33,10 +33,14 @@ CHUNK = 1 << 20
 
 
 class Blob(NamedTuple):
-    """A blob of secondary data, or the header of the chain: its bytes with header and paddings, and those in pieces."""
+    """A blob of secondary data, or the header of the chain: its bytes with header and paddings, and those in pieces.
+
+    tag: the bytes of the GUID that names its owner, empty for the header of the chain.
+    """
 
     size: int
     pieces: Iterator[bytes]
+    tag: bytes = b""
 
 
 class Target(Protocol):
@@ -143,8 +147,10 @@ class DumpTarget:
     def secondary_data(self) -> Iterator[Blob]:
         """Yield the header of the chain of secondary data and each blob; nothing if there is none."""
         chain = self.dump.secondary
-        for extent in () if chain is None or not chain.size else chain.extents:
-            yield Blob(extent[1] - extent[0], self._pieces(extent))
+        if chain is None or not chain.size:
+            return
+        for extent, tag in zip(chain.extents, (b"", *(blob.guid for blob in chain.blobs))):
+            yield Blob(extent[1] - extent[0], self._pieces(extent), tag)
 
     def _pieces(self, extent: tuple[int, int]) -> Iterator[bytes]:
         for start in range(*extent, CHUNK):

@@ -30,7 +30,7 @@ class BlockMemory:
 
     @cached_property
     def _extents(self) -> list[BlockExtent]:
-        return list(_without_overlaps(self._given))  # when it is first read: dumpkind of small dumps never does
+        return list(without_overlaps(self._given))  # when it is first read: dumpkind of small dumps never does
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -63,7 +63,7 @@ class BlockMemory:
                 yield Piece(start, read_field(self._source, "data block", at, upto - start))
 
 
-def _without_overlaps(extents: Iterable[BlockExtent]) -> Iterator[BlockExtent]:
+def without_overlaps(extents: Iterable[BlockExtent]) -> Iterator[BlockExtent]:
     """Cut extents so that each address is in one of them, that which started last; addresses rise."""
     begun: list[BlockExtent] = []
     at = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.render.document import Answer, Column, Document, DumpText, Facts, Notes, Section, Table
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.json_text import write_json
+from windbg_ext.render.privacy import NEVER
 from windbg_ext.render.traffic import traffic_json, traffic_text
 
 if TYPE_CHECKING:
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 
     from windbg_ext.commands.minify import MinifyReport
     from windbg_ext.commands.minify.verify import Verification
+    from windbg_ext.commands.privacy.scrubbing import ScrubReport
     from windbg_ext.render.document import Inline
 
 KEYS = (
     *("bytes", "parts", "left_out", "processors", "modules", "complete"),
-    *("saved_memory", "shared", "verify", "traffic"),
+    *("saved_memory", "shared", "verify", "traffic", "scrub"),
 )
 COLUMNS = (Column("What went in"), Column("Bytes", right=True), Column("Blocks", right=True))
+SCRUB_COLUMNS = (Column("What"), Column("Times", right=True), Column("Bytes", right=True), Column("Why"))
 
 
 def minify_document(report: MinifyReport, *, details: bool = False) -> Document:
@@ -28,6 +31,8 @@ def minify_document(report: MinifyReport, *, details: bool = False) -> Document:
     sections = [Section(f"{report.destination}: {size(report.bytes)}", (Facts(tuple(_facts(report))),))]
     if report.verification is not None and not report.verification.passed:
         sections.append(_not_kept(report.verification))
+    if report.scrub is not None:
+        sections.extend(_scrubbed(report.scrub))
     if report.left_out:
         sections.append(Section("Left out:", (Notes(tuple((lost.part, lost.why) for lost in report.left_out)),)))
     if details:
@@ -44,6 +49,9 @@ def _facts(report: MinifyReport) -> Iterator[tuple[str, Inline]]:
         yield "verified", (verification_answer(report.verification),)
     if report.traffic is not None:
         yield "received", (traffic_text(report.traffic),)
+    if report.scrub is not None:
+        times = sum(row.times for row in report.scrub.rows)
+        yield "scrubbed", (f"{count(times, 'thing')} left out that could identify a person or a machine; see below",)
 
 
 def _source(report: MinifyReport) -> Inline:
@@ -86,6 +94,20 @@ def _verification(verification: Verification | None) -> dict[str, object] | None
     return {"asked": verification.asked, "kept": verification.kept, "differences": differences}
 
 
+def _scrubbed(report: ScrubReport) -> Iterator[Section]:
+    if report.rows:
+        table = Table(scrub_rows(report), SCRUB_COLUMNS)
+        yield Section("Left out because it could identify a person or a machine:", (table,))
+    else:
+        yield Section("The rules find nothing that could identify a person or a machine.")
+    yield Section(f"What stays ({NEVER}):", (Notes(tuple(("", text) for text in report.stays)),))
+
+
+def scrub_rows(report: ScrubReport) -> tuple[tuple[Inline, ...], ...]:
+    """Return a row for each sort of what was left out."""
+    return tuple(((row.name,), (f"{row.times:,}",), (f"{row.bytes:,}",), (row.why,)) for row in report.rows)
+
+
 def minify_json(report: MinifyReport) -> str:
     """Return the report of `minify` as JSON."""
     source = None if report.source is None else str(report.source)
@@ -119,4 +141,17 @@ def contents(report: MinifyReport | None) -> dict[str, object]:
         ],
         "verify": _verification(report.verification),
         "traffic": traffic_json(report.traffic),
+        "scrub": None if report.scrub is None else _scrub(report.scrub),
+    }
+
+
+def _scrub(report: ScrubReport) -> dict[str, object]:
+    return {
+        "mode": "strict" if report.strict else "standard",
+        "anonymous": None,
+        "rules": [
+            {"what": row.key, "name": row.name, "why": row.why, "times": row.times, "bytes": row.bytes}
+            for row in report.rows
+        ],
+        "stays": list(report.stays),
     }

@@ -19,6 +19,7 @@ MAX_PLACES = 4
 """Places that a row names; `-v` lists all."""
 COLUMNS = (Column("What"), Column("Times", right=True), Column("Where"))
 EACH = (Column("What"), Column("Place"), Column("Address"), Column("Offset", right=True), Column("Bytes", right=True))
+LEAVE_OUT = "minify --scrub (/scrub in WinDbg) makes a small dump without it"
 NEVER = "nothing can tell that a dump is anonymous"
 
 
@@ -47,6 +48,8 @@ def looked_at(report: PrivacyReport) -> str:
 def _sections(report: PrivacyReport, *, details: bool, show: bool) -> Iterator[Section]:
     looked = [] if report.problem else [("looked at", looked_at(report))]
     notes = [*looked, *(("note", note) for note in report.notes)]
+    if report.findings:
+        notes.append(("next step", LEAVE_OUT))
     yield Section(f"{report.path}: {verdict(report)}", (Notes(tuple(notes)),))
     if report.findings:
         yield Section("", (Table(rows_of_sorts(report), COLUMNS),))

@@ -52,7 +52,7 @@ class Account:
     @property
     def parts(self) -> tuple[Part, ...]:
         """What went in, most important first."""
-        return tuple(Part(part, self._bytes[part], blocks) for part, blocks in self._blocks.items())
+        return tuple(Part(part, self._bytes[part], blocks) for part, blocks in self._blocks.items() if blocks)
 
     @property
     def room(self) -> int:
@@ -72,6 +72,11 @@ class Account:
         self._left -= size + extra
         self._bytes[part] += size
         self._blocks[part] += 1
+
+    def give_back(self, part: str, size: int, *, whole: bool) -> None:
+        """Note that `size` bytes of a part do not go in after all. whole: they are all of a piece."""
+        self._bytes[part] -= size
+        self._blocks[part] -= whole
 
     def refuse(self, part: str) -> None:
         """Note that a part, or the rest of it, does not fit: from now on nothing does."""

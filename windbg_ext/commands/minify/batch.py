@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.destination import clear_leftovers, make_folder, small_name
+from windbg_ext.commands.destination import SCRUBBED, SMALL, clear_leftovers, make_folder, small_name
 from windbg_ext.commands.larger_dump import larger_dump, way_out
 from windbg_ext.commands.minify.command import minify
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
@@ -105,7 +105,7 @@ def minify_many(
     shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> BatchReport:
-    """Write a small memory dump of each of many dumps: MEMORY.DMP becomes MEMORY-small.dmp.
+    """Write a small memory dump of each of many dumps: MEMORY.DMP becomes MEMORY-small.dmp, or MEMORY-scrubbed.dmp.
 
     sources: a folder, whose dumps are taken with those of its subfolders, or a wildcard; or paths of files.
     destination: the folder to write to, in which the subfolders of the sources are kept; None is beside each source.
@@ -128,7 +128,8 @@ def minify_many(
     """
     follow = progress or no_progress
     unreadable: list[DumpError] = []
-    found = _plan(_find(sources, destination, unreadable.append))
+    suffix = SMALL if options.scrub is None else SCRUBBED
+    found = _plan(_find(sources, destination, unreadable.append, suffix))
     planned = [planned for planned in found if shard is None or shard.takes(planned.source)]
     if destination is not None:
         make_folder(Path(destination))
@@ -152,6 +153,7 @@ def _find(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     destination: str | os.PathLike[str] | None,
     on_unreadable: Callable[[DumpError], None],
+    suffix: str,
 ) -> Iterator[Task]:
     """Yield each source and the file to write for it. Raise UsageError for an address without a destination."""
     top: Path | None = None
@@ -167,7 +169,7 @@ def _find(
         if destination is None and is_address(file):
             raise UsageError(f"{file} lies in no folder: name the folder to write to")
         source = tidy(file)
-        name = small_name(kept.name)
+        name = small_name(kept.name, suffix)
         if destination is None:  # a wildcard or a list leads to the folder of each source as the user named it
             beside = Path(os.path.dirname(source))  # noqa: PTH120 - the source is a name, the destination a path
             yield Task(source, beside / name, top or beside)
@@ -223,7 +225,7 @@ def minify_one(task: Task, *, options: MinifyOptions, folder: str | None = None)
     """
     try:
         here = _in(folder, task)
-        why_not = _needs_none(here, overwrite=options.overwrite)
+        why_not = _needs_none(here, options)
         if why_not:
             return FileReport(task.source, task.destination, Outcome.SKIPPED, why_not)
         make_folder(here.destination.parent, here.within)
@@ -247,15 +249,17 @@ def _in(folder: str | None, task: Task) -> Task:
     return Task(seen_from(folder, task.source), destination, within)
 
 
-def _needs_none(task: Task, *, overwrite: bool) -> str:
+def _needs_none(task: Task, options: MinifyOptions) -> str:
     """Return why a source needs no small dump (any more); "" if it does.
 
     Raise DestinationError where what has the name of the destination is not the small dump of this crash. MEMORY.DMP is
     another dump after each crash, and where names are not given one by one, no file that may be needed is replaced.
     """
     header = _header(task.source)
-    if header.dump_type is DumpType.TRIAGE:
+    if header.dump_type is DumpType.TRIAGE and options.scrub is None:
         return "is a small memory dump already"
+    if task.source.lower().endswith(f"{SCRUBBED}.dmp") and options.scrub is not None:
+        return "is a scrubbed dump by its name"
     if not task.destination.is_file():
         return ""
     name = str(task.destination)
@@ -269,7 +273,7 @@ def _needs_none(task: Task, *, overwrite: bool) -> str:
         there = None
     if there is None or there.dump_type is not DumpType.TRIAGE:
         raise DestinationError("destination", f"{name} exists and is no small memory dump", "move it away")
-    if overwrite:
+    if options.overwrite:
         return ""
     if _crash(there) != _crash(header):
         why = f"{name} exists and is the small dump of another crash"

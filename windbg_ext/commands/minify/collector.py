@@ -43,17 +43,34 @@ class Wanted(NamedTuple):
     memory: VirtualMemory | None = None
 
 
+class SavedPiece(NamedTuple):
+    """A piece of memory in the data blocks: where it begins and ends, and the part that it was saved for."""
+
+    start: int
+    end: int
+    part: str
+
+
 class Collector:
     """A small dump while it is collected, part by part; what is said of a part is said of the last that was begun.
+
+    Every data block passes `save`. lowest: memory below this address is not taken, whatever part asks for it; saved:
+    the pieces that went into data blocks; ranges: those that were asked for.
 
     dump: the parts that have a place of their own, each put there by the function that collects it. account: what went
     in and the room that is left. progress: to call in parts that take long. pointers: by part, the pieces of it whose
     pointers are followed. windows: addresses at which windows were looked for. processors: how many a debugger can
-    show.
+    show; refused_ranges: how many ranges lie below `lowest`.
     """
 
-    def __init__(self, dump: SmallDump, memory: VirtualMemory, account: Account, progress: Progress) -> None:
+    def __init__(
+        self, dump: SmallDump, memory: VirtualMemory, account: Account, progress: Progress, lowest: int = 0
+    ) -> None:
         self.dump = dump
+        self.lowest = lowest
+        self.refused_ranges = 0
+        self.saved: list[SavedPiece] = []
+        self.ranges: list[tuple[int, int]] = []
         self.account = account
         self.progress = progress
         self.pointers: dict[str, list[Piece]] = {}
@@ -131,6 +148,10 @@ class Collector:
 
     def _save(self, wanted: Wanted, pointers: list[Piece]) -> bool:
         """Save what is there of a range; False if it does not fit."""
+        if wanted.address < self.lowest:
+            self.refused_ranges += 1
+            return True
+        self.ranges.append((wanted.address, wanted.length))
         if wanted.memory is None and not wanted.holds_pointers and self._saved.holds(wanted.address, wanted.length):
             return True
         found, missing = 0, wanted.address
@@ -142,6 +163,7 @@ class Collector:
                 for start, end in gaps:
                     self._saved.add(start, piece.data[start - piece.address : end - piece.address])
                     self.account.enter(self._part, end - start, TriageDataBlock.SIZE)
+                    self.saved.append(SavedPiece(start, end, self._part))
             found += len(piece.data)
             if piece.address == missing:
                 missing += len(piece.data)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.destination import beside, check_destination, replace_file
+from windbg_ext.commands.destination import SCRUBBED, SMALL, beside, check_destination, replace_file
 from windbg_ext.commands.minify.account import Account, LeftOut, Part
 from windbg_ext.commands.minify.crash import damages, read_crash
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
@@ -27,6 +27,7 @@ from windbg_ext.sources.archive import UNKNOWN_SIZE
 from windbg_ext.sources.far import confirm, traffic_of, watched
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
+from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.commands.minify.verify import Verification
+    from windbg_ext.commands.privacy.scrubbing import ScrubReport
+    from windbg_ext.dump.small_file import SmallDump
     from windbg_ext.kernel import Target
     from windbg_ext.sources import Source, SourceLike
     from windbg_ext.sources.far import Traffic
@@ -50,7 +53,7 @@ class MinifyReport:
     everywhere, was left out, and the comparison found no difference; saved: the ranges of virtual memory that went in;
     shared: what of it is whose; source_bytes: length of the source, unpacked, None where that is not known;
     verification: what the comparison found, None if none was asked for; traffic: what reading the source took, if it is
-    on another machine.
+    on another machine; scrub: what was left out because it is personal, None if nobody asked for that.
     """
 
     source: str | None
@@ -66,6 +69,7 @@ class MinifyReport:
     source_bytes: int | None = None
     verification: Verification | None = None
     traffic: Traffic | None = None
+    scrub: ScrubReport | None = None
 
 
 def minify(
@@ -81,12 +85,14 @@ def minify(
     destination: None is a new name beside the source. within: a folder that the destination lies in, below which no
     link is followed; None: the destination may be a link to an older file.
 
-    Raise DumpError where the source cannot be read or is a small dump already, DestinationError where the destination
-    exists, is the source or cannot be written. After any of them there is no file.
+    Raise DumpError where the source cannot be read, or is a small dump already and is not to be scrubbed;
+    DestinationError where the destination exists, is the source or cannot be written. After any of them there is no
+    file.
     """
     opened = open_source(source)
     try:
-        destination = beside(opened) if destination is None else Path(destination)
+        suffix = SMALL if options.scrub is None else SCRUBBED
+        destination = beside(opened, suffix) if destination is None else Path(destination)
         # before it is unpacked, which may take minutes
         check_destination(destination, opened, overwrite=options.overwrite, within=within)
         progress = watched(opened, progress or no_progress)
@@ -116,19 +122,18 @@ def minify_target(
     Raise DumpError where the target's kernel cannot be read, DestinationError as `minify` does.
     """
     check_destination(destination, source, overwrite=options.overwrite, within=within)
-    if target.header.dump_type is DumpType.TRIAGE:
-        path = "" if source is None else source.name
-        raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is", path)
     follow = progress or no_progress
     account = Account(options.size)
+    if target.header.dump_type is DumpType.TRIAGE and (options.scrub is None or not isinstance(target, DumpTarget)):
+        path = "" if source is None else source.name
+        raise DumpError("DumpType", "4, this is a small memory dump already", "send it as it is, or --scrub it", path)
     try:
-        crash = read_crash(target)
-        made = _collect(crash, options, account, follow)
+        made = _make(target, options, account, follow)
     except DumpError as error:  # perhaps because the source itself is not whole
         failures = (f"{part}: {why}" for part, why in target.read_failures())
         error.why = "; ".join((error.why, *(why for _, why in target.losses()), *failures))
         raise
-    has_secondary = target.secondary_size > 0
+    has_secondary = target.secondary_size > 0 and -1 not in made.without_blobs
     copies_secondary = has_secondary and secondary_data_fits(target, account)
     if has_secondary and not copies_secondary:
         account.refuse(SECONDARY_DATA)
@@ -136,17 +141,18 @@ def minify_target(
     with replace_file(destination, source, overwrite=options.overwrite, within=within) as out:
         triage = write_parts(made.dump, out)
         if copies_secondary:
-            secondary = copy_secondary_data(target, out, follow, bounded=options.size is None)
+            bounded = options.size is None
+            secondary = copy_secondary_data(target, out, follow, bounded=bounded, without=made.without_blobs)
             account.enter(SECONDARY_DATA, secondary.size)
         length = write_headers(made.dump, triage, out)
         unread = [*(LeftOut(part, why) for part, why in target.read_failures()), *secondary.left_out()]
         if source is not None:
             confirm(source)
     verification = None
-    if options.verify:
+    if options.verify and made.crash is not None:
         from windbg_ext.commands.minify.verify import verify_crash  # only who asks for it waits for its import
 
-        verification = verify_crash(crash, destination, written=made.dump, progress=follow)
+        verification = verify_crash(made.crash, destination, written=made.dump, progress=follow)
     saved = saved_ranges(made.dump.data_blocks, target.header.architecture)
     return MinifyReport(
         source=None if source is None else source.name,
@@ -162,7 +168,41 @@ def minify_target(
         source_bytes=None if source is None or source.size == UNKNOWN_SIZE else source.size,
         verification=verification,
         traffic=None if source is None else traffic_of(source),
+        scrub=made.scrub,
     )
+
+
+class _Made(NamedTuple):
+    """A small dump to be written.
+
+    crash: what it was collected from, None of a small dump; without_blobs: numbers of the blobs of secondary data that
+    are left out.
+    """
+
+    dump: SmallDump
+    processors: int
+    crash: Crash | None
+    without_blobs: frozenset[int] = frozenset()
+    scrub: ScrubReport | None = None
+
+
+def _make(target: Target, options: MinifyOptions, account: Account, progress: Progress) -> _Made:
+    if options.scrub is None:
+        crash = read_crash(target)
+        collector = _collect(crash, options, account, progress)
+        return _Made(collector.dump, collector.processors, crash)
+    from windbg_ext.commands.minify.scrub import (  # only who asks for it waits for it
+        processors_of,
+        scrub_collected,
+        scrub_small,
+    )
+
+    if isinstance(target, DumpTarget) and target.dump.small is not None:
+        scrubbed, processors = scrub_small(target, options, account), processors_of(target)
+    else:
+        collector = collect(target, options, account, progress)
+        scrubbed, processors = scrub_collected(target, options, collector), collector.processors
+    return _Made(scrubbed.dump, processors, None, scrubbed.blobs, scrubbed.report)
 
 
 def collect(target: Target, options: MinifyOptions, account: Account, progress: Progress) -> Collector:
@@ -181,4 +221,6 @@ def _collect(crash: Crash, options: MinifyOptions, account: Account, progress: P
     if crash.kernel.crashed is None:
         why = "the header's registers fit none; processor 0 is taken"
         account.lose("crashing processor", why, essential=False)
+    if options.scrub is not None:  # it sets the comment itself
+        return collect_parts(crash, None, account, progress, crash.architecture.lowest_kernel)
     return collect_parts(crash, options.comment, account, progress)

@@ -28,8 +28,12 @@ def small_header(crash: Crash, comment: str | None) -> RawHeader:
     if kernel.modules.problem is not None:
         status = WRITER_CORRUPT_MODULES if kernel.modules.modules else WRITER_NO_MODULES
     raw = raw.replace(writer_status=status, kd_debugger_data_block=kernel.debugger_data.address)
-    if raw.attributes != FILL_32:
-        raw = raw.replace(attributes=raw.attributes & ~int(OF_THE_FILE))
+    raw = of_the_machine(raw)
     if comment is not None:
         raw = raw.replace(comment=encode_comment(comment))
     return raw
+
+
+def of_the_machine(raw: RawHeader) -> RawHeader:
+    """Return a header without the attributes that speak of the source file."""
+    return raw if raw.attributes == FILL_32 else raw.replace(attributes=raw.attributes & ~int(OF_THE_FILE))

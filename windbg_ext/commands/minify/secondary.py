@@ -12,7 +12,7 @@ from windbg_ext.limits import MAX_SECONDARY_COPIED
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from windbg_ext.commands.minify.account import Account
     from windbg_ext.kernel import Target
@@ -54,15 +54,19 @@ def secondary_data_fits(target: Target, account: Account) -> bool:
     return account.limit is None or account.fits(target.secondary_size)
 
 
-def copy_secondary_data(target: Target, out: BinaryIO, progress: Progress, *, bounded: bool) -> SecondaryCopy:
+def copy_secondary_data(
+    target: Target, out: BinaryIO, progress: Progress, *, bounded: bool, without: Container[int] = ()
+) -> SecondaryCopy:
     """Copy the chain of secondary data of a target to where a seekable file stands, which is the file's end.
 
     bounded: at most MAX_SECONDARY_COPIED bytes; a blob that does not fit any more is left out, a shorter one behind it
     may fit. A blob that cannot be read to its end is cut off the file again, and the next one follows in its place.
-    Without the chain's header there is nothing to copy.
+    Without the chain's header there is nothing to copy. without: numbers of blobs that are left out, from 0 on.
     """
     copied, lost, too_long = 0, list[str](), list[int]()
     for index, blob in enumerate(target.secondary_data(), -1):  # the first one is the header
+        if index in without:
+            continue
         if bounded and copied + blob.size > MAX_SECONDARY_COPIED:
             if index < 0:
                 return SecondaryCopy(too_long=(target.secondary_size,))

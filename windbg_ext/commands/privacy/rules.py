@@ -324,6 +324,7 @@ RULES: tuple[Rule, ...] = (
     Rule("user_memory", "user-mode memory", "it is a program's: documents, messages, command lines and environment"),
     Rule("comment", "comment of the header", "whoever made the dump wrote it"),
     Rule("process_name", "process name", "it tells what a user was doing (left out with --scrub=strict)"),
+    Rule("module_path", "path of a user-mode module", "it names folders; Windows itself writes base names"),
     Rule("firmware", "blob that identifies the machine", "firmware and drivers put it into the secondary data"),
 )
 """All rules, in the order of reports."""

@@ -23,11 +23,13 @@ from windbg_ext.limits import MAX_TEXT, Budget
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from typing import Callable
 
 BATCH = 2 << 20
 """Bytes that are searched at once: what one search costs beside its bytes no longer counts, and memory stays small."""
+OVERLAP = 1 << 14
+"""Bytes that are searched twice where a piece is longer than a batch: as long as the longest text that a rule finds."""
 
 
 class Match(NamedTuple):
@@ -81,6 +83,11 @@ class Search:
             yield Match(start, start + len(table), hardware, "SMBIOS table")
             self.learn_table(table)
 
+    def learn(self, pieces: Iterable[bytes]) -> None:
+        """Learn from data that is not shared, but tells what to look for in what is."""
+        for _ in _in_batches(pieces, self.first):
+            pass
+
     def learn_table(self, table: bytes) -> None:
         """Learn the numbers that SMBIOS tables have for a machine."""
         hardware = rule("hardware_number")
@@ -108,9 +115,9 @@ class Search:
                 at = data.find(value, at + 1)
 
     def _by_pattern(self, by: Rule, texts: Texts) -> Iterator[Match]:
-        pattern, ignored = _compiled(by.pattern), _compiled(f"(?:{by.ignored})") if by.ignored else None
         where = texts.joined if by.cased else texts.folded
-        for found in _found(pattern, by.anchors, where, texts):
+        for found in _found(by, where, texts):
+            pattern, ignored = found.re, _compiled(f"(?:{by.ignored})") if by.ignored else None
             start, end = found.span("value") if "value" in pattern.groupindex else found.span()
             value = where[start:end].strip()
             if not value or (ignored is not None and ignored.fullmatch(value.lower())):
@@ -133,13 +140,16 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
-def _found(pattern: re.Pattern[str], anchors: Sequence[str], where: str, texts: Texts) -> Iterator[re.Match[str]]:
-    """Yield what a pattern finds: in all texts, or in those that have one of its anchors."""
-    if not anchors:
-        yield from pattern.finditer(where)
+def _found(by: Rule, where: str, texts: Texts) -> Iterator[re.Match[str]]:
+    """Yield what a pattern finds: in all texts, or in those that have one of its anchors.
+
+    Compiling it takes longer than most searches, so that is left until there is something to search.
+    """
+    if not by.anchors:
+        yield from _compiled(by.pattern).finditer(where)
         return
     numbers = set()
-    for anchor in anchors:
+    for anchor in by.anchors:
         at = texts.folded.find(anchor)
         while at >= 0:
             number = texts.number(at)
@@ -147,7 +157,7 @@ def _found(pattern: re.Pattern[str], anchors: Sequence[str], where: str, texts: 
             at = texts.folded.find(anchor, texts.bounds(number)[1])
     for number in sorted(numbers):
         start, end = texts.bounds(number)
-        yield from pattern.finditer(where, start - 1, end + 1)
+        yield from _compiled(by.pattern).finditer(where, start - 1, end + 1)
 
 
 SID_OF_MACHINE = bytes.fromhex("00000000000515000000")
@@ -184,25 +194,35 @@ def search(pieces: Callable[[], Iterable[bytes]], by: Search) -> Iterator[tuple[
 
 
 def _in_batches(pieces: Iterable[bytes], find: Callable[[bytes], Iterator[Match]]) -> Iterator[tuple[int, Match]]:
-    for first, batch in _batches(pieces):
-        starts = [0, *accumulate(len(piece) + len(SEPARATOR) for piece in batch)]
-        for match in find(separated(batch)):
+    for batch in _batches(pieces):
+        starts = [0, *accumulate(len(part.data) + len(SEPARATOR) for part in batch)]
+        for match in find(separated([part.data for part in batch])):
             number = bisect_right(starts, match.start) - 1
-            start = starts[number]
-            end = min(match.end - start, len(batch[number]))
-            if match.start - start < end:
-                yield first + number, match._replace(start=match.start - start, end=end)
+            part, start, end = batch[number], match.start - starts[number], match.end - starts[number]
+            end = min(end, len(part.data))
+            if start < end:
+                yield part.number, match._replace(start=part.start + start, end=part.start + end)
 
 
-def _batches(pieces: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield pieces together, as many as make up a batch, and the number of the first of them."""
-    batch: list[bytes] = []
-    first = size = 0
+class _Part(NamedTuple):
+    """A part of a piece, or all of it: the number of the piece, where the part begins in it, its bytes."""
+
+    number: int
+    start: int
+    data: bytes
+
+
+def _batches(pieces: Iterable[bytes]) -> Iterator[list[_Part]]:
+    """Yield parts of pieces, as many together as make up a batch."""
+    batch: list[_Part] = []
+    size = 0
     for number, piece in enumerate(pieces):
-        if batch and size + len(piece) > BATCH:
-            yield first, batch
-            batch, first, size = [], number, 0
-        batch.append(piece)
-        size += len(piece)
+        for start in range(0, len(piece), BATCH):
+            part = _Part(number, start, piece[start : start + BATCH + OVERLAP])
+            if batch and size + len(part.data) > BATCH + OVERLAP:
+                yield batch
+                batch, size = [], 0
+            batch.append(part)
+            size += len(part.data)
     if batch:
-        yield first, batch
+        yield batch

@@ -56,15 +56,16 @@ class Addresses(NamedTuple):
 
 
 def stretches_of(dump: SmallDump, addresses: Addresses) -> Iterator[Stretch]:
-    """Yield the stretches of a small dump as values, the secondary data not among them."""
+    """Yield the stretches of a small dump as values, the secondary data not among them.
+
+    Of the entries of its lists there are only the names: nothing else of them is written again.
+    """
     yield Stretch(HEADER, dump.header.build())
     yield Stretch(MM_INFORMATION, dump.mm)
     for index, unloaded in enumerate(dump.unloaded_drivers or ()):
-        yield Stretch(UNLOADED_DRIVER, unloaded.build(), number=index)
+        yield Stretch(UNLOADED_DRIVER, unloaded.driver_name[: unloaded.name_length], number=index)
     for index, driver in enumerate(dump.drivers):
-        name = driver.name.encode("utf-16-le", "surrogatepass")
-        yield Stretch(DRIVER_NAME, name, number=index)
-        yield Stretch(DRIVER_LIST, driver.entry.build(), number=index)
+        yield Stretch(DRIVER_NAME, driver.name.encode("utf-16-le", "surrogatepass"), number=index)
     yield Stretch(PRCB, dump.prcb, addresses.prcb)
     yield Stretch(PROCESS, dump.process, addresses.process)
     yield Stretch(THREAD, dump.thread, addresses.thread)

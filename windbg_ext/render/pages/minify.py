@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.document import Answer, Column
+from windbg_ext.render.document import Answer, Column, Notes
 from windbg_ext.render.figures import count, size
-from windbg_ext.render.minify import verification_answer
+from windbg_ext.render.minify import SCRUB_COLUMNS, scrub_rows, verification_answer
 from windbg_ext.render.page import (
     AddressMap,
     AddressRange,
@@ -18,12 +18,14 @@ from windbg_ext.render.page import (
     Verdict,
 )
 from windbg_ext.render.pages.dumpkind import MAX_SHOWN
+from windbg_ext.render.privacy import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.commands.minify import MinifyReport
     from windbg_ext.commands.minify.batch import BatchReport, FileReport
+    from windbg_ext.commands.privacy.scrubbing import ScrubReport
     from windbg_ext.render.document import Inline
 
 FILE_BYTES = 400_000
@@ -44,6 +46,8 @@ def _sections(report: MinifyReport) -> Iterator[PageSection]:
     if rows:
         columns = (Column("What"), Column("Bytes", right=True), Column("What it is"))
         yield PageSection("What you are about to share", (Listing(SHARED, columns, rows),))
+    if report.scrub is not None:
+        yield from _scrubbed(report.scrub)
     if report.left_out:
         lost = tuple(((lost.part,), (lost.why,)) for lost in report.left_out[:MAX_SHOWN])
         more = max(0, len(report.left_out) - MAX_SHOWN)
@@ -54,6 +58,12 @@ def _sections(report: MinifyReport) -> Iterator[PageSection]:
     if report.saved:
         ranges = tuple(AddressRange(*saved) for saved in report.saved)
         yield PageSection("Where it is from", (AddressMap("Ranges of virtual memory that were saved", ranges),))
+
+
+def _scrubbed(report: ScrubReport) -> Iterator[PageSection]:
+    title = "Left out because it could identify a person or a machine"
+    yield PageSection(title, (Listing("", SCRUB_COLUMNS, scrub_rows(report)),))
+    yield PageSection(f"What stays ({NEVER})", (Notes(tuple(("", text) for text in report.stays)),))
 
 
 SHARED = "A small dump holds pieces of memory: whoever gets it can read this"

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.privacy.report import UNKNOWN
 from windbg_ext.render.document import Answer, Notes
 from windbg_ext.render.page import Fold, Listing, Page, PageSection, Verdict
-from windbg_ext.render.privacy import COLUMNS, NEVER, columns_of_each, looked_at, rows_of_each, rows_of_sorts, verdict
+from windbg_ext.render.privacy import (
+    COLUMNS,
+    LEAVE_OUT,
+    NEVER,
+    columns_of_each,
+    looked_at,
+    rows_of_each,
+    rows_of_sorts,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +38,8 @@ def privacy_page(reports: Sequence[PrivacyReport], *, show: bool) -> Page:
 
 def _blocks(report: PrivacyReport, *, show: bool) -> Iterator[PageBlock]:
     steps = (("Looked at", (looked_at(report),)), *((("Note", (note,))) for note in report.notes))
+    if report.findings:
+        steps = (*steps, ("Next step", (LEAVE_OUT,)))
     yield Verdict(report.path, Answer(verdict(report), False if report.findings else None), steps)
     if report.findings:
         yield Listing("What was found", COLUMNS, rows_of_sorts(report))

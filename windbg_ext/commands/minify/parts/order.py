@@ -103,9 +103,11 @@ rest is left out. A part may use what those before it collected.
 """
 
 
-def collect_parts(crash: Crash, comment: str | None, account: Account, progress: Progress) -> Collector:
-    """Collect all parts of a small dump. comment: for its header."""
-    collector = Collector(SmallDump(small_header(crash, comment)), crash.memory, account, progress)
+def collect_parts(
+    crash: Crash, comment: str | None, account: Account, progress: Progress, lowest: int = 0
+) -> Collector:
+    """Collect all parts of a small dump. comment: for its header; lowest: no memory below this address is taken."""
+    collector = Collector(SmallDump(small_header(crash, comment)), crash.memory, account, progress, lowest)
     gather(crash.memory, lambda: _rehearse(crash, account.limit))
     for part in PARTS:
         collector.begin(part.name, essential=part.essential)

@@ -1,0 +1,425 @@
+"""Leave out of a small dump what could identify a person or a machine.
+
+A small dump has two sorts of places. Data blocks can have holes: what is left out of them is not in the file. Six parts
+have a place of their own and go in as a whole, or else Microsoft's engine does not open the dump (measured): in these,
+the quadwords that are left out are zeros, as are all places in a dump that nobody set, and the report says how many.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Callable
+
+from windbg_ext.commands.privacy.addresses import addresses_of
+from windbg_ext.commands.privacy.environment import environment_of
+from windbg_ext.commands.privacy.find import Found, find
+from windbg_ext.commands.privacy.kept import Kept, Span, kept, merged, overlap, without
+from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS, RULES, Rule, rule
+from windbg_ext.commands.privacy.scrubbed_header import scrubbed_header
+from windbg_ext.commands.privacy.scrubbing import LeftOutByRule, Scrubbing, ScrubReport
+from windbg_ext.commands.privacy.search import Search
+from windbg_ext.commands.privacy.stretches import (
+    DEBUGGER_DATA,
+    DRIVER_NAME,
+    HEADER,
+    MM_INFORMATION,
+    PRCB,
+    PROCESS,
+    SECONDARY_DATA,
+    THREAD,
+    UNLOADED_DRIVER,
+    Stretch,
+    stretches_of,
+)
+from windbg_ext.dump.small import BlockExtent
+from windbg_ext.dump.small_file import DataBlock
+from windbg_ext.kernel.processes import IMAGE_FILE_NAME_SIZE
+from windbg_ext.memory.blocks import without_overlaps
+from windbg_ext.memory.paging import PAGE_SIZE
+from windbg_ext.structs.layouts import layouts_of
+from windbg_ext.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from windbg_ext.commands.privacy.stretches import Addresses
+    from windbg_ext.dump.small import Driver
+    from windbg_ext.dump.small_file import SmallDump
+    from windbg_ext.kernel.target import Target
+    from windbg_ext.structs.layouts import DumpUnloadedDriver
+
+AROUND = 0x100
+"""Bytes on either side of what is found that go with it where no window tells how far it belongs together."""
+WHOLE: Mapping[str, Callable[[SmallDump, bytes], SmallDump]] = MappingProxyType(
+    {
+        PRCB: lambda dump, data: replace(dump, prcb=data),
+        PROCESS: lambda dump, data: replace(dump, process=data),
+        THREAD: lambda dump, data: replace(dump, thread=data),
+        DEBUGGER_DATA: lambda dump, data: replace(dump, debugger_data=data),
+        MM_INFORMATION: lambda dump, data: replace(dump, mm=data),
+    }
+)
+"""Parts that are whole or not there: returns a dump with other bytes for one."""
+
+STAYS = (
+    "bug check, exception and all registers",
+    "kernel stacks, but for texts on them",
+    "KPRCBs, threads and processes",
+    "kernel modules with time stamps and sizes",
+    "unloaded drivers",
+    "debugger data block",
+)
+
+
+class Scrubbed(NamedTuple):
+    """A small dump without what is personal. blobs: numbers of the blobs that are left out; removed: what of the data
+    blocks was, in ascending order.
+    """
+
+    dump: SmallDump
+    blobs: frozenset[int]
+    removed: tuple[Span, ...]
+    report: ScrubReport
+
+
+class _Tally:
+    """What was left out so far, by the key of its rule. cuts: memory that goes, which is counted at the end."""
+
+    def __init__(self) -> None:
+        self.cuts: dict[str, list[Span]] = {}
+        self._times: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+
+    def add(self, by: Rule, size: int, times: int = 1) -> None:
+        """Note that bytes are left out that are not cut out of memory."""
+        self._times[by.key] += times
+        self._bytes[by.key] += size
+
+    def cut(self, by: Rule, spans: Iterable[Span]) -> None:
+        """Note that spans of memory go."""
+        self.cuts.setdefault(by.key, []).extend(spans)
+
+    def removed(self, present: Sequence[Span]) -> list[Span]:
+        """Return all memory that goes. Count what was there of it, each byte for the first rule that it goes by."""
+        gone: list[Span] = []
+        for key in _KEYS:
+            cuts = merged(self.cuts.get(key, ()))
+            new = [part for span in cuts for part in without(span, gone)]
+            self._bytes[key] += sum(end - start for span in new for start, end in overlap(span, present))
+            gone = merged([*gone, *new]) if new else gone
+        return gone
+
+    def rows(self) -> tuple[LeftOutByRule, ...]:
+        """Return what was left out, by rule."""
+        return tuple(
+            LeftOutByRule(key, rule(key).name, rule(key).why, self._times[key], self._bytes[key])
+            for key in _KEYS
+            if self._times[key]
+        )
+
+
+_KEYS = tuple(dict.fromkeys(by.key for by in RULES))
+
+
+def scrub(
+    dump: SmallDump,
+    target: Target,
+    options: Scrubbing,
+    *,
+    blobs: Sequence[Stretch],
+    windows: Iterable[Span] | None = None,
+    comment: bytes | None = None,
+    not_taken: int = 0,
+) -> Scrubbed:
+    """Leave what is personal out of a small dump.
+
+    target: the machine; blobs: its secondary data, the head of the chain first; windows: the ranges that were saved, so
+    that one goes as a whole, None: the data blocks are. comment: what the header's comment is to be; not_taken: ranges
+    of user-mode memory that were not collected in the first place.
+    """
+    work = _Scrub(dump, target, options, blobs, windows)
+    if not_taken:
+        work.tally.add(rule("user_memory"), 0, not_taken)
+    return work.scrubbed(comment)
+
+
+class _Scrub:
+    def __init__(
+        self,
+        dump: SmallDump,
+        target: Target,
+        options: Scrubbing,
+        blobs: Sequence[Stretch],
+        windows: Iterable[Span] | None,
+    ) -> None:
+        self.options, self.target, self.blobs = options, target, blobs
+        self.tally = _Tally()
+        self.dump = replace(dump, data_blocks=_in_order(dump.data_blocks))
+        self.addresses: Addresses = addresses_of(target, dump.prcb, dump.thread)
+        self.kept: Kept = kept(target, self.dump, self.addresses)
+        if windows is None:
+            windows = [(block.address, block.address + len(block.data)) for block in dump.data_blocks]
+        self.windows = sorted(span for span in windows if span[1] - span[0] < PAGE_SIZE)
+        self.search = Search(options.words, target.budget)
+        if options.strict:
+            for _, name in self.kept.process_names:
+                self.search.learned.add(name, rule("process_name"))
+
+    def scrubbed(self, comment: bytes | None) -> Scrubbed:
+        """Do all of it, in the order in which one thing depends on the other."""
+        self.search.learn(self._user_texts())
+        self._leave_out_user_memory()
+        personal = find([*stretches_of(self.dump, self.addresses), *self.blobs], self.search, self.target.budget)
+        names = [(address, address + IMAGE_FILE_NAME_SIZE) for address, _ in self.kept.process_names]
+        stays = [] if self.options.strict else names
+        found = [one for one in personal if not _lies_in(one, stays)]
+        removed = self._leave_out_memory(found, names if self.options.strict else [])
+        self._leave_out_of_lists(found)
+        registers = self._leave_out_of_header(found, comment)
+        blobs = self._leave_out_blobs(found)
+        return Scrubbed(self.dump, blobs, tuple(removed), self._report(registers))
+
+    def _user_texts(self) -> list[bytes]:
+        """Return memory that is not shared, but tells the names to look for in what is."""
+        own = [block.data for block in self.dump.data_blocks if block.address < self.kept.lowest_kernel]
+        return [*own, environment_of(self.target, self.addresses.process)]
+
+    def _leave_out_user_memory(self) -> None:
+        dump, lowest = self.dump, self.kept.lowest_kernel
+        for block in dump.data_blocks:
+            if block.address < lowest:
+                self.tally.add(rule("user_memory"), len(block.data))
+        blocks = tuple(block for block in dump.data_blocks if block.address >= lowest)
+        self.dump = replace(dump, data_blocks=blocks, architecture_specific=b"")
+        if dump.data_page and dump.data_page_address < lowest:
+            self.tally.add(rule("user_memory"), len(dump.data_page))
+            self.dump = replace(self.dump, data_page=b"", data_page_address=0)
+        if dump.call_stack and dump.top_of_stack < lowest:
+            self.tally.add(rule("user_memory"), len(dump.call_stack))
+            self.dump = replace(self.dump, call_stack=bytes(self._word))  # without one the engine opens no dump
+
+    @property
+    def _word(self) -> int:
+        return layouts_of(self.dump.header).pointer_size
+
+    def _leave_out_memory(self, found: Sequence[Found], names: Sequence[Span]) -> list[Span]:
+        """Leave texts out of parts and data blocks. names: memory that goes in any case. Return what went."""
+        for one in found:
+            places = list(one.run.parts(one.start, one.end))
+            for stretch, start, end in places:
+                if stretch.address is not None:
+                    span = stretch.address + start, stretch.address + end
+                    self.tally.cut(one.rule, self._cut(span))
+                elif stretch.place in WHOLE:
+                    self._blank(stretch.place, start, end)
+                    self.tally.add(one.rule, end - start, 0)
+            if any(stretch.address is not None or stretch.place in WHOLE for stretch, *_ in places):
+                self.tally.add(one.rule, 0)
+        for span in names:
+            self.tally.add(rule("process_name"), 0)
+            self.tally.cut(rule("process_name"), [self._words(span)])
+        removed = self.tally.removed(self._present())
+        self._cut_parts(removed)
+        self.dump = replace(self.dump, data_blocks=tuple(_without(self.dump.data_blocks, removed)))
+        return removed
+
+    def _present(self) -> list[Span]:
+        """Return the memory that the dump holds, in data blocks and in parts."""
+        dump, addresses = self.dump, self.addresses
+        parts = (
+            (addresses.prcb, dump.prcb),
+            (addresses.process, dump.process),
+            (addresses.thread, dump.thread),
+            (addresses.debugger_data, dump.debugger_data),
+            (dump.top_of_stack, dump.call_stack),
+            (dump.data_page_address, dump.data_page),
+            *dump.data_blocks,
+        )
+        return merged((address, address + len(data)) for address, data in parts if address is not None)
+
+    def _words(self, span: Span) -> Span:
+        """Return the words that a span lies in."""
+        return span[0] & -self._word, span[1] + self._word - 1 & -self._word
+
+    def _cut(self, span: Span) -> list[Span]:
+        """Return what goes because of a text: its window, but of code, stacks and structures only its words."""
+        windows = merged([(span[0] - AROUND, span[1] + AROUND), *overlapping(self.windows, span)])
+        return [self._words(span), *(part for window in windows for part in without(window, self.kept.spans))]
+
+    def _blank(self, place: str, start: int, end: int) -> None:
+        """Put zeros into a part that is whole or not there."""
+        data = _bytes_of(self.dump, place)
+        start, end = self._words((start, end))
+        self.dump = WHOLE[place](self.dump, data[:start] + bytes(min(end, len(data)) - start) + data[end:])
+
+    def _cut_parts(self, cuts: Sequence[Span]) -> None:
+        """Leave memory out of the parts that have an address: zeros in structures; a call stack ends there."""
+        addresses = self.addresses
+        for place, address in (
+            (PRCB, addresses.prcb),
+            (PROCESS, addresses.process),
+            (THREAD, addresses.thread),
+            (DEBUGGER_DATA, addresses.debugger_data),
+        ):
+            if address is not None:
+                size = len(_bytes_of(self.dump, place))
+                for start, end in overlap((address, address + size), cuts):
+                    self._blank(place, start - address, end - address)
+        dump = self.dump
+        if overlap((dump.data_page_address, dump.data_page_address + len(dump.data_page)), cuts):
+            self.dump = dump = replace(dump, data_page=b"", data_page_address=0)
+        top = dump.top_of_stack
+        hit = overlap((top, top + len(dump.call_stack)), cuts)
+        if hit:
+            upto = hit[0][0] - top
+            first = dump.call_stack[:upto] if upto else bytes(self._word)
+            # the engine reads the rest of the stack from data blocks
+            blocks = _with(dump.data_blocks, DataBlock(top, dump.call_stack))
+            self.dump = replace(dump, call_stack=first, data_blocks=blocks)
+
+    def _leave_out_of_lists(self, found: Sequence[Found]) -> None:
+        names = {stretch.number: one.rule for one in found for stretch, *_ in _of(one, DRIVER_NAME)}
+        gone = {stretch.number: one.rule for one in found for stretch, *_ in _of(one, UNLOADED_DRIVER)}
+        drivers = tuple(self._driver(driver, names.get(number)) for number, driver in enumerate(self.dump.drivers))
+        unloaded = self.dump.unloaded_drivers
+        if unloaded is not None:
+            unloaded = tuple(self._unloaded(driver, gone.get(number)) for number, driver in enumerate(unloaded))
+        self.dump = replace(self.dump, drivers=drivers, unloaded_drivers=unloaded)
+
+    def _driver(self, driver: Driver, by: Rule | None) -> Driver:
+        """Return an entry with those fields that tell of the image, and a path only of the kernel's own."""
+        entry = driver.entry
+        bare = type(entry).blank(
+            dll_base=entry.dll_base,
+            entry_point=entry.entry_point,
+            size_of_image=entry.size_of_image,
+            flags=entry.flags,
+            check_sum=entry.check_sum,
+            time_date_stamp=entry.time_date_stamp,
+        )
+        name = driver.name
+        if by is not None or entry.dll_base < self.kept.lowest_kernel:
+            name = name.replace("/", "\\").rpartition("\\")[2]
+            if self._is_personal(name):
+                name = ""
+        if name != driver.name:
+            self.tally.add(by or rule("module_path"), 2 * (len(driver.name) - len(name)))
+        return driver._replace(name=name, entry=bare)
+
+    def _is_personal(self, text: str) -> bool:
+        return bool(
+            find([Stretch(DRIVER_NAME, text.encode("utf-16-le", "surrogatepass"))], self.search, self.target.budget)
+        )
+
+    def _unloaded(self, driver: DumpUnloadedDriver, by: Rule | None) -> DumpUnloadedDriver:
+        name = driver.driver_name[: driver.name_length] if by is None else b""
+        if by is not None:
+            self.tally.add(by, driver.name_length)
+        return type(driver).blank(
+            name_length=len(name),
+            name_maximum_length=len(name),
+            driver_name=name.ljust(len(driver.driver_name), b"\0"),
+            start_address=driver.start_address,
+            end_address=driver.end_address,
+        )
+
+    def _leave_out_of_header(self, found: Sequence[Found], comment: bytes | None) -> int:
+        """Return how many things stay, because they are in registers."""
+        header, left = scrubbed_header(self.dump.header, self.target.header.architecture.context, comment)
+        self.dump = replace(self.dump, header=header)
+        if left.comment:
+            self.tally.add(rule("comment"), left.comment)
+        registers = 0
+        for one in found:
+            for stretch, start, end in _of(one, HEADER):
+                if header.build()[start:end] == stretch.data[start:end]:
+                    registers += 1
+                else:
+                    self.tally.add(one.rule, end - start)
+        return registers
+
+    def _leave_out_blobs(self, found: Sequence[Found]) -> frozenset[int]:
+        """Return the numbers of the blobs that go: those that hold a text, and those that are known to identify."""
+        hits = {stretch.number: one.rule for one in found for stretch, *_ in _of(one, SECONDARY_DATA)}
+        gone = set()
+        for blob in self.blobs:
+            by = hits.get(blob.number)
+            if blob.tag in IDENTIFYING_BLOBS or (self.options.strict and blob.tag):
+                by = rule("firmware")
+            if by is not None and blob.number >= 0:
+                self.tally.add(by, len(blob.data))
+                gone.add(blob.number)
+        if gone and len(gone) == len(self.blobs) - 1:
+            gone.add(-1)  # a chain without a blob
+        return frozenset(gone)
+
+    def _report(self, registers: int) -> ScrubReport:
+        stays = list(STAYS)
+        if not self.options.strict:
+            stays.append("names of processes (--scrub=strict leaves them out)")
+        elif not self.kept.process_names:
+            stays.append("the process name, perhaps: where this build of Windows keeps it is not known")
+        if registers:
+            stays.append(f"{registers} of what was found, because it is in registers")
+        return ScrubReport(self.options.strict, self.tally.rows(), tuple(stays))
+
+
+def _bytes_of(dump: SmallDump, place: str) -> bytes:
+    """Return the bytes of a part that is whole or not there."""
+    parts = {PRCB: dump.prcb, PROCESS: dump.process, THREAD: dump.thread, DEBUGGER_DATA: dump.debugger_data}
+    return parts.get(place, dump.mm)
+
+
+def _of(one: Found, place: str) -> list[tuple[Stretch, int, int]]:
+    """Return the pieces of what was found that lie in a place, by how its name begins."""
+    return [part for part in one.run.parts(one.start, one.end) if part[0].place.startswith(place)]
+
+
+def _lies_in(one: Found, spans: Sequence[Span]) -> bool:
+    """Tell whether all of what was found lies in one of some spans of memory."""
+    parts = list(one.run.parts(one.start, one.end))
+    return all(
+        stretch.address is not None
+        and any(low <= stretch.address + start and stretch.address + end <= high for low, high in spans)
+        for stretch, start, end in parts
+    )
+
+
+def overlapping(windows: Sequence[Span], span: Span) -> list[Span]:
+    """Return the windows, in ascending order and each shorter than a page, that hold any of a span."""
+    found = []
+    for index in range(bisect_left(windows, (span[0] - PAGE_SIZE,)), len(windows)):
+        if windows[index][0] >= span[1]:
+            break
+        if windows[index][1] > span[0]:
+            found.append(windows[index])
+    return found
+
+
+def _in_order(blocks: Sequence[DataBlock]) -> tuple[DataBlock, ...]:
+    """Return blocks in ascending order, each address in one of them, as `BlockMemory` reads them."""
+    data, extents = [], list[BlockExtent]()
+    at = 0
+    for block in blocks:
+        extents.append(BlockExtent(block.address, at, len(block.data)))
+        data.append(block.data)
+        at += len(block.data)
+    whole = b"".join(data)
+    return tuple(DataBlock(one.address, whole[one.offset : one.offset + one.size]) for one in without_overlaps(extents))
+
+
+def _without(blocks: Iterable[DataBlock], cuts: Sequence[Span]) -> Iterable[DataBlock]:
+    for block in blocks:
+        for start, end in without((block.address, block.address + len(block.data)), cuts):
+            yield DataBlock(start, block.data[start - block.address : end - block.address])
+
+
+def _with(blocks: Sequence[DataBlock], more: DataBlock) -> tuple[DataBlock, ...]:
+    """Return blocks and what of one more they do not have."""
+    spans = merged((block.address, block.address + len(block.data)) for block in blocks)
+    gaps = without((more.address, more.address + len(more.data)), spans)
+    new = [DataBlock(start, more.data[start - more.address : end - more.address]) for start, end in gaps]
+    return tuple(sorted([*blocks, *new]))
