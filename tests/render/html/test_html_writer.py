@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from windbg_ext.commands.dumpkind import dumpkind
 from windbg_ext.commands.minify import minify
 from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome
 from windbg_ext.commands.minify.options import MinifyOptions
+from windbg_ext.commands.minify.verify import Difference, Verification
 from windbg_ext.commands.pagefilefit import HandFigures, PagingFile, pagefilefit
 from windbg_ext.render.dumpkind import dumpkind_json
 from windbg_ext.render.figures import megabytes
@@ -285,6 +287,15 @@ def test_the_report_of_pagefilefit_has_every_number_source_and_command_of_the_js
         expected += [advice["text"], *(setting["command"] for setting in advice["settings"])]
     assert any(advice["settings"] for advice in told["advice"])
     assert [value for value in expected if value not in text] == []
+
+
+def test_the_report_of_minify_has_the_answers_that_were_kept_and_those_that_were_not() -> None:
+    differences = (Difference("registers of processor 1", "0x17", "nothing"),)
+    report = replace(small_dump(), verification=Verification(1_234, 1_230, differences))
+    text = HtmlPage.of("".join(write_html(minify_page(report)))).text
+    for expected in ("1,230 of 1,234 answers kept", "registers of processor 1", "0x17", "3 more are not shown here"):
+        assert expected in text
+    assert "Compared with its source" not in HtmlPage.of(page_of_minify(str)).text
 
 
 def test_every_footnote_that_is_referred_to_is_there() -> None:

@@ -15,6 +15,7 @@ from windbg_ext.render.page import (
     PageSection,
     Part,
     Parts,
+    Ranking,
     Verdict,
 )
 from windbg_ext.render.pages.dumpkind import MAX_SHOWN
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from windbg_ext.commands.minify import MinifyReport
     from windbg_ext.commands.minify.batch import BatchReport, FileReport
+    from windbg_ext.commands.minify.verify import Verification
     from windbg_ext.commands.privacy.scrubbing import ScrubReport
     from windbg_ext.render.document import Inline
+    from windbg_ext.render.page import PageBlock
 
 FILE_BYTES = 400_000
 """What the rows of a table of files may take: 2,000 files."""
@@ -48,6 +51,8 @@ def _sections(report: MinifyReport) -> Iterator[PageSection]:
         yield PageSection("What you are about to share", (Listing(SHARED, columns, rows),))
     if report.scrub is not None:
         yield from _scrubbed(report.scrub)
+    if report.verification is not None:
+        yield PageSection("Compared with its source", tuple(_verified(report.verification)))
     if report.left_out:
         lost = tuple(((lost.part,), (lost.why,)) for lost in report.left_out[:MAX_SHOWN])
         more = max(0, len(report.left_out) - MAX_SHOWN)
@@ -64,6 +69,18 @@ def _scrubbed(report: ScrubReport) -> Iterator[PageSection]:
     title = "Left out because it could identify a person or a machine"
     yield PageSection(title, (Listing("", SCRUB_COLUMNS, scrub_rows(report)),))
     yield PageSection(f"What stays ({NEVER})", (Notes(tuple(("", text) for text in report.stays)),))
+
+
+def _verified(verification: Verification) -> Iterator[PageBlock]:
+    """Yield how many answers the small dump keeps, and those that it does not."""
+    lost = verification.asked - verification.kept
+    parts = (("kept", verification.kept), ("not kept", lost))
+    rows = tuple((name, number) for name, number in parts if number)
+    yield Ranking("Answers of the source", rows, verification.asked)
+    if verification.differences:
+        columns = tuple(map(Column, ("Asked", "The source", "The small dump")))
+        table = tuple(((each.answer,), (each.source,), (each.small,)) for each in verification.differences)
+        yield Listing("Answers that differ", columns, table, lost - len(table))
 
 
 SHARED = "A small dump holds pieces of memory: whoever gets it can read this"
