@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from windbg_ext.render.document import Inline, Span
     from windbg_ext.render.page import PageBlock
 
+FIRST_FRAMES = 16
+"""Addresses of the stack that are shown at once: those nearest to the crash."""
 MAX_FRAMES = 60
-"""Addresses of the stack that a page shows."""
+"""Those that a page has in all."""
 MAX_SHOWN = 400
 """Entries of other lists; what of them fits is the writer's business."""
 MODULE_BYTES = 42_000
@@ -48,7 +50,7 @@ def _sections(report: DumpReport) -> Iterator[PageSection]:
     if report.suspects:
         yield PageSection("Suspects", (suspects_of(report),))
     if report.stack:
-        yield PageSection("Stack", (stack_of(report, MAX_FRAMES),))
+        yield PageSection("Stack", tuple(_stack(report)))
     details = report.details
     if details is not None and details.memory_map is not None:
         found = details.memory_map
@@ -137,14 +139,20 @@ def suspects_of(report: DumpReport) -> Listing:
     return Listing(SUSPECTS_ARE_HINTS, columns, rows, coloured=True)
 
 
-def stack_of(report: DumpReport, most: int) -> Listing:
-    """Return the addresses of code on the stack, at most so many."""
-    rows = tuple(
+def _stack(report: DumpReport) -> Iterator[PageBlock]:
+    """Yield the addresses of code on the stack, those far from the crash folded."""
+    frames: list[tuple[Inline, ...]] = [
         ((str(number),), (Code(place.address, place.module, place.offset or 0),), (Address(place.address, 16),))
-        for number, place in enumerate(report.stack[:most])
-    )
+        for number, place in enumerate(report.stack[:MAX_FRAMES])
+    ]
     columns = (Column("#", right=True), Column("Place"), Column("Address"))
-    return Listing(STALE, columns, rows, max(0, len(report.stack) - most), coloured=True)
+    yield Listing(STALE, columns, tuple(frames[:FIRST_FRAMES]), coloured=True)
+    more = tuple(frames[FIRST_FRAMES:])
+    if more:
+        left_out = len(report.stack) - len(frames)
+        name = "Addresses farther from the crash"
+        listing = Listing("", columns, more, left_out, coloured=True, name=name)
+        yield Fold(f"{name} ({len(report.stack) - FIRST_FRAMES:,})", (listing,))
 
 
 def _file(report: DumpReport) -> Iterator[PageBlock]:
