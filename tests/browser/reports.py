@@ -32,7 +32,7 @@ def write_reports(folder: Path) -> dict[str, Path]:
         "dumpkind": ("dumpkind", "samples/active.dmp"),
         "dumps": ("dumpkind", "dumps"),
         "pagefilefit": ("pagefilefit", *PAGING),
-        "minify": ("minify", "samples/complete.dmp", "MEMORY-small.dmp", "--size", "160K"),
+        "minify": ("minify", "samples/complete.dmp", "MEMORY-small.dmp", "--size", "160K", "--verify"),
     }
     before = Path.cwd()
     os.chdir(folder)

@@ -67,7 +67,7 @@ def _sections(report: MinifyReport) -> Iterator[PageSection]:
 
 def _scrubbed(report: ScrubReport) -> Iterator[PageSection]:
     title = "Left out because it could identify a person or a machine"
-    yield PageSection(title, (Listing("", SCRUB_COLUMNS, scrub_rows(report)),))
+    yield PageSection(title, (Listing("", SCRUB_COLUMNS, scrub_rows(report), name=title),))
     yield PageSection(f"What stays ({NEVER})", (Notes(tuple(("", text) for text in report.stays)),))
 
 
