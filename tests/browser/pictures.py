@@ -43,6 +43,7 @@ VIEWS = (
     View("dumpkind-phone.png", "dumpkind", PHONE, most=1700),
     View("dumpkind-print.png", "dumpkind", PAPER, media="print", most=1123),
     View("dumps.png", "dumps", (1360, 900), most=1700),
+    View("catalog.png", "catalog", (1360, 900), most=1800),
     View("pagefilefit.png", "pagefilefit", most=1500),
     View("minify.png", "minify", most=2200),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 
+from support import fleet_dumps
 from support.command_line import ROOT, run
 from support.fleet import fleet_reports, write_fleet
 
@@ -28,9 +30,11 @@ def write_reports(folder: Path) -> dict[str, Path]:
         (samples / name).write_bytes((SAMPLES / name).read_bytes())
     write_fleet(fleet, FLEET)
     (fleet / "PC-999.dmp").write_bytes((SAMPLES / "complete.dmp").read_bytes()[:200_000])
+    fleet_dumps.write_fleet(folder / "fleet", 4 * FLEET, crashes=16, machines=20, chance=Random(5))
     reports = {
         "dumpkind": ("dumpkind", "samples/active.dmp"),
         "dumps": ("dumpkind", "dumps"),
+        "catalog": ("dumpkind", "fleet", "--catalog", "fleet.db", "--jobs", "1"),
         "pagefilefit": ("pagefilefit", *PAGING),
         "minify": ("minify", "samples/complete.dmp", "MEMORY-small.dmp", "--size", "160K", "--verify"),
     }

@@ -19,8 +19,8 @@ from samples.builder.small import Small
 from support.made_crashes import AFTER_BUG_CHECK, MadeCrash, crashed_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+    from random import Random
 
     from samples.builder.writers import Format
 
@@ -31,7 +31,10 @@ FILETIME_START = datetime(1601, 1, 1, tzinfo=timezone.utc)
 SMBIOS = UUID("bc5c008f-1e3a-44d7-988d-86f6884c6758")
 CODES = (0x133, 0x9F, 0x124, 0x1A, 0xE2)
 CRASHES = 40
-DRIVERS = 8
+DRIVERS = (
+    *("gpudrv.sys", "netmon.sys", "vpnflt.sys", "usbcam.sys"),
+    *("rgbctl.sys", "raidhba.sys", "audiofx.sys", "backup.sys"),
+)
 MACHINES = 25
 
 
@@ -48,13 +51,13 @@ class FleetDump:
 
 def made_crash(number: int) -> tuple[MadeCrash, str]:
     """Return a crash and its signature."""
-    code, driver, offset = CODES[number % len(CODES)], f"driver{number % DRIVERS}.sys", 0x1001 + 0x20 * number
+    code, driver, offset = CODES[number % len(CODES)], DRIVERS[number % len(DRIVERS)], 0x1001 + 0x20 * number
     kind = 0 if code == 0xE2 else number
     crash = MadeCrash(
         code,
         (kind, 0, 0, 0),
         (AFTER_BUG_CHECK, code, ("ntoskrnl.exe", 0x1505), (driver, offset)),
-        tuple((f"driver{index}.sys", 0x9000) for index in range(DRIVERS)),
+        tuple((name, 0x9000) for name in DRIVERS),
     )
     shown = f"{code:X}" if code == 0xE2 else f"{code:X}/{kind:x}"
     return crash, f"{shown} {driver}+0x{offset:x}"
@@ -84,24 +87,34 @@ def template(crash: int, form: Format | None = None) -> bytes:
 
 
 def write_fleet(
-    folder: Path, count: int, *, crashes: int = CRASHES, machines: int = MACHINES, form: Format | None = None
+    folder: Path,
+    count: int,
+    *,
+    crashes: int = CRASHES,
+    machines: int = MACHINES,
+    form: Format | None = None,
+    chance: Random | None = None,
 ) -> list[FleetDump]:
-    """Write dumps into subfolders, one for each machine, and return what they are."""
+    """Write dumps into subfolders, one for each machine, and return what they are.
+
+    Crashes, machines and minutes follow each other; chance: they are as uneven as in a real fleet, within ten weeks.
+    """
     templates = [template(number, form) for number in range(crashes)]  # type: ignore[arg-type]  # forms are frozen
-    return list(_written(folder, count, templates, machines))
+    return [_write(folder, number, templates, machines, chance) for number in range(count)]
 
 
-def _written(folder: Path, count: int, templates: list[bytes], machines: int) -> Iterator[FleetDump]:
-    first = machine_uuid(0).bytes_le
-    for number in range(count):
-        crash, machine = number % len(templates), number // len(templates) % machines
-        data = bytearray(templates[crash])
-        at = data.rindex(first)
-        data[at : at + 16] = machine_uuid(machine).bytes_le
-        moment = FIRST_CRASH + timedelta(minutes=number)
-        struct.pack_into("<Q", data, SYSTEM_TIME, (moment - FILETIME_START) // timedelta(microseconds=1) * 10)
-        struct.pack_into("<Q", data, SYSTEM_UP_TIME, 36_000_000_000 + number)
-        path = folder / f"machine{machine:03}" / f"{moment:%m%d%y}-{number:05}-01.dmp"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        yield FleetDump(path, crash, made_crash(crash)[1], machine_uuid(machine), moment)
+def _write(folder: Path, number: int, templates: list[bytes], machines: int, chance: Random | None) -> FleetDump:
+    crash, machine = number % len(templates), number // len(templates) % machines
+    moment = FIRST_CRASH + timedelta(minutes=number)
+    if chance is not None:
+        crash, machine = min(int(chance.expovariate(0.3)), len(templates) - 1), chance.randrange(machines)
+        moment = FIRST_CRASH + timedelta(days=min(max(chance.gauss(40, 14), 0), 70))
+    data = bytearray(templates[crash])
+    at = data.rindex(machine_uuid(0).bytes_le)
+    data[at : at + 16] = machine_uuid(machine).bytes_le
+    struct.pack_into("<Q", data, SYSTEM_TIME, (moment - FILETIME_START) // timedelta(microseconds=1) * 10)
+    struct.pack_into("<Q", data, SYSTEM_UP_TIME, 36_000_000_000 + number)
+    path = folder / f"machine{machine:03}" / f"{moment:%m%d%y}-{number:05}-01.dmp"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return FleetDump(path, crash, made_crash(crash)[1], machine_uuid(machine), moment)

@@ -61,6 +61,8 @@ def _check(
     destination: str | None,
     tell: Callable[[str], None],
 ) -> None:
+    with suppress(TimeoutError, OSError):  # they may have been started at the same time
+        client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
     versions: Mapping[str, Mapping[str, Mapping[str, object]]] = client.get_versions(packages=["windbg_ext"])
     workers = versions["workers"]
     if not workers:

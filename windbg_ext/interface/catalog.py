@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import UsageError
 from windbg_ext.interface.command import Option
+from windbg_ext.interface.html import html_file, write_report
 
 if TYPE_CHECKING:
     import argparse
 
-    from windbg_ext.commands.catalog import Catalog, ScanReport
+    from windbg_ext.commands.catalog import Catalog, Choice, ScanReport
     from windbg_ext.interface.console import Console
+    from windbg_ext.render.page import Page
 
 SHOWN_ROWS = 15
 """Rows of each table on a terminal; all of them with -v, and in JSON."""
@@ -61,6 +63,8 @@ def check(options: argparse.Namespace) -> None:
         without = next((name for name, value in given.items() if value is not None), None)
         if without is not None:
             raise UsageError(f"{without}: name a catalogue with --catalog")
+    elif options.privacy:
+        raise UsageError("--privacy and --catalog: choose one")
     if not options.paths and (options.cluster is not None or options.shard is not None):
         raise UsageError("--cluster and --shard: name the dumps")
 
@@ -71,6 +75,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.catalog.views import list_dumps
     from windbg_ext.render import catalog as render
 
+    page = html_file(options.html, "catalog", options.catalog, overwrite=options.overwrite)
     with open_catalog(options.catalog, create=bool(options.paths or options.merge)) as catalog:
         for other in options.merge or ():
             with open_catalog(other, create=False) as found:
@@ -88,7 +93,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
             report = summarize_catalog(catalog, choice, most=None if options.verbose else SHOWN_ROWS)
             rows = list_dumps(catalog, choice) if chosen else None
             console.show(render.catalog_document(report, scanned, rows, most=None if options.verbose else SHOWN_ROWS))
+        quiet = options.json or options.csv
+        write_report(page, lambda: _page(catalog, choice), options.overwrite, None if quiet else console)
     return 0 if scanned is None or scanned.complete else 1
+
+
+def _page(catalog: Catalog, choice: Choice) -> Page:
+    from itertools import islice
+
+    from windbg_ext.commands.catalog import summarize_catalog
+    from windbg_ext.commands.catalog.views import count_by_day, list_dumps
+    from windbg_ext.render.pages.catalog import MAX_DUMPS, catalog_page
+
+    dumps = list(islice(list_dumps(catalog, choice), MAX_DUMPS))
+    return catalog_page(summarize_catalog(catalog, choice), count_by_day(catalog, choice), dumps)
 
 
 def _scan(options: argparse.Namespace, catalog: Catalog, console: Console) -> ScanReport:

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("--show and --rules: they belong to --privacy")
     if options.catalog is not None:
         return catalog.run(options, console)
-    single = is_single(options.paths)
+    single = is_single(options.paths) and options.shard is None
     page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
     reports = _reports(options, console, details=options.verbose or (single and page is not None))
     reports = render.sorted_reports(reports, column, reverse=options.reverse)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from windbg_ext.render.document import Inline
 
 NOT_TOLD = "(not told)"
+MACHINES_NOTE = "As far as the dumps tell: by the computer's name, or a hash of its SMBIOS UUID."
 TITLES = {
     "signature": "By signature",
     "machine": "By machine",
@@ -59,13 +60,14 @@ def _totals(report: CatalogReport, scanned: ScanReport | None) -> Iterator[tuple
     machines = f" of {count(report.machines, 'machine')} that they tell" if report.machines else ""
     yield "dumps", (f"{report.dumps:,}{machines}",)
     if report.first is not None:
-        yield "from", (_time(report.first),)
-        yield "to", (_time(report.last),)
+        yield "from", (shown_time(report.first),)
+        yield "to", (shown_time(report.last),)
     if report.unread:
         yield "not read", (f"{count(report.unread, 'file')}: no dump, or not to be read",)
 
 
-def _time(text: str | None) -> str:
+def shown_time(text: str | None) -> str:
+    """Return a time of a catalogue as reports show it."""
     return "" if text is None else text.replace("T", " ").replace("Z", "")
 
 
@@ -96,7 +98,7 @@ def _row(view: str, group: Group) -> tuple[Inline, ...]:
     if view != "signature":
         cells.append((f"{group.signatures:,}",))
     if view != "week":
-        cells += [(_time(group.first),), (_time(group.last),)]
+        cells += [(shown_time(group.first),), (shown_time(group.last),)]
     if view in ABOUT:
         cells.append((group.about or "",))
     if view == "signature":

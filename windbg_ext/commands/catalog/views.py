@@ -166,6 +166,14 @@ def _text(value: Value) -> str | None:
     return None if value is None else str(value)
 
 
+def count_by_day(catalog: Catalog, choice: Choice = EVERYTHING) -> list[tuple[str | None, int]]:
+    """Return each day (ISO 8601; None: not known) on which something crashed, and how many crashes there were."""
+    where, values = choice.where()
+    day = "SUBSTR(crashed_at, 1, 10)"
+    sql = f"SELECT {day}, COUNT(DISTINCT crash) FROM catalog_dumps WHERE {where} GROUP BY {day} ORDER BY 1"
+    return [(_text(name), _count(crashes)) for name, crashes in catalog.database.rows(sql, values)]
+
+
 def list_dumps(catalog: Catalog, choice: Choice = EVERYTHING) -> Iterator[Row]:
     """Yield the dumps, newest first, each with the values of DUMP_COLUMNS; path: of one of its files."""
     where, values = choice.where()

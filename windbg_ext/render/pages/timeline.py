@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.render.page import Bucket, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Callable
 
 MAX_BUCKETS = 62
@@ -38,19 +38,26 @@ STEPS: tuple[tuple[str, Callable[[date], int], Callable[[int], str]], ...] = (
 
 def timeline(filetimes: Iterable[int | None], title: str) -> Timeline | None:
     """Return crashes over time; None if none of them has a time. filetimes: 100 ns since 1601."""
-    days: list[date] = []
+    counts: Counter[date] = Counter()
     undated = 0
     for filetime in filetimes:
         day = None if filetime is None else _day(filetime)
         if day is None:
             undated += 1
         else:
-            days.append(day)
-    if not days:
+            counts[day] += 1
+    return timeline_of_days(counts, undated, title)
+
+
+def timeline_of_days(crashes: Mapping[date, int], undated: int, title: str) -> Timeline | None:
+    """Return crashes over time, of which it is known how many there were on each day; None if there are none."""
+    if not crashes:
         return None
-    first, last = min(days), max(days)
+    first, last = min(crashes), max(crashes)
     name, index_of, label = next(step for step in STEPS if step[1](last) - step[1](first) < MAX_BUCKETS)
-    counts = Counter(map(index_of, days))
+    counts: Counter[int] = Counter()
+    for day, number in crashes.items():
+        counts[index_of(day)] += number
     buckets = tuple(Bucket(label(at), counts[at]) for at in range(index_of(first), index_of(last) + 1))
     return Timeline(title, name, buckets, undated)
 

@@ -1,0 +1,136 @@
+"""A catalogue of dumps as a page: what crashes, since when, on which machines, and the newest dumps."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
+
+from windbg_ext.commands.catalog.views import DUMP_COLUMNS
+from windbg_ext.render.catalog import MACHINES_NOTE, NOT_TOLD, shown_time
+from windbg_ext.render.document import Answer, Column
+from windbg_ext.render.dumpkind import HINT
+from windbg_ext.render.figures import count
+from windbg_ext.render.page import Catalogue, Entry, Listing, Page, PageSection, Ranking, Verdict
+from windbg_ext.render.pages.dumps import SAME_CRASH
+from windbg_ext.render.pages.timeline import timeline_of_days
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from windbg_ext.commands.catalog import CatalogReport, Group
+    from windbg_ext.commands.catalog.database import Row
+    from windbg_ext.render.document import Inline
+
+MOST = 10
+"""Names that a picture of the most frequent shows."""
+MAX_DUMPS = 2000
+"""Dumps, the newest first, that the page lists."""
+MAX_SIGNATURES = 100
+SIGNATURE_COLUMNS = (
+    *(Column("Signature"), Column("Crashes", right=True), Column("Dumps", right=True), Column("Machines", right=True)),
+    *(Column("First"), Column("Last"), Column("Bug check"), Column("Driver"), Column("Hash")),
+)
+DUMP_SHOWN = {
+    "path": "Dump file",
+    "crashed_at": "Crash time (UTC)",
+    "bug_check_name": "Bug check",
+    "signature": "Signature",
+    "driver": "Driver",
+    "computer": "Computer",
+    "machine": "Machine",
+    "build": "Windows build",
+    "kind": "Kind",
+}
+PATH = DUMP_COLUMNS.index("path")
+
+
+def catalog_page(report: CatalogReport, days: Iterable[tuple[str | None, int]], dumps: Iterable[Row]) -> Page:
+    """Return what is in a catalogue. days: crashes of each day (ISO 8601; None: not known); dumps: the newest first."""
+    return Page(f"{report.name}: crashes", "dumpkind", tuple(_sections(report, days, dumps)))
+
+
+def _sections(
+    report: CatalogReport, days: Iterable[tuple[str | None, int]], dumps: Iterable[Row]
+) -> Iterator[PageSection]:
+    yield PageSection("", (_verdict(report),))
+    counts = {None if day is None else date.fromisoformat(day): crashes for day, crashes in days}
+    undated = counts.pop(None, 0)
+    over_time = timeline_of_days({day: crashes for day, crashes in counts.items() if day}, undated, "Crashes over time")
+    if over_time is not None:
+        yield PageSection("Over time", (over_time,))
+    rankings = (
+        _ranking("By signature", report.groups["signature"], SAME_CRASH),
+        _ranking("By driver", report.groups["driver"], HINT),
+        _ranking("By machine", report.groups["machine"], MACHINES_NOTE, named=True),
+        _ranking("By build", report.groups["build"]),
+    )
+    yield PageSection("Most frequent", tuple(ranking for ranking in rankings if ranking.rows))
+    signatures = report.groups["signature"]
+    rows = tuple(map(_signature, signatures[:MAX_SIGNATURES]))
+    cut = max(0, len(signatures) - MAX_SIGNATURES)
+    yield PageSection("Signatures", (Listing("Each signature is one bug", SIGNATURE_COLUMNS, rows, cut, most=60_000),))
+    entries = tuple(map(_entry, dumps))
+    columns = tuple(Column(title) for title in DUMP_SHOWN.values())
+    yield PageSection("Newest dumps", (Catalogue(f"The newest {len(entries):,} dumps", columns, entries),))
+
+
+def _verdict(report: CatalogReport) -> Verdict:
+    steps: list[tuple[str, Inline]] = []
+    for label, view in (("Most frequent", "signature"), ("Most suspected", "driver"), ("Most crashes on", "machine")):
+        known = [group for group in report.groups[view] if group.name is not None]
+        if known:
+            name = known[0].about or known[0].name if view == "machine" else known[0].name
+            steps.append((label, (f"{name}, {known[0].crashes:,} of {report.crashes:,}",)))
+    if report.first is not None:
+        steps.append(("Between", (f"{shown_time(report.first)} and {shown_time(report.last)} UTC",)))
+    chosen = [f"since {report.choice.since}"] if report.choice.since else []
+    chosen += [f"with the signature {report.choice.signature}"] if report.choice.signature else []
+    if chosen:
+        steps.append(("Shown", (", ".join(chosen),)))
+    if report.unread:
+        steps.append(("Not read", (f"{count(report.unread, 'file')}: no dump, or not to be read",)))
+    machines = f" on {count(report.machines, 'machine')} that they tell" if report.machines else ""
+    bugs = "one bug" if report.signatures == 1 else f"{report.signatures:,} different bugs"
+    answer = Answer(f"{report.crashes:,} crashes{machines}: {bugs}, by their signatures", report.crashes == 0)
+    return Verdict(report.name, answer, tuple(steps))
+
+
+def _ranking(title: str, groups: Sequence[Group], note: str = "", *, named: bool = False) -> Ranking:
+    known = [group for group in groups if group.name is not None]
+    others = known[MOST:]
+    rows = tuple(
+        [((group.about if named else group.name) or group.name or "", group.crashes) for group in known[:MOST]]
+    )
+    total = sum(group.crashes for group in known)
+    return Ranking(title, rows, total, (len(others), sum(group.crashes for group in others)), note)
+
+
+def _signature(group: Group) -> tuple[Inline, ...]:
+    numbers = (group.crashes, group.dumps, group.machines)
+    times = (shown_time(group.first), shown_time(group.last))
+    texts = (group.about or "", group.driver or "", group.hash or "")
+    return tuple([(cell,) for cell in (group.name or NOT_TOLD, *(f"{number:,}" for number in numbers), *times, *texts)])
+
+
+def _entry(row: Row) -> Entry:
+    values = dict(zip(DUMP_COLUMNS, row))
+    path = str(values["path"] or values["fingerprint"])
+    shown = {**values, "path": path.replace("\\", "/").rpartition("/")[2], "crashed_at": _shown(values["crashed_at"])}
+    cells: tuple[Inline, ...] = tuple([("" if shown[name] is None else str(shown[name]),) for name in DUMP_SHOWN])
+    numbers = [_moment(values[name]) if name == "crashed_at" else None for name in DUMP_SHOWN]
+    details: list[tuple[str, Inline]] = [
+        (name.replace("_", " "), (str(value),))
+        for name, value in values.items()
+        if value is not None and name not in DUMP_SHOWN
+    ]
+    return Entry(cells, tuple(numbers), tuple(details), path)
+
+
+def _shown(value: object) -> str:
+    return shown_time(None if value is None else str(value))
+
+
+def _moment(value: object) -> int | None:
+    if value is None:
+        return None
+    return int(datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())
