@@ -77,6 +77,12 @@ class Postgres:
             assert time.monotonic() < end, (self.folder / "log").read_text()
             time.sleep(0.1)
 
+    @property
+    def process_id(self) -> int:
+        """The id of the process that starts all others."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it as a crash of its machine would: all of its processes at once."""
         assert self._process is not None

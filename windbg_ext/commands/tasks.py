@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from contextlib import closing
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from windbg_ext.errors import DumpError
@@ -20,6 +21,8 @@ MAX_IN_FLIGHT = 1000
 """Tasks that an executor has at once: enough for every processor of a cluster, and no more than 2 MB of futures."""
 TRIES = 2
 """How often a task is given to a worker: one that has ended two is taken for the reason."""
+KILLED_BY_DASK = "KilledWorker"
+"""The error of distributed.scheduler, which is not imported here."""
 SECONDS_BETWEEN_LOOKS = 0.5
 """Windows tells a thread that waits for an answer of Ctrl+C only when the wait is over."""
 
@@ -55,39 +58,56 @@ class Done(Generic[Task, Result]):
 
 
 def run_tasks(
-    function: Callable[[Task], Result], tasks: Iterable[Task], executor: Executor | None, *, tries: int = TRIES
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    executor: Executor | None,
+    *,
+    tries: int = TRIES,
+    at_once: int | None = None,
 ) -> Generator[Done[Task, Result], None, None]:
     """Call a function for each task, and yield each when it is done, in any order. Tasks are taken as there is room.
 
     executor: None calls it in this process, where an error is raised as it is. tries: how often a task is given to a
-    worker whose workers die. Close the generator to cancel the tasks that have not begun.
+    worker whose workers die; after the first time it waits until it can be alone, since a scheduler may blame it for
+    what another task did. at_once: tasks that the executor has at once, at most MAX_IN_FLIGHT. Close the generator to
+    cancel the tasks that have not begun.
     """
     if executor is None:
         for task in tasks:
             yield Done(task, function(task), None)
         return
-    yield from _Run(function, executor, tries).all(tasks)
+    run = _Run(function, executor, tries)
+    with closing(run.all(((task, 1) for task in tasks), at_once or MAX_IN_FLIGHT)) as arriving:
+        yield from arriving
+    while run.lost:
+        again, run.lost = run.lost, []
+        with closing(run.all(again, 1)) as arriving:
+            yield from arriving
 
 
 class _Run(Generic[Task, Result]):
+    """lost: tasks whose worker died, each with the number of its next attempt."""
+
     def __init__(self, function: Callable[[Task], Result], executor: Executor, tries: int) -> None:
         self._function, self._executor, self._tries = function, executor, tries
         self._in_flight: dict[int, tuple[Task, int, Future[Result]]] = {}
         self._arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._submitted = 0
+        self.lost: list[tuple[Task, int]] = []
 
-    def all(self, tasks: Iterable[Task]) -> Generator[Done[Task, Result], None, None]:
+    def all(self, tasks: Iterable[tuple[Task, int]], at_once: int) -> Generator[Done[Task, Result], None, None]:
+        """Yield the tasks when they are done, but those that are lost and to be tried again."""
         waiting = iter(tasks)
         exhausted = False
         try:
             while True:
-                while not exhausted and len(self._in_flight) < MAX_IN_FLIGHT:
+                while not exhausted and len(self._in_flight) < at_once:
                     try:
-                        task = next(waiting)
+                        task, attempt = next(waiting)
                     except StopIteration:
                         exhausted = True
                         break
-                    refused = self._submit(task, 1)
+                    refused = self._submit(task, attempt)
                     if refused is not None:
                         yield Done(task, None, refused)
                 if not self._in_flight:
@@ -119,10 +139,8 @@ class _Run(Generic[Task, Result]):
                 continue
 
     def _take(self, number: int) -> Done[Task, Result] | None:
-        """Return a task that has ended; None if it is tried again."""
+        """Return a task that has ended; None if it is to be tried again."""
         from concurrent.futures import CancelledError  # with an executor it is there already
-
-        from windbg_ext.commands.workers import WorkerLostError  # multiprocessing: only with an executor
 
         task, attempt, future = self._in_flight.pop(number)
         error: BaseException | None
@@ -132,10 +150,17 @@ class _Run(Generic[Task, Result]):
             error = cancelled
         if error is None:
             return Done(task, future.result(), None)
-        if isinstance(error, WorkerLostError) and attempt < self._tries:
-            refused = self._submit(task, attempt + 1)
-            return None if refused is None else Done(task, None, refused)
+        if _is_loss(error) and attempt < self._tries:
+            self.lost.append((task, attempt + 1))
+            return None
         return Done(task, None, error)
+
+
+def _is_loss(error: BaseException) -> bool:
+    """Tell whether an error says that the worker died, and not what the task did."""
+    from windbg_ext.commands.workers import WorkerLostError  # multiprocessing: only with an executor
+
+    return isinstance(error, WorkerLostError) or type(error).__name__ == KILLED_BY_DASK
 
 
 def as_dump_error(error: BaseException) -> DumpError:

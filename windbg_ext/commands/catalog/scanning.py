@@ -102,7 +102,7 @@ class _Scan:
                         self._take_all(done.result)
                     else:
                         self._try_again(done.task, done.error)
-            with closing(run_tasks(work, self.lost, executor, tries=1)) as arriving:
+            with closing(run_tasks(work, self.lost, executor, tries=1, at_once=1)) as arriving:
                 for done in arriving:
                     self._take_all(done.result if done.error is None else _lost(done.task, done.error))
         finally:
