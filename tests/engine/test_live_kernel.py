@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MACHINE = next(sample.machine for sample in SAMPLES if sample.name == "complete")
 PHYSICAL_PAGES = 0x80000
+POOLS = r"Kernel uses +about [\d.]+ MB now: paged pool 18\.2 MB, nonpaged pool 42 MB, \d+ drivers"
+"""0x1234 and 0x2A00 pages (samples/builder/kernel.py)."""
 KUSER_SHARED_DATA_NUMBER_OF_PHYSICAL_PAGES = 0xFFFFF780_00000000 + 0x2E8
 
 
@@ -96,6 +98,7 @@ def test_what_wants_a_file_says_so_in_one_line_and_what_does_not_works(
     )
     assert minify == "windbg-ext: this session has no dump file to write beside: name the file to write"
     assert f"Taken from this session: /ram {PHYSICAL_PAGES * 0x1000}\n" in fit
+    assert re.search(POOLS, fit), fit
     assert "Next: !analyze -v" in saved.splitlines()  # no command that needs a file
     assert re.fullmatch(r"windbg-ext: .*small\.dmp: destination: exists; .*", again)
     assert "small memory dump" in read
@@ -109,4 +112,5 @@ def test_a_machine_that_runs_on_is_not_saved_but_its_ram_counts(kd: Kd, written:
         "windbg-ext: session: the debugger does not tell the register cr3; stop the machine "
     )
     assert not small.exists()
+    assert "Kernel uses" not in fit
     assert f"Taken from this session: /ram {PHYSICAL_PAGES * 0x1000}\n" in fit

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
 from windbg_ext.interface.pagefilefit import add_session_facts
 
 GB = 1 << 30
+IN_USE = KernelUse(GB, GB // 2, (), (), None, "this session")
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class Machine:
 
     def physical_memory(self) -> int | None:
         return 4 * GB
+
+    def kernel_use(self) -> KernelUse | None:
+        return IN_USE
 
     def paging_files(self) -> list[tuple[str | None, int, int]]:
         return [("C:", 16 * GB, 48 * GB), (None, GB, 2 * GB)]
@@ -72,3 +77,19 @@ def test_another_dump_than_one_in_a_session_without_a_file_is_none_of_its_busine
     asked = options(source="other.dmp")
     assert add_session_facts(asked, Machine(None)) == []
     assert (asked.ram, asked.pagefile) == (None, None)
+
+
+def test_what_the_kernel_uses_is_that_of_a_session_without_a_file() -> None:
+    live, dump, hive = options(), options(source="open.dmp"), options(system_hive=["SYSTEM"])
+    add_session_facts(live, Machine(None))
+    add_session_facts(dump, Machine("open.dmp"))
+    add_session_facts(hive, Machine(None))
+    assert live.kernel_use is IN_USE
+    assert not hasattr(dump, "kernel_use")
+    assert not hasattr(hive, "kernel_use")
+
+
+def test_the_open_dump_has_nothing_to_do_with_several_hives() -> None:
+    asked = options(source="open.dmp", system_hive=["A", "B"])
+    assert add_session_facts(asked, Machine("open.dmp")) == []
+    assert asked.source is None

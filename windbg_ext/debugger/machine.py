@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pykd
 
 from windbg_ext.debugger.paging_files import paging_files
 from windbg_ext.debugger.session import dump_path, is_process, machine_type
 from windbg_ext.debugger.target import session_target
+from windbg_ext.errors import DumpError
 from windbg_ext.kernel import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
 
 PAGE_SIZE = 0x1000
 NUMBER_OF_PHYSICAL_PAGES = 0x2E8
@@ -41,6 +46,15 @@ class DebuggedMachine:
         try:
             return int(pykd.loadDWords(address, 1)[0]) * PAGE_SIZE or None
         except pykd.MemoryException:
+            return None
+
+    def kernel_use(self) -> KernelUse | None:
+        """Return what the kernel uses now, None while it runs and the session cannot read its structures."""
+        from windbg_ext.commands.pagefilefit.kernel_use import kernel_in_use  # only for a live kernel
+
+        try:
+            return kernel_in_use(session_target())
+        except DumpError:
             return None
 
     def paging_files(self) -> list[tuple[str | None, int, int]]:

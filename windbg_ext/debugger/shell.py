@@ -51,6 +51,9 @@ class ShellSession(NamedTuple):
     def physical_memory(self) -> None:
         """Return None: only pykd tells."""
 
+    def kernel_use(self) -> None:
+        """Return None: only pykd tells."""
+
     def paging_files(self) -> Sequence[tuple[str | None, int, int]]:
         """Return nothing: only pykd tells."""
         return ()

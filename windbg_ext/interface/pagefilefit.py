@@ -45,6 +45,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             this_machine=options.this_machine,
             by_hand=_figures(options),
             certain=options.certain,
+            kernel_use=getattr(options, "kernel_use", None),  # only a session knows it
             progress=progress,
         )
     if options.json:
@@ -117,6 +118,8 @@ def add_session_facts(options: argparse.Namespace, session: Session) -> list[str
     if options.source != session.open_dump:
         return []  # another dump than the one that is open
     typed = []
+    if options.source is None and not (options.system_hive or options.this_machine):
+        options.kernel_use = session.kernel_use()  # of a dump, what it took is known
     if options.source is None and options.ram is None:
         options.ram = session.physical_memory()
         typed += [] if options.ram is None else [f"/ram {options.ram}"]

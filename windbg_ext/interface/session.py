@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from windbg_ext.commands.pagefilefit.kernel_use import KernelUse
+
 
 class Session(Protocol):
     """The machine that is debugged."""
@@ -17,6 +19,9 @@ class Session(Protocol):
 
     def physical_memory(self) -> int | None:
         """Return the bytes of RAM of the machine, None if the session does not tell."""
+
+    def kernel_use(self) -> KernelUse | None:
+        """Return what the kernel uses now, None if the session does not tell."""
 
     def paging_files(self) -> Sequence[tuple[str | None, int, int]]:
         """Return drive (None if unknown), bytes now and bytes at most of each paging file; empty if unknown."""

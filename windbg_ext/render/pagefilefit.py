@@ -75,10 +75,13 @@ def facts_of(report: PagefileFitReport) -> Iterator[tuple[str, Inline]]:
 
 def _in_use(use: KernelUse) -> str:
     parts = [f"paged pool {megabytes(use.paged)}", f"nonpaged pool {megabytes(use.nonpaged)}"]
+    if use.about is None:
+        parts = ["its pools are not known"]
     if use.drivers:
         parts.append(f"{count(len(use.drivers), 'driver')} {megabytes(use.images)}")
     peak = "" if use.peak_commit is None else f"; most committed since it started {megabytes(use.peak_commit)}"
-    return f"about {megabytes(use.about)} now: {', '.join(parts)}{peak} (from {use.source})"
+    about = "" if use.about is None else f"about {megabytes(use.about)} now: "
+    return f"{about}{', '.join(parts)}{peak} (from {use.source})"
 
 
 def _place(space: Space) -> str:

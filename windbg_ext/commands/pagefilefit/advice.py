@@ -170,7 +170,7 @@ def _other_kind(at: Situation) -> Iterator[Advice]:
 
 def _in_use(at: Situation) -> Iterator[Advice]:
     """Say what the figures of a running machine bound, and what they do not."""
-    if at.in_use is None:
+    if at.in_use is None or at.in_use.about is None or at.in_use.nonpaged is None:
         return
     yield Advice(
         f"A kernel dump holds all of the nonpaged pool, {megabytes(at.in_use.nonpaged):,} MB now, the images of "

@@ -85,13 +85,15 @@ def pagefilefit(
     this_machine: bool = False,
     by_hand: HandFigures | None = None,
     certain: bool = False,
+    kernel_use: KernelUse | None = None,
     progress: Progress | None = None,
 ) -> PagefileFitReport:
     """Return whether the next crash leaves a dump, for each kind of dump.
 
     source: a dump of the machine; system_hive: its SYSTEM registry hive, a path, a binary stream or a source; both may
     be packed. this_machine: ask the Windows that this runs on. Any of them, and figures by hand, may be combined.
-    certain: advise what makes certain that a dump fits, even if it fits most of the time.
+    certain: advise what makes certain that a dump fits, even if it fits most of the time. kernel_use: what the kernel
+    of the machine uses now, if that is known from elsewhere.
 
     Raise DumpError where the dump or the hive cannot be read, or tell too little; UsageError for figures that make no
     sense, by themselves or together, and without anything to go by.
@@ -106,7 +108,9 @@ def pagefilefit(
     follow = progress or no_progress
     settings, surroundings = _settings(system_hive, machine, follow)
     facts = _dump_facts(source, hand, follow)
-    return _answer(_Inputs(hand, machine, settings, facts, certain, surroundings))
+    if machine is not None:
+        kernel_use = kernel_use or machine.kernel_use
+    return _answer(_Inputs(hand, machine, settings, facts, certain, surroundings, kernel_use))
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ class _Inputs:
     settings: Settings | None
     facts: DumpFacts | None
     certain: bool
-    surroundings: Surroundings | None = None
+    surroundings: Surroundings | None
+    kernel_use: KernelUse | None
 
 
 def _settings(
@@ -173,7 +178,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
             space,
             at_least=kernel.bytes if kernel is not None and kind is DumpKind.ACTIVE else None,
             did_not_fit=facts is not None and facts.did_not_fit,
-            in_use=None if machine is None else machine.kernel_use,
+            in_use=inputs.kernel_use,
         )
         for kind in CRASH_DUMP_KINDS
     )
@@ -193,7 +198,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         did_not_fit=facts is not None and facts.did_not_fit,
         now=None if machine is None else machine.now,
         certain=inputs.certain,
-        in_use=None if machine is None else machine.kernel_use,
+        in_use=inputs.kernel_use,
         server=None if inputs.surroundings is None else inputs.surroundings.server,
     )
     return PagefileFitReport(

@@ -107,7 +107,7 @@ def judge(
         sources.append(Source("measured", measured.how, measured.bytes, "the dump"))
     if in_use is not None and kind in (*KERNEL_KINDS, DumpKind.ACTIVE):
         sources.append(Source("in use", "what the kernel uses now, about", in_use.about, in_use.source))
-        at_least = max(in_use.nonpaged, at_least or 0)
+        at_least = max(in_use.nonpaged or 0, at_least or 0)
     enough = size
     if enough is None or kind in (DumpKind.SMALL, DumpKind.COMPLETE):
         enough = None if needs is None else max(needs, size or 0)

@@ -8,8 +8,20 @@ side. Only the nonpaged pool is a floor: it is never paged out, and goes in whol
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from windbg_ext.commands.pagefilefit.measure import MAX_RAM
+from windbg_ext.dump.pages import PAGE_SIZE
+from windbg_ext.errors import MemoryReadError
+from windbg_ext.kernel.kernel import read_kernel
+from windbg_ext.memory.virtual import read_pointer
 from windbg_ext.values import NamedTuple
+
+if TYPE_CHECKING:
+    from windbg_ext.kernel.target import Target
+
+MAX_PAGES = MAX_RAM // PAGE_SIZE
+"""Of a pool that can be believed."""
 
 
 class Performance(NamedTuple):
@@ -39,8 +51,8 @@ class KernelUse:
     ever had committed since Windows started; source: what told it.
     """
 
-    paged: int
-    nonpaged: int
+    paged: int | None
+    nonpaged: int | None
     drivers: tuple[Driver, ...]
     large_pages: tuple[str, ...]
     peak_commit: int | None
@@ -57,10 +69,36 @@ class KernelUse:
         )
 
     @property
-    def about(self) -> int:
-        """The bytes that a kernel dump takes at least about."""
-        return self.paged + self.nonpaged + self.images
+    def about(self) -> int | None:
+        """The bytes that a kernel dump takes about; None where a pool is not known."""
+        return None if self.paged is None or self.nonpaged is None else self.paged + self.nonpaged + self.images
 
 
 LARGE_PAGE = 2 << 20
 """Bytes, on x64 and ARM64."""
+
+
+def kernel_in_use(target: Target) -> KernelUse:
+    """Return what the kernel behind a session uses. Raise DumpError where its structures cannot be read.
+
+    Pools: the variables that the debugger data block leads to, in pages. Windows 10 and 11 leave those out of it, so
+    there only the images of drivers are known.
+    """
+    kernel = read_kernel(target, crash_only=True)
+    block = kernel.debugger_data
+
+    def size(address: int) -> int | None:
+        try:
+            pages = read_pointer(target.memory, address) if address else 0
+        except MemoryReadError:
+            return None
+        return pages * PAGE_SIZE if 0 < pages <= MAX_PAGES else None
+
+    return KernelUse(
+        paged=size(block.mm_paged_pool_commit),
+        nonpaged=size(block.mm_allocated_non_paged_pool),
+        drivers=tuple(Driver(module.name, module.size) for module in kernel.modules.modules),
+        large_pages=(),
+        peak_commit=size(block.mm_peak_commitment),
+        source="MmPagedPoolCommit, MmAllocatedNonPagedPool and the loaded modules of this session",
+    )
