@@ -52,10 +52,13 @@ if TYPE_CHECKING:
     from windbg_ext.commands.pagefilefit import (
         HandFigures,
         KindReport,
+        MachineRow,
+        MachinesReport,
         PagefileFitReport,
         PagingFile,
         Verdict,
         pagefilefit,
+        pagefilefit_machines,
     )
     from windbg_ext.commands.shard import Shard
     from windbg_ext.commands.workers import LocalWorkers
@@ -84,6 +87,8 @@ __all__ = [
     "KindReport",
     "LeftOut",
     "LocalWorkers",
+    "MachineRow",
+    "MachinesReport",
     "MemoryReadError",
     "MinifyOptions",
     "MinifyReport",
@@ -113,6 +118,7 @@ __all__ = [
     "open_dump",
     "open_source",
     "pagefilefit",
+    "pagefilefit_machines",
     "scan_dumps",
     "summarize_catalog",
     "verify",
@@ -144,6 +150,7 @@ _HOMES = {
         "commands.minify.verify": ("Difference", "Verification", "verify"),
         "commands.pagefilefit": (
             *("HandFigures", "KindReport", "PagefileFitReport", "PagingFile", "Verdict", "pagefilefit"),
+            *("MachineRow", "MachinesReport", "pagefilefit_machines"),
         ),
         "commands.shard": ("Shard",),
         "commands.workers": ("LocalWorkers",),
