@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "hostile"), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[1] / "hostile"), *map(str, Path(__file__).parents[1:3])]
 
 from hostile_files import archives, hives, kernel_structures, names, page_sources, process, secondary, small_dumps
 from hostile_files.case import DUMP, MB, Command, dumpkind, dumpkind_json, hive, minify, pagefilefit

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path[:0] = [str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from hostile_files import process
 from hostile_files.case import MB
@@ -57,7 +57,8 @@ def rows_of(case: Case, quick: bool) -> list[tuple[str, list[str]]]:
     try:
         case.write(folder)
         on_disk = process.bytes_on_disk(folder)
-        for command in case.commands:
+        dml = case.in_dml()
+        for command in (*case.commands, *([] if dml is None else [dml])):
             outcome = process.run(command, folder)
             status = "killed" if outcome.killed else f"exit {outcome.status}"
             figures = f"{outcome.processor_seconds:5.1f} s {outcome.peak // MB:5} MB"

@@ -58,6 +58,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
 
 TAKE_SECONDS = "archives that swell"
 """The family whose files are large by what they unpack to."""
+OF_TEXT = "names and lists"
+"""The family of what a report shows as it stands in a file."""
 ONE_OF = 8
 """So many of them make one that runs by default."""
 VARIED = re.compile(
@@ -72,7 +74,7 @@ def _parameters() -> Iterator[object]:
     """Yield each command on each case.
 
     By default the first command runs on the first of several variants of a case, and on a part of those that take
-    seconds.
+    seconds; the debugger's writer on those whose text is hostile.
     """
     swelling = 0
     seen = set()
@@ -85,6 +87,11 @@ def _parameters() -> Iterator[object]:
         for number, command in enumerate(case.commands):
             name = f"{case.name}: {command}".encode("unicode_escape").decode()
             yield pytest.param(case, command, id=name, marks=[pytest.mark.slow] if slow or number else [])
+        dml = case.in_dml()
+        if dml is not None:
+            name = f"{case.name}: {dml}".encode("unicode_escape").decode()
+            text = family == OF_TEXT and not slow
+            yield pytest.param(case, dml, id=name, marks=[] if text else [pytest.mark.slow])
 
 
 @pytest.mark.parametrize(("case", "command"), [*_parameters()])

@@ -83,6 +83,8 @@ def _declare_options(parser: argparse.ArgumentParser, command: Command) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    if arguments is None:  # worker processes look for no modules in the current folder (CPython 3.11 and later)
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")

@@ -27,6 +27,8 @@ MAX_LISTED = 20_000
 """Paths of a list: more than one run converts in a day. The report, which is kept until the end, has a row for each."""
 MAX_LIST = 16 << 20
 """Bytes of a list: as many paths of 800 characters."""
+MOUNT_POINT = 0xA0000003
+"""IO_REPARSE_TAG_MOUNT_POINT of ntifs.h: a junction, or a volume that is mounted in a folder."""
 LIST_PIECE = 1 << 16
 """Bytes of a list that are read at once."""
 
@@ -202,13 +204,26 @@ def _walk(top: str, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, li
         place = waiting.pop()
         try:
             with os.scandir(place) as entries:
-                found = sorted((entry.name, _leads_to_folder(entry), entry.is_symlink()) for entry in entries)
+                found = sorted((entry.name, _leads_to_folder(entry), _is_link(entry)) for entry in entries)
         except OSError as error:
             refuse(error)
             continue
         yield place, [name for name, is_folder, _ in found if not is_folder]
         folders = (name for name, is_folder, is_link in reversed(found) if is_folder and not is_link)
         waiting.extend(os.path.join(place, name) for name in folders)
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link or, on Windows, a junction, which is_symlink does not count as one."""
+    if entry.is_symlink():
+        return True
+    is_junction: Callable[[], bool] | None = getattr(entry, "is_junction", None)
+    if is_junction is not None:
+        return is_junction()
+    if os.name != "nt":
+        return False
+    tag: int = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)  # before CPython 3.12
+    return tag == MOUNT_POINT
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

@@ -297,6 +297,13 @@ def made(folder: Path, *, make: Callable[[], bytes]) -> None:
 def cases() -> Iterator[Case]:
     """Yield the cases."""
     told = (dumpkind(0, 1, 3), dumpkind_json(0, 1, 3), minify(0, 1, 3), salvage(0, 1, 3), pagefilefit(0, 3))
+    # what unpacks for seconds is the same for every architecture, and for minify with and without --salvage
+    once = (dumpkind(0, 1, 3), minify(0, 1, 3), pagefilefit(0, 3))
+    by_architecture = {
+        "x64": told,
+        "x86": (dumpkind(0, 1, 3), minify(0, 1, 3)),
+        "ARM64": (dumpkind_json(0, 1, 3), pagefilefit(0, 3)),
+    }
     for architecture in SAMPLES:
         for kind in BOMBS:
             for size, value in ((GB, 0), (4 * GB - PIECE, 0), (GB, 1)):
@@ -304,24 +311,24 @@ def cases() -> Iterator[Case]:
                     continue
                 write = partial(bomb, kind=kind, architecture=architecture, size=size, value=value)
                 sentence = f"a {kind} file holds {size // MB:,} MB of {value} around an {architecture} header"
-                yield Case(sentence, write, told, slow=architecture != "x64" or size > GB)
+                yield Case(sentence, write, by_architecture[architecture], slow=architecture != "x64" or size > GB)
     for kind in BOMBS:
         write = partial(bomb, kind=kind, architecture="x64", size=4 * GB - PIECE, value=0, claimed=900 * MB)
-        yield Case(f"a {kind} file goes on for 4 GB behind the 900 MB of its header", write, told, slow=True)
+        yield Case(f"a {kind} file goes on for 4 GB behind the 900 MB of its header", write, once, slow=True)
         write = partial(bomb, kind=kind, architecture="ARM64", size=PIECE, value=0, claimed=1 << 50)
         yield Case(f"the header in a {kind} file claims 1 PB", write, told)
     for kind in ("gzip", "xz"):
         write = partial(diluted, kind=kind, noise=8 * MB, size=4 * GB)
-        yield Case(f"4 GB of zeros come behind 8 MB of noise ({kind})", write, told, slow=True)
+        yield Case(f"4 GB of zeros come behind 8 MB of noise ({kind})", write, once, slow=True)
     for kind in ("gzip", "xz"):
         for name in ("complete", "small", "x86-kernel", "arm64-kernel", "x86-small", "arm64-small"):
             for sentence, head, value in (("no signature", b"", 1), ("a blob", LONG_BLOB, 1), ("no blob", BLOB, 1)):
                 write = partial(behind, kind=kind, name=name, head=head, value=value, size=2 * GB)
                 shown = f"2 GB with {sentence} are behind {name} ({kind})"
-                yield Case(shown, write, told, slow=kind == "xz" or name != "complete")
+                yield Case(shown, write, told if kind == "xz" else once, slow=kind == "xz" or name != "complete")
     for size, dictionary in ((GB, 64 * MB), (GB, 128 * MB)):
         write = partial(xz_around_zeros, dictionary=dictionary, size=size)
-        yield Case(f"an xz dictionary of {dictionary // MB} MB is filled", write, told, slow=True)
+        yield Case(f"an xz dictionary of {dictionary // MB} MB is filled", write, once, slow=True)
     yield Case(
         "a zstd window of 128 MB is filled", partial(bomb, kind="zstd", architecture="x64", size=GB, value=0), told
     )

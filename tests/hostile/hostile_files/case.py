@@ -25,7 +25,8 @@ class Command:
     field: a word that the line on standard error must have, if there is one; never: words that no output may have;
     writes: names of the files that may be new afterwards; standard_input, standard_output, standard_error: a file to
     connect instead of the usual ones; longest_line, largest_output: characters and bytes of standard output; written:
-    bytes that it may write in all, reports and temporary files included; seconds, peak_mb: what it may take.
+    bytes that it may write in all, reports and temporary files included; seconds, peak_mb: what it may take; dml: it
+    is run with the debugger's writer, which has one place for reports and complaints.
     """
 
     arguments: tuple[str, ...]
@@ -41,6 +42,7 @@ class Command:
     written: int = 256 * MB
     seconds: float = 5.0
     peak_mb: int = 300
+    dml: bool = False
 
     @property
     def json(self) -> bool:
@@ -49,7 +51,7 @@ class Command:
 
     def __str__(self) -> str:
         """Return the command line, cut where it is itself hostile."""
-        shown = " ".join(ascii(word)[1:-1] for word in self.arguments)
+        shown = " ".join(ascii(word)[1:-1] for word in (*self.arguments, *["(DML)"] * self.dml))
         return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
@@ -61,6 +63,20 @@ class Case:
     write: Callable[[Path], None]
     commands: tuple[Command, ...]
     slow: bool = False
+
+    def in_dml(self) -> Command | None:
+        """Return the first command that reports to people, with all details, as a debugger runs it."""
+        for command in self.commands:
+            redirected = command.standard_output or command.standard_error
+            if (
+                command.arguments
+                and not redirected
+                and not {"--json", "--csv", "--help", "--version"} & set(command.arguments)
+            ):
+                name, *others = command.arguments
+                details = ["-v"] if name == "dumpkind" and "-v" not in others else []
+                return replace(command, arguments=(name, *details, *others), dml=True)
+        return None
 
 
 def dumpkind(*statuses: int, field: str = "", **more: object) -> Command:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from typing import TYPE_CHECKING
 
 from hostile_files.case import MB
@@ -39,8 +41,11 @@ def broken(command: Command, outcome: Outcome, on_disk: int) -> Iterator[str]:
         yield f"it left or changed {', '.join(map(ascii, outside))}"
     if outcome.left_temporary and not outcome.killed:
         yield f"it left temporary files: {', '.join(outcome.left_temporary)}"
-    yield from _of_complaint(command, outcome)
-    yield from _of_report(command, outcome)
+    if command.dml:
+        yield from _of_dml(command, outcome)
+    else:
+        yield from _of_complaint(command, outcome)
+        yield from _of_report(command, outcome)
     shown = (outcome.out + outcome.err).decode("utf-8", "replace").lower()
     yield from (f"it says {word!r}" for word in command.never if word in shown)
 
@@ -92,6 +97,42 @@ def _of_report(command: Command, outcome: Outcome) -> Iterator[str]:
     longest = max(map(len, lines))
     if longest > command.longest_line:
         yield f"its report has a line of {longest:,} characters, at most {command.longest_line:,} are right"
+
+
+LINK = re.compile(r'<link cmd="([^"<>]*)">([^"<>]*)</link>')
+"""The one element of DML that is used."""
+LINKED = re.compile(
+    r"db 0x[0-9a-f]+|u 0x[0-9a-f]+|lmvm [A-Za-z]\w*|!\w+( -\w+)*|\.shell -x start \"\" \"[^\"]+\"", re.ASCII
+)
+"""The commands that links may run: nothing else, and nothing behind a semicolon."""
+
+
+def _of_dml(command: Command, outcome: Outcome) -> Iterator[str]:
+    """Yield what is wrong with what a debugger shows: a report, or a complaint of one line."""
+    if outcome.killed:
+        return
+    if outcome.err:
+        yield f"it says something beside the debugger: {outcome.err[-300:]!r}"
+    markup = outcome.out.decode("utf-8", "replace")
+    plain = LINK.sub(lambda found: found[2], markup)
+    if re.search(r'[<>"]|&(?!(amp|lt|gt|quot);)', plain):
+        yield f"its markup is not that of links: {re.findall('.{0,40}[<>].{0,40}', plain)[:3]!a}"
+    for found in LINK.finditer(markup):
+        if not LINKED.fullmatch(html.unescape(found[1])):
+            yield f"a link runs {found[1]!a}"
+    text = html.unescape(plain)
+    lines = text.split("\n")
+    if not all(line.isascii() and line.isprintable() for line in lines):
+        yield "it has characters that are not to be printed"
+    if max(map(len, lines)) > command.longest_line:
+        yield f"it has a line of {max(map(len, lines)):,} characters, at most {command.longest_line:,} are right"
+    if outcome.status in (0, 1):
+        if not text:
+            yield "it gives no report"
+    elif not text.startswith("windbg-ext: ") or text.count("\n") != 1:
+        yield f"it does not complain in one line: {text[:300]!a}"
+    elif command.field not in text:
+        yield f"its complaint does not name {command.field}: {text[:300]!a}"
 
 
 def _of_json(data: bytes) -> Iterator[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hostile_files.case import Command
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+AS_DML = Path(__file__).with_name("as_dml.py")
 ROOT = Path(__file__).parents[3]
 GB = 1 << 30
 MOST_PROCESSOR_SECONDS = 20
@@ -66,7 +67,7 @@ def run(command: Command, folder: Path) -> Outcome:
             subprocess.run(
                 [
                     *(sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(limits)),
-                    *(sys.executable, "-m", "windbg_ext", *command.arguments),
+                    *(sys.executable, *([str(AS_DML)] if command.dml else ["-m", "windbg_ext"]), *command.arguments),
                 ],
                 cwd=folder,
                 env=_environment(temporary),
