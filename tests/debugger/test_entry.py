@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -125,6 +126,30 @@ def test_a_fault_of_ours_leaves_its_traceback_in_the_log(
     log = tmp_path / "windbg-ext.log"
     assert str(log) in shown
     assert "ZeroDivisionError: division by zero" in log.read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the folder for temporary files is the user's own there")
+@pytest.mark.parametrize("trap", ["link", "link to nothing", "another name", "pipe"])
+def test_what_others_put_in_the_place_of_the_log_is_not_written_to(
+    pykd: StandIn, dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    replace_minify(monkeypatch, divide_by_zero)
+    folder, victim = tmp_path / "temporary", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_text("mine")
+    log = folder / "windbg-ext.log"
+    {
+        "link": lambda: log.symlink_to(victim),
+        "link to nothing": lambda: log.symlink_to(tmp_path / "new"),
+        "another name": lambda: os.link(victim, log),
+        "pipe": lambda: os.mkfifo(log),
+    }[trap]()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    shown = run(pykd, "minify")
+    assert "internal error (ZeroDivisionError)" in shown
+    assert "cannot be written" in shown
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_log_that_cannot_be_written_is_told_in_the_same_line(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import tempfile
 import traceback
 from contextlib import contextmanager
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 LOG = "windbg-ext.log"
 INTERNAL_ERROR = 70
 """A fault of this program: EX_SOFTWARE of sysexits.h."""
+NO_LINK, NOT_WAITING = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
+"""Windows has neither; its folder for temporary files is the user's own."""
 BATCH_SCRIPT = "batch.wds"
 
 
@@ -177,8 +182,22 @@ def _log(error: Exception) -> str:
     """Write an error's traceback to the log and return its path."""
     path = Path(tempfile.gettempdir(), LOG)
     try:
-        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        with os.fdopen(_open_log(path), "a", encoding="utf-8", errors="backslashreplace") as log:
             log.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     except OSError as refused:
         return f"what you did: {path} cannot be written ({refused.strerror})"
     return str(path)
+
+
+def _open_log(path: Path) -> int:
+    """Return a descriptor that appends to the log.
+
+    Others may write to the folder for temporary files. Raise OSError where they have put a link, a pipe or another name
+    of some file into the log's place.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_LINK | NOT_WAITING, 0o600)
+    there = os.fstat(descriptor)
+    if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "it is no file of its own")
+    return descriptor

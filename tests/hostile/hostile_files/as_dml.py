@@ -32,16 +32,21 @@ def main() -> int:
     sys.modules["pykd"] = Debugger("pykd")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
     from windbg_ext.cli.main import build_parser
+    from windbg_ext.debugger.command import BangConsole
     from windbg_ext.debugger.console import DebuggerConsole
     from windbg_ext.interface.status import status_of
+    from windbg_ext.render.document import Document, Links, Section
 
-    console = DebuggerConsole()
+    console = BangConsole(DebuggerConsole(), None)
 
     def work() -> int:
         options = build_parser(sys.argv[1:]).parse_args()
         return int(options.run(options, console))
 
-    return status_of(work, console)
+    status = status_of(work, console)
+    if console.suggested:
+        console.show(Document((Section("", (Links("Next", console.suggested),)),)))
+    return status
 
 
 if __name__ == "__main__":

@@ -92,19 +92,21 @@ def _of_report(command: Command, outcome: Outcome) -> Iterator[str]:
     if not text:
         yield "it gives no report"
     lines = text.split("\n")
-    if not all(line.isascii() and line.isprintable() for line in lines):
+    if not all(line.isprintable() for line in lines):
         yield "its report has characters that are not to be printed"
     longest = max(map(len, lines))
     if longest > command.longest_line:
         yield f"its report has a line of {longest:,} characters, at most {command.longest_line:,} are right"
 
 
-LINK = re.compile(r'<link cmd="([^"<>]*)">([^"<>]*)</link>')
-"""The one element of DML that is used."""
+ELEMENT = re.compile(r'<link cmd="([^"<>]*)">([^"<>]*)</link>|<col fg="(?:emphfg|errfg|warnfg)">([^"<>]*)</col>')
+"""The two elements of DML that are used."""
+PATH = r"[\w.\\][\w .:()+~\\-]*"
 LINKED = re.compile(
-    r"db 0x[0-9a-f]+|u 0x[0-9a-f]+|lmvm [A-Za-z]\w*|!\w+( -\w+)*|\.shell -x start \"\" \"[^\"]+\"", re.ASCII
+    rf'db 0x[0-9a-f]+|u 0x[0-9a-f]+|lmvm [A-Za-z]\w*|!\w+( -\w+)*( "?{PATH}"?)?|\.opendump "?{PATH}"?;g'
+    r'|\.shell -x start "" "[^"]+"'
 )
-"""The commands that links may run: nothing else, and nothing behind a semicolon."""
+"""The commands that links may run: nothing else, and nothing of a dump's behind a semicolon."""
 
 
 def _of_dml(command: Command, outcome: Outcome) -> Iterator[str]:
@@ -114,15 +116,15 @@ def _of_dml(command: Command, outcome: Outcome) -> Iterator[str]:
     if outcome.err:
         yield f"it says something beside the debugger: {outcome.err[-300:]!r}"
     markup = outcome.out.decode("utf-8", "replace")
-    plain = LINK.sub(lambda found: found[2], markup)
+    plain = ELEMENT.sub(lambda found: found[2] or found[3] or "", markup)
     if re.search(r'[<>"]|&(?!(amp|lt|gt|quot);)', plain):
         yield f"its markup is not that of links: {re.findall('.{0,40}[<>].{0,40}', plain)[:3]!a}"
-    for found in LINK.finditer(markup):
-        if not LINKED.fullmatch(html.unescape(found[1])):
+    for found in ELEMENT.finditer(markup):
+        if found[1] is not None and not LINKED.fullmatch(html.unescape(found[1])):
             yield f"a link runs {found[1]!a}"
     text = html.unescape(plain)
     lines = text.split("\n")
-    if not all(line.isascii() and line.isprintable() for line in lines):
+    if not all(line.isprintable() for line in lines):
         yield "it has characters that are not to be printed"
     if max(map(len, lines)) > command.longest_line:
         yield f"it has a line of {max(map(len, lines)):,} characters, at most {command.longest_line:,} are right"

@@ -40,18 +40,18 @@ def processors_of(target: DumpTarget, process: str | None) -> tuple[ProcessorSta
     """Return the processors of a machine; nothing where they cannot be found. process: which the crash was in."""
     header = target.header
     context = parse_context(header.raw.context_record, header.architecture)
-    if target.listed is not None:
+    if target.dump.small is not None:
         return (ProcessorState(None, *_registers(context), None, process, crashed=True),)
     try:
         block = _debugger_data(target)
         processors = read_processors(target.memory, block, header.number_processors, header.architecture)
+        crashed = crashing_processor(processors, context)
+        return tuple(
+            _state(target, block, processor, context if crashed is not None and processor is crashed else None)
+            for processor in processors
+        )
     except (DumpError, MemoryReadError, OSError):
         return ()
-    crashed = crashing_processor(processors, context)
-    return tuple(
-        _state(target, block, processor, context if crashed is not None and processor is crashed else None)
-        for processor in processors
-    )
 
 
 def _state(target: DumpTarget, block: DebuggerData, processor: Processor, crashed: Context | None) -> ProcessorState:
@@ -73,7 +73,7 @@ def _registers(context: Context | None) -> tuple[int | None, int | None]:
 def unloaded_drivers_of(target: DumpTarget) -> tuple[UnloadedDriver, ...]:
     """Return the drivers that had been unloaded, newest first; nothing where the dump does not hold the list."""
     try:
-        if target.listed is not None:
+        if target.dump.small is not None:
             return _listed(target.dump)
         return read_unloaded_drivers(target.memory, _debugger_data(target)) or ()
     except (DumpError, MemoryReadError, OSError):
