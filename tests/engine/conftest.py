@@ -61,6 +61,27 @@ def written(engine: Engine, kd: Kd, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def newer_python(engine: Engine) -> Path:
+    """Return the program that starts a newer Python for Windows, without pykd. Skip the test if there is none."""
+    program = Path(os.environ.get("ENGINE_HOME") or Path.home() / ".cache" / "windbg-ext-engine", "newpython")
+    if not program.exists():
+        why = f"no newer Python for Windows at {program}: setup.sh makes one where this machine has a CPython 3.13"
+        if os.environ.get("WINDBG_EXT_REQUIRE_NEWER_PYTHON") == "1":
+            pytest.fail(why)
+        pytest.skip(why)
+    return program
+
+
+@pytest.fixture(scope="session")
+def without_pykd(newer_python: Path, kd: Kd, tmp_path_factory: pytest.TempPathFactory) -> Scripts:
+    """Return the scripts that windbg-setup writes in a Python without pykd."""
+    folder = tmp_path_factory.mktemp("scripts")
+    newer = Engine((str(newer_python),))
+    run_python(newer, "-m", "windbg_ext", "windbg-setup", "--folder", windows_path(folder))
+    return Scripts(folder)
+
+
+@pytest.fixture(scope="session")
 def dump_with_symbols() -> WriteDump:
     """Return a function that writes a dump with kernel symbols. Skip the test if the tools for it are missing."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]

@@ -40,7 +40,9 @@ class Kd:
             raise MissingEngineError(f"no console debugger at {program}; {hint}")
         return cls(program)
 
-    def run(self, target: Path | str, commands: Sequence[str], *options: str) -> list[str]:
+    def run(
+        self, target: Path | str, commands: Sequence[str], *options: str, seconds: float = SECONDS_PER_SESSION
+    ) -> list[str]:
         """Open a dump, or attach to a kernel if the target is a connection string, and type the commands.
 
         Return what is printed for each. Raise EngineError if the session ends early.
@@ -49,14 +51,14 @@ class Kd:
             script = Path(folder, "commands.txt")
             # CRLF: the engine loses its place in a file with bare line feeds when one of its lines runs a script
             script.write_bytes("\r\n".join((*commands, "q", "")).encode())
-            printed = self.run_line(target, f"$<{windows_path(script)}", *options)
+            printed = self.run_line(target, f"$<{windows_path(script)}", *options, seconds=seconds)
         pieces = PROMPT.split(printed)[1:]  # command, output, command, output ...
         typed, answers = pieces[0::2], pieces[1::2]
         if [line.rstrip() for line in typed[: len(commands)]] != [line.rstrip() for line in commands]:
             raise EngineError(f"{target}: the session ended early:\n{printed}")
         return [answer.strip("\n") for answer in answers[: len(commands)]]
 
-    def run_line(self, target: Path | str, line: str, *options: str) -> str:
+    def run_line(self, target: Path | str, line: str, *options: str, seconds: float = SECONDS_PER_SESSION) -> str:
         """Open a dump or attach to a kernel, run one line of commands, and return all that is printed.
 
         Raise EngineError if that fails.
@@ -71,10 +73,10 @@ class Kd:
             quiet = subprocess.DEVNULL
             process = subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
             try:
-                process.wait(SECONDS_PER_SESSION)
+                process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise EngineError(f"{target}: no end of {line} after {SECONDS_PER_SESSION} s") from None
+                raise EngineError(f"{target}: no end of {line} after {seconds} s") from None
             if not log.exists():
                 raise EngineError(f"{target}: the debugger did not start (status {process.returncode})")
             return log.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")

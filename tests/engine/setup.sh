@@ -4,6 +4,7 @@
 #   dbgeng.dll 10.0.15063, pykd 0.3.4.15   from the pykd wheel
 #   CPython 3.9.13 for Windows             python39.dll and its .pyd files from the panda3d wheel,
 #                                          the standard library from any CPython 3.9 of this machine
+#   CPython 3.13 for Windows, no pykd      the same, from the panda3d wheel of that version, where this machine has a CPython 3.13
 #   Wine                                   from the distribution (installed with apt-get if it is missing, as root)
 #
 # ENGINE_HOME    the folder for all of it (default ~/.cache/windbg-ext-engine)
@@ -13,6 +14,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 home=${ENGINE_HOME:-$HOME/.cache/windbg-ext-engine}
 windows=$home/windows
+newer=$home/newer
 packages=$windows/Lib/site-packages
 
 fail() {
@@ -35,11 +37,12 @@ install_tools() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-fetch_wheel() { # NAME VERSION
-  compgen -G "$home/wheels/$1-$2-*.whl" >/dev/null && return
-  echo "fetching $1 $2"
+fetch_wheel() { # NAME VERSION [PYTHON]
+  local python=${3:-39}
+  compgen -G "$home/wheels/$1-$2-cp$python-*.whl" >/dev/null && return
+  echo "fetching $1 $2 for $python"
   python3 -m pip download --quiet --no-deps --only-binary=:all: --platform win_amd64 --implementation cp \
-    --python-version 39 --dest "$home/wheels" "$1==$2"
+    --python-version "$python" --dest "$home/wheels" "$1==$2"
 }
 
 install_pykd() {
@@ -92,6 +95,32 @@ install_standard_library() {
   fail "no CPython 3.9 standard library on this machine: set PYTHON39_LIB to the folder that holds its os.py"
 }
 
+# A second Python for Windows, newer than any that pykd has wheels for: without it, the tests that need it are skipped.
+newer_library() {
+  [ -z "${PYTHON313_LIB:-}" ] || echo "$PYTHON313_LIB"
+  python3.13 -c 'import os; print(os.path.dirname(os.__file__))' 2>/dev/null || true
+  compgen -G "$HOME/.pyenv/versions/3.13.*/lib/python3.13" || true
+}
+
+install_newer_python() {
+  local candidate library=
+  while read -r candidate; do
+    [ -n "$library" ] || library=$candidate
+  done < <(newer_library)
+  [ -f "$library/os.py" ] || { echo "no CPython 3.13 on this machine: no second Python for Windows" && return; }
+  [ ! -f "$newer/python313.dll" ] || return 0
+  fetch_wheel panda3d 1.10.16 313
+  mkdir -p "$newer/DLLs" "$newer/Lib/site-packages"
+  unzip -q -o "$home"/wheels/panda3d-1.10.16-cp313-*.whl 'deploy_libs/*' -x '*.cp313t-*' '*/api-ms-*' -d "$home/unpacked"
+  mv "$home"/unpacked/deploy_libs/*.{pyd,dll} "$newer/DLLs/"
+  mv "$newer"/DLLs/{VCRUNTIME140.dll,python313.dll} "$newer/"
+  rm -r "$home/unpacked"
+  rm "$newer/DLLs/_wmi.pyd" # it ends the process under Wine, and Python does without
+  tar -C "$library" --exclude=test --exclude=lib-dynload --exclude='config-*' --exclude=site-packages \
+    --exclude=__pycache__ -cf - . | tar -C "$newer/Lib" -xf -
+  cp -r "$packages"/{construct,tabulate}* "$newer/Lib/site-packages/"
+}
+
 # A wrapper, so that the home of the Windows Python does not leak into any Python of this machine.
 write_wrapper() { # FILE PROGRAM WHAT
   local windows_home="Z:${windows//\//\\}"
@@ -112,9 +141,11 @@ install_pykd
 install_dependencies
 install_python_dlls
 install_standard_library
+install_newer_python
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$windows/python.exe" "$here/wine/python.c"
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -shared -o "$windows/mscoree.dll" "$here/wine/mscoree.c"
 cp "$windows/mscoree.dll" "$packages/pykd/" # a debugger that loads pykd as an extension looks for it there
+[ ! -d "$newer" ] || x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$newer/python.exe" "$here/wine/newer_python.c"
 x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -municode -o "$windows/kd.exe" "$here/wine/kd.cpp"
 mkdir -p "$windows/bootstrapper" # a folder of its own: pykd.dll is the real one's name, too
 x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -shared -o "$windows/bootstrapper/pykd.dll" "$here/wine/bootstrapper.cpp" \
@@ -127,4 +158,5 @@ write_wrapper "$home/winpython.untried" python.exe 'CPython 3.9 for Windows with
 version=$(timeout 300 "$home/winpython.untried" -c 'import pykd; print(pykd.__version__)' </dev/null 2>&1 | tr -d '\r' | tail -n 1)
 [ "$version" = 0.3.4.15 ] || fail "pykd does not start under Wine: $version"
 mv "$home/winpython.untried" "$home/winpython"
+[ ! -d "$newer" ] || write_wrapper "$home/newpython" ../newer/python.exe 'CPython 3.13 for Windows, without pykd'
 echo "$home"

@@ -22,6 +22,7 @@ from windbg_ext.render.pagefilefit import pagefilefit_document
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAGED_OUT = "0xffffe00010080000"
 FAULTY = "0xfffff80512991010"
 """Address of the code of faulty.sys in the x64 samples, as the README example shows it."""
 
@@ -40,8 +41,10 @@ def links(markup: str) -> list[str]:
 def test_parameters_are_addresses_and_the_process_is_a_module(tmp_path: Path) -> None:
     first = dumpkind_document(report_of(tmp_path, "complete.dmp")).sections[0]
     facts = {label: value for block in first.blocks if isinstance(block, Facts) for label, value in block.rows}
-    parameters = [span.value for span in facts["parameters"] if isinstance(span, Address)]
-    assert parameters == [0xFFFFE00010080000, 2, 1, 0xFFFFF80512991010]
+    assert facts["parameters"] == (
+        *(Address(0xFFFFE00010080000), " ", "0x2", " ", "0x1", " "),
+        Code(0xFFFFF80512991010),
+    )
     assert facts["process"] == (ModuleName("sample.exe"),)
     (whole,) = facts["whole"]
     assert isinstance(whole, Answer)
@@ -64,9 +67,10 @@ def test_details_link_to_addresses_of_the_header_and_of_modules_but_not_to_other
         section.title: links("".join(write_dml(document._replace(sections=(section,)))))
         for section in document.sections
     }
-    expected = ["PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "BugCheckParameter", "KdDebuggerDataBlock"]
-    numbers = [number for name in expected for number in fields[name] if number >= 1 << 32]
-    assert sorted(linked["Header:"]) == sorted(f"db 0x{number:016x}" for number in numbers)
+    expected = ["PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "KdDebuggerDataBlock"]
+    numbers = [number for name in expected for number in fields[name] if number]
+    parameters = [f"db {PAGED_OUT}", f"u {FAULTY}"]
+    assert sorted(linked["Header:"]) == sorted([*(f"db 0x{number:016x}" for number in numbers), *parameters])
     assert f"db 0x{report.details.modules[0].base:016x}" in linked["Modules (base, bytes, name):"]
     assert "lmvm faulty" in linked["Modules (base, bytes, name):"]
     assert linked[""] == []

@@ -37,6 +37,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     catalog.check(options)
     if not options.paths and options.catalog is None:
         raise UsageError("name a dump, a folder or a wildcard, or a --catalog to show")
+    if options.symbols:
+        from windbg_ext.interface.symbols import run_symbols
+
+        return run_symbols(options, console)
+    if options.manifest:
+        raise UsageError("--manifest: it belongs to --symbols")
     if options.privacy:
         from windbg_ext.interface.privacy import run_privacy
 
@@ -122,6 +128,12 @@ has a problem; 3: the one file that was named is no kernel dump or cannot be rea
         Option(("--sort",), "sort the table by a column, as in bug-check-code", default="time", metavar="COLUMN"),
         Option(("--reverse",), "turn the order of the table round", action="store_true"),
         Option(("--csv",), "print the table as CSV", action="store_true"),
+        Option(
+            ("--symbols",),
+            "tell what a symbol server needs for each module (exit status 1: some have no key)",
+            action="store_true",
+        ),
+        Option(("--manifest",), "with --symbols, print it as symchk /om does", action="store_true"),
         Option(
             ("--privacy",),
             "tell what could identify a person or a machine, and where it is (exit status 1: there is something)",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PIECE = 2000
 """Characters of text that are shown at once: the engine drops what lies behind 16 K of markup."""
-LINKED_DIGITS = range(9, 17)
-"""Digits of an address that is linked. A bug check parameter of fewer is a small number more often than an address."""
+LINKED = range(0x10000, 1 << 64)
+"""Addresses that are linked: nothing is mapped below (MM_LOWEST_USER_ADDRESS of ntddk.h)."""
 MODULE_FILE = re.compile(r"([A-Za-z]\w{0,250})\.(?i:sys|exe|dll)", re.ASCII)
 """A name of a module that may stand in a command; NTFS has none of more than 255 characters."""
 NAMED_OTHERWISE = {"ntoskrnl": "nt"}
@@ -82,9 +82,9 @@ def _command(text: str, span: Span) -> str | None:
 
 def _plain_command(text: str, span: Span) -> str | None:
     if isinstance(span, Address):
-        return f"db {text}" if span.value >= 0 and len(text) - len("0x") in LINKED_DIGITS else None
+        return f"db {text}" if span.value in LINKED else None
     if isinstance(span, Code):
-        return f"u 0x{span.address:x}" if 0 <= span.address < 1 << 64 else None
+        return f"u 0x{span.address:x}" if span.address in LINKED else None
     if isinstance(span, ModuleName):
         file = MODULE_FILE.fullmatch(span.name)
         return file and f"lmvm {NAMED_OTHERWISE.get(file[1].lower(), file[1])}"

@@ -19,11 +19,12 @@ class Address(NamedTuple):
 
 
 class Code(NamedTuple):
-    """An address of code, shown as `module+0x123`, or in hexadecimal where no module is known to be there."""
+    """An address of code, shown as `module+0x123`, or in hexadecimal with at least so many digits without a module."""
 
     address: int
     module: Optional[str] = None
     offset: int = 0
+    digits: int = 1
 
 
 class ModuleName(NamedTuple):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.modules import CodeAddress
+from windbg_ext.commands.dumpkind.parameters import Sort
 from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.limits import MAX_LISTED
 from windbg_ext.render.csv_text import harmless
@@ -58,10 +59,8 @@ SUSPECTS_ARE_HINTS = "A hint, found without symbols; names that are not known as
 SUSPECTS = f"Suspects ({SUSPECTS_ARE_HINTS[0].lower()}{SUSPECTS_ARE_HINTS[1:]}):"
 HINT = "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."
 MORE = "More columns: -v shows all, --csv has them for a spreadsheet."
-HEADER_ADDRESSES = frozenset(
-    ("PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "BugCheckParameter", "KdDebuggerDataBlock")
-)
-"""Fields of the header that hold virtual addresses, or may."""
+HEADER_ADDRESSES = frozenset(("PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "KdDebuggerDataBlock"))
+"""Fields of the header that hold virtual addresses."""
 
 
 def dumpkind_document(report: DumpReport) -> Document:
@@ -83,7 +82,7 @@ def _sections(report: DumpReport) -> Iterator[Section]:
     yield from _list(STACK, list(_stack_rows(report)))
     yield from _list("Evidence for the kind:", [_texts(*item) for item in report.evidence])
     if report.details is not None:
-        yield from _detail_sections(report.details)
+        yield from _detail_sections(report.details, report)
 
 
 def _list(title: str, rows: Sequence[tuple[Inline, ...]]) -> Iterator[Section]:
@@ -102,7 +101,7 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
     bug_check = report.bug_check
     if bug_check is not None:
         yield "bug check", (bug_check_text(bug_check),)
-        yield "parameters", _addresses(bug_check.parameters)
+        yield "parameters", _joined([_parameter(report, place) for place in range(len(bug_check.parameters))])
     if report.crash_address is not None:
         yield "crashed at", (_code(report.crash_address),)
     if report.signature is not None:
@@ -121,12 +120,20 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
         yield "received", (traffic_text(report.traffic),)
 
 
-def _addresses(values: Sequence[int], digits: int = 1) -> Inline:
-    spans: list[Span] = []
-    for value in values:
-        spans += [" "] if spans else []
-        spans.append(Address(value, digits))
-    return tuple(spans)
+def _parameter(report: DumpReport, place: int, digits: int = 1) -> Span:
+    """Return a parameter of the bug check, counted from 0, as what it is."""
+    bug_check = report.bug_check
+    assert bug_check is not None
+    value, sort = bug_check.parameters[place], Sort.NUMBER
+    if report.parameter_sorts:
+        sort = report.parameter_sorts[place]
+    if sort is Sort.DATA:
+        return Address(value, digits)
+    return Code(value, digits=digits) if sort is Sort.CODE else f"0x{value:0{digits}x}"
+
+
+def _joined(spans: Sequence[Span]) -> Inline:
+    return tuple([piece for span in spans for piece in (" ", span)][1:])
 
 
 def _whole(report: DumpReport) -> str:
@@ -205,7 +212,7 @@ def _up_time(ticks: int) -> str:
     return f"{count(seconds // 86400, 'day')} {seconds // 3600 % 24}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def _detail_sections(details: Details) -> Iterator[Section]:
+def _detail_sections(details: Details, report: DumpReport) -> Iterator[Section]:
     memory = details.memory_map
     if memory is not None:
         shown = MemoryMap(memory.pages_per_slice, memory.slices, memory.runs, memory.present, memory.missing)
@@ -234,15 +241,16 @@ def _detail_sections(details: Details) -> Iterator[Section]:
     yield from _list("Unloaded drivers (start, end, name), the last one first:", unloaded)
     parts = [_texts(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.file_parts]
     yield from _list("What the file is made of:", parts)
-    yield from _list("Header:", [((field.name,), header_value(field)) for field in details.header_fields])
+    yield from _list("Header:", [((field.name,), header_value(field, report)) for field in details.header_fields])
 
 
 def _processor_row(processor: ProcessorState) -> tuple[Inline, ...]:
     number = "" if processor.number is None else str(processor.number)
-    addresses = (processor.instruction, processor.stack, processor.thread)
+    instruction = processor.instruction
     return (
         (f"{number} *".lstrip() if processor.crashed else number,),
-        *[("-",) if address is None else (Address(address, 16),) for address in addresses],
+        ("-",) if instruction is None else (Code(instruction, digits=16),),
+        *[("-",) if at is None else (Address(at, 16),) for at in (processor.stack, processor.thread)],
         ("-",) if processor.process is None else (ModuleName(processor.process),),
     )
 
@@ -253,10 +261,12 @@ def _rest(details: Details, name: str, columns: int) -> Iterator[tuple[Inline, .
         yield _texts(f"... and {details.not_listed[name]:,} more", *[""] * (columns - 1))
 
 
-def header_value(field: HeaderField) -> Inline:
-    """Return the value of a field of the header; what may be an address is one."""
+def header_value(field: HeaderField, report: DumpReport) -> Inline:
+    """Return the value of a field of the header; what is an address is one."""
+    if field.name == "BugCheckParameter" and report.bug_check is not None:
+        return _joined([_parameter(report, place, field.digits) for place in range(len(field.numbers))])
     if field.name in HEADER_ADDRESSES and field.numbers:
-        return _addresses(field.numbers, field.digits)
+        return _joined([Address(number, field.digits) for number in field.numbers])
     return (_header_text(field),)
 
 
@@ -441,7 +451,7 @@ def sorted_reports(reports: Sequence[DumpReport], column: str, *, reverse: bool 
     return [report for report, _ in (*sorted(known, key=key, reverse=(column == TIME) != reverse), *unknown)]
 
 
-ADDRESSES = frozenset(column for column in COLUMNS if column.startswith("Parameter"))
+PARAMETERS = [column for column in COLUMNS if column.startswith("Parameter")]
 MODULES = frozenset(("Caused by driver", "Process"))
 
 
@@ -501,7 +511,9 @@ def _cell(report: DumpReport, column: str, value: Value) -> Inline:
         return (time_text(value),)
     if column == "Bug check code":
         return (f"0x{value:08X}",)
-    return (Address(value) if column in ADDRESSES else str(value),)
+    if column in PARAMETERS:
+        return (_parameter(report, PARAMETERS.index(column)),)
+    return (str(value),)
 
 
 def dumpkind_table_document(reports: Sequence[DumpReport], *, details: bool = False) -> Document:

@@ -174,7 +174,9 @@ def _piece(span: Span) -> Piece:
     if isinstance(span, Address):
         return f"0x{span.value:0{span.digits}x}", span
     if isinstance(span, Code):
-        return (f"0x{span.address:x}" if span.module is None else f"{plain(span.module)}+0x{span.offset:x}"), span
+        return (
+            f"0x{span.address:0{span.digits}x}" if span.module is None else f"{plain(span.module)}+0x{span.offset:x}"
+        ), span
     if isinstance(span, ModuleName):
         return plain(span.name), span
     if isinstance(span, DumpFile):
@@ -193,8 +195,12 @@ def _piece(span: Span) -> Piece:
 
 
 def on_file(span: FileCommand) -> str:
-    """Return a command on a file as the debugger takes it: `.opendump` wants no quotes, those of scripts do."""
-    path = f'"{span.path}"' if " " in span.path and span.command.startswith("!") else span.path
+    """Return a command on a file as the debugger takes it: `.opendump` reads all up to a semicolon, or a string."""
+    path = span.path
+    if span.command.startswith("!"):
+        path = f'"{path}"' if " " in path or ";" in path else path
+    elif ";" in path:
+        path = '"{}"'.format(path.replace("\\", "\\\\"))
     return f"{span.command} {path}{span.then}"
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from hostile_files import (
     archive_bombs,
     archives,
-    bug_checks,
     hive_logs,
     hives,
     kernel_structures,
@@ -28,7 +27,6 @@ FAMILIES = {
     "small dumps": small_dumps.cases,
     "pages and page tables": page_sources.cases,
     "kernel structures": kernel_structures.cases,
-    "bug checks": bug_checks.cases,
     "archives": archives.cases,
     "archives that swell": archive_bombs.cases,
     "registry hives": hives.cases,

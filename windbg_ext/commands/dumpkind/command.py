@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.dumpkind.crash import Crash, read_crash, suspects_of
 from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, small_marks
+from windbg_ext.commands.dumpkind.parameters import Sort, parameter_sorts
 from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Whole
 from windbg_ext.commands.dumpkind.signature import signature_of
 from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
@@ -125,6 +126,7 @@ class _Answers:
             attributes=None if attributes is None else tuple(name for name, _, _ in attribute_bits(known)),
             comment=comment_of(dump.fields),
             process=crash.process if crash else None,
+            parameter_sorts=self._parameter_sorts(crash, bug_check),
             crash_address=crash.address if crash else None,
             suspects=suspects_of(crash, bug_check.parameters) if crash and bug_check else (),
             stack=crash.stack if crash else (),
@@ -151,6 +153,12 @@ class _Answers:
         plain = code & ~M_BIT
         parameters = self.dump.fields.bug_check_parameter
         return BugCheckFound(code, bug_check_name(code), parameters, plain, bug_check_name(plain))
+
+    def _parameter_sorts(self, crash: Crash | None, bug_check: BugCheckFound | None) -> tuple[Sort, ...]:
+        if crash is None or bug_check is None or self.dump.parsed is None:
+            return ()
+        code, parameters = bug_check.plain_code, bug_check.parameters
+        return parameter_sorts(code, parameters, crash.modules, self.dump.parsed.architecture)
 
     def _cut(self, whole: Whole) -> tuple[list[str], str]:
         if kind_of(self.known) is DumpKind.NONE and not self.header_cut:

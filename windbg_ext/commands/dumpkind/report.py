@@ -11,6 +11,7 @@ from windbg_ext.values import NamedTuple
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind.details import Details
     from windbg_ext.commands.dumpkind.modules import CodeAddress
+    from windbg_ext.commands.dumpkind.parameters import Sort
     from windbg_ext.sources.far import Traffic
 
 
@@ -86,7 +87,8 @@ class DumpReport(NamedTuple):
 
     path: the name of the source; packed: gzip, xz, zstd, zip or CAB, if the dump is inside one;
     system_time: 100 ns since 1601, UTC; system_up_time: 100 ns; file_bytes: of the dump itself,
-    unpacked; attributes: names of the bits; crash_address: of the exception, or else the instruction pointer;
+    unpacked; attributes: names of the bits; parameter_sorts: of each parameter of the bug check;
+    crash_address: of the exception, or else the instruction pointer;
     stack: code addresses on the crashing stack, nearest first, of which some may be stale; problems: why the file is no
     whole kernel dump, most important first; advice: the next step; notes: what else there is to know; signature: of the
     crash; traffic: what reading it took, if it is on another machine.
@@ -111,6 +113,7 @@ class DumpReport(NamedTuple):
     attributes: tuple[str, ...] | None = None
     comment: str | None = None
     process: str | None = None
+    parameter_sorts: tuple[Sort, ...] = ()
     crash_address: CodeAddress | None = None
     suspects: tuple[Suspect, ...] = ()
     stack: tuple[CodeAddress, ...] = ()

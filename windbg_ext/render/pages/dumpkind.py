@@ -61,7 +61,7 @@ def _sections(report: DumpReport) -> Iterator[PageSection]:
     if details is not None:
         if details.processors:
             yield PageSection("Processors", (_processors(details),))
-        yield PageSection("Lists", tuple(_lists(details)))
+        yield PageSection("Lists", tuple(_lists(details, report)))
 
 
 def verdict_of(report: DumpReport) -> Verdict:
@@ -183,7 +183,7 @@ def _processor(processor: ProcessorState) -> tuple[Inline, ...]:
     )
 
 
-def _lists(details: Details) -> Iterator[PageBlock]:
+def _lists(details: Details, report: DumpReport) -> Iterator[PageBlock]:
     if details.modules:
         yield _fold("Modules", details, "modules", _modules(details), ("Name", "Base", "Bytes"), MODULE_BYTES)
     if details.unloaded_drivers:
@@ -205,7 +205,7 @@ def _lists(details: Details) -> Iterator[PageBlock]:
             for address, offset, length in details.data_blocks[:MAX_SHOWN]
         ]
         yield _fold("Data blocks", details, "data_blocks", rows, ("Address", "File offset", "Bytes"))
-    fields: list[tuple[Inline, ...]] = [((field.name,), header_value(field)) for field in details.header_fields]
+    fields: list[tuple[Inline, ...]] = [((field.name,), header_value(field, report)) for field in details.header_fields]
     yield _fold("Header", details, "header_fields", fields, ("Field", "Value"))
 
 

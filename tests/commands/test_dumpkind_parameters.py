@@ -1,0 +1,39 @@
+"""Which parameters of a bug check are addresses. The meanings are those of Microsoft's bug check code reference."""
+
+from __future__ import annotations
+
+import pytest
+
+from windbg_ext.commands.dumpkind.modules import LoadedModule, ModuleMap
+from windbg_ext.commands.dumpkind.parameters import Sort, parameter_sorts
+from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.header import Machine
+
+CODE, DATA, NUMBER = Sort.CODE, Sort.DATA, Sort.NUMBER
+DRIVER = 0xFFFFF805_12990000
+POOL = 0xFFFFE000_10080000
+COOKIE = 0x0000A1B2_C3D4E5F6
+
+
+@pytest.mark.parametrize(
+    ("code", "parameters", "sorts"),
+    [
+        (0xD1, (POOL, 2, 1, DRIVER + 0x1010), (DATA, NUMBER, NUMBER, CODE)),
+        (0xD1, (POOL, 2, 8, POOL), (DATA, NUMBER, NUMBER, CODE)),  # code that runs outside of modules
+        (0x7E, (0xFFFFFFFF_C0000005, DRIVER, POOL, POOL + 0x100), (NUMBER, CODE, DATA, DATA)),
+        (0xF7, (COOKIE, COOKIE + 1, 0xFFFFFFFF_FFFFFFFF ^ COOKIE, 0), (NUMBER, NUMBER, NUMBER, NUMBER)),
+        (0x101, (0x1800000, 0, POOL, 2), (NUMBER, NUMBER, DATA, NUMBER)),
+        (0x9F, (3, POOL, POOL, POOL), (NUMBER, DATA, DATA, DATA)),
+        (0x12345, (POOL, 0x7FF70004_0780, 5, DRIVER), (DATA, NUMBER, NUMBER, CODE)),
+    ],
+    ids=["D1", "D1 in pool", "7E", "cookies", "ticks", "9F", "undocumented"],
+)
+def test_a_parameter_is_what_it_means(code: int, parameters: tuple[int, ...], sorts: tuple[Sort, ...]) -> None:
+    modules = ModuleMap([LoadedModule("faulty.sys", DRIVER, 0x10000)])
+    assert parameter_sorts(code, parameters, modules, ARCHITECTURES[Machine.AMD64]) == sorts
+
+
+def test_an_exception_code_of_32_bits_is_no_kernel_address() -> None:
+    parameters = (0xC0000005, 0x88191010, 0x8C080000, 0)
+    sorts = parameter_sorts(0x8E, parameters, ModuleMap([]), ARCHITECTURES[Machine.I386])
+    assert sorts == (NUMBER, CODE, DATA, NUMBER)
