@@ -45,6 +45,7 @@ VIEWS = (
     View("dumps.png", "dumps", (1360, 900), most=1700),
     View("catalog.png", "catalog", (1360, 900), most=1800),
     View("pagefilefit.png", "pagefilefit", most=1500),
+    View("machines.png", "machines", (1360, 900), most=1300),
     View("minify.png", "minify", most=2200),
 )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-NAMES = ("dumpkind", "dumps", "catalog", "pagefilefit", "minify")
+NAMES = ("dumpkind", "dumps", "catalog", "pagefilefit", "machines", "minify")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 OVERLAPS = """
 () => {

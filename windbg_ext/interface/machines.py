@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import UsageError
+from windbg_ext.interface.html import html_file, write_report
 from windbg_ext.interface.status import DONE, NO
 
 if TYPE_CHECKING:
     import argparse
 
-    from windbg_ext.commands.pagefilefit import HandFigures
+    from windbg_ext.commands.pagefilefit import HandFigures, MachinesReport
     from windbg_ext.interface.console import Console
+    from windbg_ext.render.page import Page
 
 
 def run_machines(options: argparse.Namespace, figures: HandFigures, console: Console) -> int:
@@ -21,13 +23,13 @@ def run_machines(options: argparse.Namespace, figures: HandFigures, console: Con
 
     for given, option in (
         (options.this_machine, "--this-machine"),
-        (options.html, "--html"),
         (options.source, "a dump"),
     ):
         if given:
             raise UsageError(f"{option} and several machines: name one hive for that")
     if options.csv and options.json:
         raise UsageError("--csv and --json: choose one")
+    page = html_file(options.html, "pagefilefit", None, overwrite=options.overwrite)
     with console.progress() as progress:
         report = pagefilefit_machines(options.system_hive, figures, progress)
     if options.json:
@@ -36,6 +38,14 @@ def run_machines(options: argparse.Namespace, figures: HandFigures, console: Con
         console.write(machines_csv(report))
     else:
         console.show(machines_document(report))
+    quiet = None if options.json or options.csv else console
+    write_report(page, lambda: _page(report), options.overwrite, quiet)
     if options.require is not None:
         return DONE if report.all_fit(DumpKind(options.require)) else NO
     return NO if report.lost or report.unreadable else DONE
+
+
+def _page(report: MachinesReport) -> Page:
+    from windbg_ext.render.pages.machines import machines_page
+
+    return machines_page(report)

@@ -37,7 +37,7 @@ CSV_HEADER = (
 
 def machines_document(report: MachinesReport) -> Document:
     """Return the sums and a row for each machine, worst first."""
-    said = [f"{count(len(report.rows), 'machine')}: {_lost(report)}"]
+    said = [f"{count(len(report.rows), 'machine')}: {lost_text(report)}"]
     if report.unreadable:
         said.append(f"{count(report.unreadable, 'file')} cannot be read")
     headline = Headline(Answer(f"{'; '.join(said)}.", not report.lost and not report.unreadable))
@@ -51,7 +51,8 @@ def machines_document(report: MachinesReport) -> Document:
     return Document(tuple(sections))
 
 
-def _lost(report: MachinesReport) -> str:
+def lost_text(report: MachinesReport) -> str:
+    """Return how many machines would lose their dump."""
     if not report.lost:
         return "none would lose its dump"
     return "1 would lose its dump" if report.lost == 1 else f"{report.lost:,} would lose their dump"
@@ -64,7 +65,7 @@ def _row(row: MachineRow) -> tuple[Inline, ...]:
     return (
         (row.name,),
         (Answer(verdict, False if row.lost else row.verdict and row.verdict.likely),),
-        (_kind(row),),
+        (kind_set(row),),
         (megabytes(row.room),),
         (megabytes(row.needs),),
         (megabytes(row.ram),),
@@ -72,7 +73,8 @@ def _row(row: MachineRow) -> tuple[Inline, ...]:
     )
 
 
-def _kind(row: MachineRow) -> str:
+def kind_set(row: MachineRow) -> str:
+    """Return the kind of dump that a machine is set to."""
     if row.kind is not None:
         return row.kind.value
     return "none" if row.verdict is Verdict.NOT_WRITTEN else "not known"
@@ -93,7 +95,7 @@ def _cells(row: MachineRow) -> tuple[str, ...]:
             _known(likely),
             _known(None if row.problem else row.lost),
         ),
-        *("" if row.problem else _kind(row), row.place, *sizes, "; ".join(row.no), "; ".join(row.unknown)),
+        *("" if row.problem else kind_set(row), row.place, *sizes, "; ".join(row.no), "; ".join(row.unknown)),
         *(_known(None if row.problem else row.outdated), row.headline, row.problem, row.path),
     )
 

@@ -162,11 +162,15 @@ class Entry(NamedTuple):
 
 
 class Catalogue(NamedTuple):
-    """A table to sort and filter, each of whose rows has details."""
+    """A table to sort and filter, each of whose rows has details. noun: what they are.
+
+    A column without a width takes its share of the room that the others leave.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     entries: tuple[Entry, ...]
+    noun: str = "dumps"
 
 
 if TYPE_CHECKING:

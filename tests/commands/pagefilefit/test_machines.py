@@ -14,6 +14,7 @@ import pytest
 from support.command_line import ROOT, run
 from support.hive_file import hive, system_hive
 from support.hive_logs import dirty
+from support.html_pages import HtmlPage
 from support.registry_hives import CRASH_CONTROL, MEMORY_MANAGEMENT
 
 from windbg_ext.commands.pagefilefit import HandFigures, pagefilefit
@@ -266,7 +267,6 @@ def test_a_report_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("--this-machine",), "--this-machine and several machines"),
-        (("--html", "x.html"), "--html and several machines"),
         (("--csv", "--json"), "choose one"),
         (("MEMORY.DMP",), "a dump and several machines"),
     ],
@@ -275,6 +275,17 @@ def test_what_belongs_to_one_machine_is_wrong_use(folder: Path, words: tuple[str
     outcome = run("pagefilefit", *words, "--system-hive", folder)
     assert outcome.status == 2
     assert said in outcome.err
+
+
+def test_html_has_every_machine_with_its_answer(folder: Path, tmp_path: Path) -> None:
+    told = table(folder)["machines"]
+    run("pagefilefit", "--system-hive", folder, "--ram", "16G", "--html", tmp_path / "r.html")
+    page = HtmlPage.of((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert not page.unclosed
+    expected = [row["machine"] for row in told] + [row["problem"] or row["verdict"] for row in told]
+    expected += [question for row in told for question in row["no"]]
+    assert [value for value in expected if value not in page.text] == []
+    assert len(page.all("article")) == len(told)
 
 
 def test_csv_of_one_machine_is_wrong_use() -> None:

@@ -62,7 +62,7 @@ ATTRIBUTES = frozenset(
         *("lang", "charset", "http-equiv", "content", "name", "class", "href", "rel", "id", "title", "tabindex"),
         *("role", "aria-label", "aria-labelledby", "aria-hidden", "aria-live", "scope", "hidden", "open"),
         *("x", "y", "x1", "x2", "y1", "y2", "width", "height", "text-anchor"),
-        *("for", "type", "autocomplete", "spellcheck", "placeholder", "data-v"),
+        *("for", "type", "autocomplete", "spellcheck", "placeholder", "data-v", "data-noun"),
     )
 )
 MOST = 150 * 1024

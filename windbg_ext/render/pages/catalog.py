@@ -41,6 +41,8 @@ DUMP_SHOWN = {
     "build": "Windows build",
     "kind": "Kind",
 }
+WIDTHS = {"Crash time (UTC)": 21, "Bug check": 36, "Windows build": 11, "Kind": 9}
+"""Of columns whose texts are known; the others share the rest."""
 PATH = DUMP_COLUMNS.index("path")
 
 
@@ -70,7 +72,7 @@ def _sections(
     cut = max(0, len(signatures) - MAX_SIGNATURES)
     yield PageSection("Signatures", (Listing("Each signature is one bug", SIGNATURE_COLUMNS, rows, cut, most=60_000),))
     entries = tuple(map(_entry, dumps))
-    columns = tuple(Column(title) for title in DUMP_SHOWN.values())
+    columns = tuple(Column(title, width=WIDTHS.get(title)) for title in DUMP_SHOWN.values())
     yield PageSection("Newest dumps", (Catalogue(f"The newest {len(entries):,} dumps", columns, entries),))
 
 

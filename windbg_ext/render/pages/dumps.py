@@ -22,8 +22,9 @@ MOST = 10
 MAX_FRAMES = 8
 """Addresses of the stack in the details of a file."""
 COLUMNS = (
-    *(Column("Dump file"), Column("Crash time (UTC)"), Column("Bug check"), Column("Caused by"), Column("Signature")),
-    *(Column("Kind"), Column("Windows build", right=True), Column("File size", right=True), Column("Problem")),
+    *(Column("Dump file"), Column("Crash time (UTC)", width=21), Column("Bug check", width=40), Column("Caused by")),
+    *(Column("Signature"), Column("Kind", width=10), Column("Windows build", right=True, width=10)),
+    *(Column("File size", right=True, width=11), Column("Problem")),
 )
 SAME_CRASH = "The same crash has the same signature on every machine and after every start."
 SAME_MACHINE = "Dumps do not name their machine: those with the same build, processors and RAM are counted as one."

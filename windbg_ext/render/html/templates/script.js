@@ -20,7 +20,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const matches = words.length ? order.filter(row => words.every(word => textOf(row).includes(word))) : order;
     body.querySelectorAll("a[aria-expanded=true]").forEach(link => link.setAttribute("aria-expanded", "false"));
     body.replaceChildren(...matches.slice(0, most));
-    found.textContent = `${matches.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} dumps`;
+    found.textContent = `${matches.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} ${found.dataset.noun}`;
     more.hidden = matches.length <= most;
     more.textContent = `Show all ${matches.length.toLocaleString("en")}`;
   };
