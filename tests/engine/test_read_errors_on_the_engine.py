@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,6 @@ from samples.builder.places import X64_PLACES
 from windbg_ext import minify
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.engine import Engine
 
 SAMPLE = next(sample for sample in SAMPLES if sample.name == "complete-bitmap")
@@ -37,7 +36,7 @@ def test_without_a_page_that_only_pointers_lead_to_the_engine_gives_all_the_same
     assert pfn is not None
     start = RawDump(source.read_bytes()).pages[pfn]
     Disk(((start, start + 0x1000),)).put_under_every_file(monkeypatch)
-    small = minify(source).destination
+    small = Path(minify(source).destination)
     monkeypatch.undo()
     agreement = measure_agreement(engine, source, small)
     assert agreement.differences == ()
@@ -52,7 +51,7 @@ def test_the_engine_shows_every_blob_of_secondary_data_but_the_one_that_could_no
     lost = blobs[1]
     at = source.read_bytes().rindex(lost.data)
     Disk(((at, at + 1),)).put_under_every_file(monkeypatch)
-    small = minify(source).destination
+    small = Path(minify(source).destination)
     session = engine.ask(small, [".enumtag"])
     assert complaints(session) == []
     shown = session.answers[0].text.lower().replace("-", "")  # the engine omits the last dash of a GUID

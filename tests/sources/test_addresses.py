@@ -9,7 +9,8 @@ import builtins
 import io
 import json
 import os
-from typing import TYPE_CHECKING, Callable
+from pathlib import Path
+from typing import Callable
 
 import pytest
 from support.command_line import ROOT, run
@@ -18,9 +19,6 @@ from windbg_ext import Outcome, UsageError, minify_many, pagefilefit
 from windbg_ext.sources.find import find_dumps, is_single
 from windbg_ext.sources.local import is_address
 from windbg_ext.sources.stream import Stream
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMPLETE = (ROOT / "samples" / "complete.dmp").read_bytes()
 ADDRESSES = ("made-up://host/a.dmp", "madeup://host//a.dmp", "madeup://host/[1]/a.dmp?version=2*")
@@ -108,7 +106,7 @@ def test_many_addresses_are_converted_into_folders_below_the_destination(server:
     (file,) = minify_many([address, address], "to").files
     assert (file.source, file.outcome) == (address, Outcome.WRITTEN)
     assert file.destination is not None
-    assert file.destination.resolve().is_relative_to(server / "to")
+    assert Path(file.destination).resolve().is_relative_to(server / "to")
     assert "://" not in str(file.destination)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from windbg_ext.commands.larger_dump import check_replaceable
-from windbg_ext.errors import DestinationError, UsageError
+from windbg_ext.errors import DestinationError
 from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
 from windbg_ext.sources.local import system_path
@@ -36,17 +36,6 @@ def small_name(base_name: str, suffix: str = SMALL) -> str:
     name = PurePath(base_name)
     packed = name.suffix.lower() in PACKED_ENDINGS and name.stem.lower().endswith(DUMP_ENDINGS)
     return f"{PurePath(name.stem).stem if packed else name.stem}{suffix}.dmp"
-
-
-def beside(source: Source, suffix: str = SMALL) -> Path:
-    """Return a name for a small dump beside its source that no file has yet.
-
-    Raise UsageError for a source that lies in no folder.
-    """
-    path = source.beside(small_name(source.base_name, suffix))
-    if path is None:
-        raise UsageError(f"{source.name} lies in no folder: name the file to write")
-    return unused(Path(path))
 
 
 def unused(path: Path) -> Path:

@@ -43,19 +43,20 @@ def _run_one(options: argparse.Namespace, console: Console) -> int:
     from functools import partial  # as all that only a run needs: --help should not wait for it
     from pathlib import Path
 
-    from windbg_ext.commands.destination import is_folder, unused
+    from windbg_ext.commands.destination import is_folder
     from windbg_ext.commands.minify import minify, minify_target
+    from windbg_ext.commands.output import output_of, unused_output
     from windbg_ext.render.document import FileCommand
     from windbg_ext.render.minify import minify_document, minify_json
     from windbg_ext.render.pages.minify import minify_page
 
-    destination = None if options.destination is None else Path(options.destination)
-    if destination is not None and os.name == "nt" and re.search(r"[*?]", destination.name):
+    destination = None if options.destination is None else output_of(options.destination)
+    if isinstance(destination, Path) and os.name == "nt" and re.search(r"[*?]", destination.name):
         raise UsageError(_meant(options, console))
-    if destination is not None and is_folder(destination):
+    if isinstance(destination, Path) and is_folder(destination):
         destination /= _name_in_folder(options.source, console)
     if options.unique and destination is not None:
-        destination = unused(destination)
+        destination = unused_output(destination)
     page = html_file(options.html, "minify", options.source, overwrite=options.overwrite)
     if page is not None and page == destination:
         raise UsageError("--html: the report and the small dump are one file: give another name")
@@ -147,13 +148,11 @@ def _workers(
 
     if options.cluster is None:
         return workers(options, console, sources)
-    from pathlib import Path
-
-    from windbg_ext.commands.destination import make_folder
+    from windbg_ext.commands.output import make_folder, output_of
     from windbg_ext.sources.find import folder_of
 
     if destination is not None:
-        make_folder(Path(destination))  # which the workers must see
+        make_folder(output_of(destination))  # which the workers must see
     return workers(options, console, [folder_of(source) or "." for source in sources], destination)
 
 

@@ -70,6 +70,10 @@ def find_dumps(
 
 def folder_of(path: str) -> str:
     """Return the folder that everything is in which `find_dumps` finds for a folder, a wildcard or a file."""
+    if is_address(path):
+        from windbg_ext.sources.remote import find
+
+        return find.folder_of(path)
     if _is_folder(path):
         return path
     folder = os.path.dirname(path)  # "" is the current folder
@@ -143,17 +147,26 @@ def _files(path: str, on_unreadable: OnUnreadable | None, wanted: Wanted) -> Ite
 
 
 def _is_folder(path: str) -> bool:
-    return not is_address(path) and os.path.isdir(system_path(path))
+    if is_address(path):
+        from windbg_ext.sources.remote import find
+
+        return not path.lower().endswith(ENDINGS) and find.is_folder(path)
+    return os.path.isdir(system_path(path))
 
 
 def _is_pattern(path: str) -> bool:
-    if is_address(path):  # "?" and brackets are part of it
-        return False
+    if is_address(path):
+        from windbg_ext.sources.remote import find
+
+        return find.is_pattern(path)
     named = path[4:] if path.startswith(DEVICE_PREFIXES) else path  # \\?\ is no wildcard
     return any(character in named for character in WILDCARDS) and not os.path.lexists(system_path(path))
 
 
 def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None, wanted: Wanted) -> Iterator[str]:
+    if is_address(pattern):
+        yield from _files_under_url(pattern, wanted)
+        return
     import glob  # takes longer to import than most files to look at
 
     try:
@@ -175,6 +188,9 @@ def _files_of_pattern(pattern: str, on_unreadable: OnUnreadable | None, wanted: 
 
 
 def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None, wanted: Wanted) -> Iterator[str]:
+    if is_address(folder):
+        yield from _files_under_url(folder, wanted)
+        return
     found = False
     top = system_path(folder, longest=0)  # what lies below may have long paths
 
@@ -192,6 +208,22 @@ def _files_of_folder(folder: str, on_unreadable: OnUnreadable | None, wanted: Wa
                 yield tidy(os.path.join(folder + place[len(top) :], name))
     if not found:
         raise DumpError("folder", wanted.none, "name the file itself", folder)
+
+
+def _files_under_url(url: str, wanted: Wanted) -> Iterator[str]:
+    """Yield the files of a folder or of a wildcard on another machine. Raise DumpError where there are none."""
+    from windbg_ext.sources.remote import find
+    from windbg_ext.sources.remote.address import without_secrets
+
+    if _is_pattern(url):
+        found = find.files_of_pattern(url)
+        none = DumpError("path", "no file fits this wildcard", "name a dump or a folder", without_secrets(url))
+    else:
+        found = [file for file in find.files_of_folder(url) if wanted.fits(file.lower())]
+        none = DumpError("folder", wanted.none, "name the file itself", without_secrets(url))
+    if not found:
+        raise none
+    yield from found
 
 
 def _walk(top: str, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:

@@ -51,6 +51,15 @@ def is_address(name: str) -> bool:
     return bool(separator) and len(scheme) > 1 and not set(scheme) - SCHEME  # one letter is a drive
 
 
+def shown(name: str) -> str:
+    """Return a name for reports: a path as it is, a URL without what nobody else should know."""
+    if not is_address(name):
+        return name
+    from windbg_ext.sources.remote.address import without_secrets  # only who names URLs waits for its import
+
+    return without_secrets(name)
+
+
 def tidy(path: str) -> str:
     """Return a path without doubled separators and without `.`; `..` stays, since a link may stand before it."""
     return path if os.pardir in path or is_address(path) else os.path.normpath(path)

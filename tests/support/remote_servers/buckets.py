@@ -28,17 +28,18 @@ def s3rver(folder: Path, files: Path) -> Iterator[int]:
     executable = program("s3rver", "npm install s3rver")
     port = free_port()
     (folder / "data" / BUCKET).mkdir(parents=True)
-    for file in files.iterdir():
+    for file in files.rglob("*"):
         if file.is_file():
-            add_object(folder, file)
+            add_object(folder, file, str(file.relative_to(files)))
     command = [executable, "-d", str(folder / "data"), "-a", "127.0.0.1", "-p", str(port), "--silent"]
     with started(command, port, folder / "output.log"):
         yield port
 
 
-def add_object(folder: Path, file: Path) -> None:
+def add_object(folder: Path, file: Path, key: str) -> None:
     """Put a file into the bucket of an s3rver, as it keeps its own."""
-    place = folder / "data" / BUCKET
+    place = (folder / "data" / BUCKET / key).parent
+    place.mkdir(parents=True, exist_ok=True)
     link = place / f"{file.name}._S3rver_object"
     if not link.exists():
         link.symlink_to(file)

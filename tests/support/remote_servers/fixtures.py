@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SAMPLES_SERVED = ("complete.dmp", "complete-bitmap.dmp", "kernel-la57.dmp", "small.dmp")
 
 
+FOLDER = ("sub/one.dmp", "sub/two [1].DMP", "sub/notes.txt", "sub/deeper/three.dmp", "sub/deeper/100%.dmp")
+
+
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with samples, the dumps that were given, and one of a machine with 64 GiB of RAM."""
@@ -26,6 +29,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(SAMPLES / name, folder)
     for packed in given_dumps(1, 5, 6):
         unpacked(packed, folder)
+    (folder / "two").mkdir()
+    for name in ("complete.dmp", "kernel-la57.dmp"):
+        shutil.copy(SAMPLES / name, folder / "two")
+    for name in FOLDER:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SAMPLES / "small.dmp", folder / name)
     _write_large(folder / "bitmap-64GiB.dmp")
     folder.parent.chmod(0o755)  # servers may run as somebody else
     return folder

@@ -70,7 +70,7 @@ http {{
     location /whole/ {{ alias {files}/; max_ranges 0; }}
     location /packed/ {{ alias {files}/; gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any; }}
     location /forced/ {{ alias {files}/; add_header Content-Encoding gzip; }}
-    location /private/ {{ alias {files}/; auth_basic "dumps"; auth_basic_user_file {folder}/passwords; }}
+    location /private/ {{ alias {files}/; auth_basic "dumps"; auth_basic_user_file {folder}/passwords; autoindex on; }}
     location /forbidden/ {{ return 403; }}
     location /moved/ {{ rewrite ^/moved/(.*)$ /files/$1 redirect; }}
     location /elsewhere/ {{ return 302 http://localhost:{plain}/files/; }}

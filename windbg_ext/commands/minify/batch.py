@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.destination import SCRUBBED, SMALL, clear_leftovers, make_folder, small_name
+from windbg_ext.commands.destination import SCRUBBED, SMALL, clear_leftovers, small_name
 from windbg_ext.commands.larger_dump import larger_dump, way_out
 from windbg_ext.commands.minify.command import minify
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
+from windbg_ext.commands.output import folder_above, is_there, make_folder, output_of
 from windbg_ext.commands.tasks import as_dump_error, folder_for, run_tasks, seen_from
 from windbg_ext.dump import open_dump
 from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.sources.find import find_dumps, folder_of
-from windbg_ext.sources.local import is_address, tidy
+from windbg_ext.sources.local import is_address, shown, tidy
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from windbg_ext.commands.minify.command import MinifyReport
+    from windbg_ext.commands.output import Output
     from windbg_ext.commands.shard import Shard
     from windbg_ext.commands.tasks import Done
     from windbg_ext.dump.header import DumpHeader
@@ -62,7 +64,7 @@ class FileReport:
     """
 
     source: str
-    destination: Path | None
+    destination: Output | None
     outcome: Outcome
     problem: str = ""
     report: MinifyReport | None = None
@@ -88,12 +90,12 @@ class BatchReport:
 class Task:
     """A dump to read, by its name, and the file to write.
 
-    within: the folder that the user named, below which no link is followed.
+    within: the folder that the user named, below which no link is followed; None for a URL.
     """
 
     source: str
-    destination: Path
-    within: Path
+    destination: Output
+    within: Path | None
 
 
 def minify_many(
@@ -132,7 +134,7 @@ def minify_many(
     found = _plan(_find(sources, destination, unreadable.append, suffix))
     planned = [planned for planned in found if shard is None or shard.takes(planned.source)]
     if destination is not None:
-        make_folder(Path(destination))
+        make_folder(output_of(destination))
     tasks = {task: number for number, task in enumerate(planned) if isinstance(task, Task)}
     reports = {number: report for number, report in enumerate(planned) if isinstance(report, FileReport)}
     convert = partial(minify_one, options=options, folder=folder_for(executor))
@@ -144,7 +146,7 @@ def minify_many(
     return BatchReport(
         (
             *(reports[number] for number in range(len(planned))),
-            *(FileReport(tidy(error.path), None, Outcome.FAILED, _problem(error)) for error in unreadable),
+            *(FileReport(shown(tidy(error.path)), None, Outcome.FAILED, _problem(error)) for error in unreadable),
         )
     )
 
@@ -161,20 +163,56 @@ def _find(
         given = os.fspath(sources)
         folder = folder_of(given) or os.curdir
         top = Path(given) if folder == given else None
-        found = ((file, PurePath(os.path.relpath(file, folder))) for file in find_dumps([given], on_unreadable))
+        found = ((file, _below(file, folder)) for file in find_dumps([given], on_unreadable))
     else:
         named = (os.fspath(file) for file in sources)
-        found = ((file, kept_path(PurePath(file.replace("://", "/") if is_address(file) else file))) for file in named)
+        found = ((file, kept_url(file) if is_address(file) else kept_path(PurePath(file))) for file in named)
+    to = None if destination is None else output_of(destination)
     for file, kept in found:
-        if destination is None and is_address(file):
-            raise UsageError(f"{file} lies in no folder: name the folder to write to")
         source = tidy(file)
         name = small_name(kept.name, suffix)
-        if destination is None:  # a wildcard or a list leads to the folder of each source as the user named it
+        if isinstance(to, str):
+            yield Task(source, "/".join((to.rstrip("/"), *kept.parts[:-1], name)), None)
+        elif to is None and is_address(file):
+            yield Task(source, _beside_url(file, suffix), None)
+        elif to is None:  # a wildcard or a list leads to the folder of each source as the user named it
             beside = Path(os.path.dirname(source))  # noqa: PTH120 - the source is a name, the destination a path
             yield Task(source, beside / name, top or beside)
         else:
-            yield Task(source, Path(destination, kept.parent, name), Path(destination))
+            yield Task(source, to / kept.parent / name, to)
+
+
+def _below(file: str, folder: str) -> PurePath:
+    """Return the path of a file below the folder that it was found in."""
+    if not is_address(file):
+        return PurePath(os.path.relpath(file, folder))
+    above = len(kept_url(folder).parts)
+    return PurePath(*kept_url(file).parts[above:])
+
+
+def kept_url(url: str) -> PurePath:
+    """Return the path below a destination for the file under a URL: scheme, host and folders are folders of it."""
+    from windbg_ext.sources.remote.address import parse_address  # only who names URLs waits for its import
+
+    try:
+        address = parse_address(url)
+    except DumpError:  # opening it tells what is wrong
+        return PurePath(re.sub(r"[^\w.]+", "_", url.partition("?")[0]))
+    return PurePath(address.scheme, re.sub(r"[^\w.-]+", "_", address.host), *address.kept)
+
+
+def _beside_url(url: str, suffix: str) -> str:
+    """Return the URL of the small dump beside a dump. Raise UsageError on a web server, which takes no files."""
+    from windbg_ext.sources.remote.address import parse_address, without_secrets
+
+    try:
+        address = parse_address(url)
+        beside = address.beside(small_name(address.base_name, suffix))
+    except DumpError:
+        beside = None
+    if beside is None:
+        raise UsageError(f"{without_secrets(url)} lies in no folder that takes files: name the folder to write to")
+    return beside
 
 
 def kept_path(path: PurePath) -> PurePath:
@@ -214,7 +252,8 @@ def _key(path: str | Path) -> str:
 def _report_of(done: Done[Task, FileReport]) -> FileReport:
     if done.error is None:
         return done.result
-    clear_leftovers(done.task.destination, done.task.within)
+    if isinstance(done.task.destination, Path):
+        clear_leftovers(done.task.destination, done.task.within)
     return _failed(done.task, as_dump_error(done.error))
 
 
@@ -227,8 +266,8 @@ def minify_one(task: Task, *, options: MinifyOptions, folder: str | None = None)
         here = _in(folder, task)
         why_not = _needs_none(here, options)
         if why_not:
-            return FileReport(task.source, task.destination, Outcome.SKIPPED, why_not)
-        make_folder(here.destination.parent, here.within)
+            return FileReport(shown(task.source), task.destination, Outcome.SKIPPED, why_not)
+        make_folder(folder_above(here.destination), here.within)
         report = minify(here.source, here.destination, options, within=here.within)
     except DumpError as error:
         return _failed(task, error)
@@ -238,15 +277,19 @@ def minify_one(task: Task, *, options: MinifyOptions, folder: str | None = None)
         fault = f"internal error ({type(error).__name__}: {error})"
         return _failed(task, DumpError("minify", fault, "please report it"))
     if report.complete:
-        return FileReport(task.source, task.destination, Outcome.WRITTEN, report=report)
-    return FileReport(task.source, task.destination, Outcome.INCOMPLETE, _left_out(report), report)
+        return FileReport(shown(task.source), task.destination, Outcome.WRITTEN, report=report)
+    return FileReport(shown(task.source), task.destination, Outcome.INCOMPLETE, _left_out(report), report)
 
 
 def _in(folder: str | None, task: Task) -> Task:
     if folder is None:
         return task
-    destination, within = (Path(seen_from(folder, str(path))) for path in (task.destination, task.within))
-    return Task(seen_from(folder, task.source), destination, within)
+    destination, within = task.destination, task.within
+    if isinstance(destination, Path):
+        destination = Path(seen_from(folder, str(destination)))
+    return Task(
+        seen_from(folder, task.source), destination, None if within is None else Path(seen_from(folder, str(within)))
+    )
 
 
 def _needs_none(task: Task, options: MinifyOptions) -> str:
@@ -260,13 +303,14 @@ def _needs_none(task: Task, options: MinifyOptions) -> str:
         return "is a small memory dump already"
     if task.source.lower().endswith(f"{SCRUBBED}.dmp") and options.scrub is not None:
         return "is a scrubbed dump by its name"
-    if not task.destination.is_file():
+    if not is_there(task.destination):
         return ""
     name = str(task.destination)
     found = larger_dump(task.destination)
     if found is not None:
         why = f"{name} exists and is {found.name}, which is never replaced"
-        raise DestinationError("destination", why, way_out(found, task.destination, "move it away"))
+        way = way_out(found, task.destination, "move it away") if isinstance(task.destination, Path) else "move it away"
+        raise DestinationError("destination", why, way)
     try:
         there = _header(task.destination)
     except DumpError:
@@ -292,7 +336,7 @@ def _crash(header: DumpHeader) -> tuple[object, ...]:
 
 
 def _failed(task: Task, error: DumpError) -> FileReport:
-    return FileReport(task.source, task.destination, Outcome.FAILED, _problem(error))
+    return FileReport(shown(task.source), task.destination, Outcome.FAILED, _problem(error))
 
 
 def _problem(error: DumpError) -> str:

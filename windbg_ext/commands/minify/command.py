@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.destination import SCRUBBED, SMALL, beside, check_destination, replace_file
+from windbg_ext.commands.destination import SCRUBBED, SMALL
 from windbg_ext.commands.minify.account import Account, LeftOut, Part
 from windbg_ext.commands.minify.crash import damages, read_crash
 from windbg_ext.commands.minify.options import DEFAULTS, MinifyOptions
@@ -18,6 +17,7 @@ from windbg_ext.commands.minify.secondary import (
     secondary_data_fits,
 )
 from windbg_ext.commands.minify.shared import SavedRange, Shared, saved_ranges, what_is_shared
+from windbg_ext.commands.output import check_output, output_beside, output_file, output_of
 from windbg_ext.dump import open_dump
 from windbg_ext.dump.small_file import write_headers, write_parts
 from windbg_ext.errors import DumpError
@@ -31,10 +31,12 @@ from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.commands.minify.verify import Verification
+    from windbg_ext.commands.output import Output
     from windbg_ext.commands.privacy.scrubbing import ScrubReport
     from windbg_ext.dump.small_file import SmallDump
     from windbg_ext.kernel import Target
@@ -57,7 +59,7 @@ class MinifyReport:
     """
 
     source: str | None
-    destination: Path
+    destination: Output
     bytes: int
     parts: tuple[Part, ...]
     left_out: tuple[LeftOut, ...]
@@ -82,8 +84,8 @@ def minify(
 ) -> MinifyReport:
     """Write a small memory dump with the answers of a complete, active or kernel dump.
 
-    destination: None is a new name beside the source. within: a folder that the destination lies in, below which no
-    link is followed; None: the destination may be a link to an older file.
+    destination: a path or a URL; None is a new name beside the source. within: a folder that the destination lies in,
+    below which no link is followed; None: the destination may be a link to an older file.
 
     Raise DumpError where the source cannot be read, or is a small dump already and is not to be scrubbed;
     DestinationError where the destination exists, is the source or cannot be written. After any of them there is no
@@ -92,9 +94,9 @@ def minify(
     opened = open_source(source)
     try:
         suffix = SMALL if options.scrub is None else SCRUBBED
-        destination = beside(opened, suffix) if destination is None else Path(destination)
+        destination = output_beside(opened, suffix) if destination is None else output_of(destination)
         # before it is unpacked, which may take minutes
-        check_destination(destination, opened, overwrite=options.overwrite, within=within)
+        check_output(destination, opened, overwrite=options.overwrite, within=within)
         progress = watched(opened, progress or no_progress)
         dump = open_dump(opened, progress=progress)
         dump.check()
@@ -110,7 +112,7 @@ def minify(
 
 def minify_target(
     target: Target,
-    destination: Path,
+    destination: Output,
     options: MinifyOptions = DEFAULTS,
     *,
     source: Source | None,
@@ -121,7 +123,7 @@ def minify_target(
 
     Raise DumpError where the target's kernel cannot be read, DestinationError as `minify` does.
     """
-    check_destination(destination, source, overwrite=options.overwrite, within=within)
+    check_output(destination, source, overwrite=options.overwrite, within=within)
     follow = progress or no_progress
     account = Account(options.size)
     if target.header.dump_type is DumpType.TRIAGE and (options.scrub is None or not isinstance(target, DumpTarget)):
@@ -138,7 +140,7 @@ def minify_target(
     if has_secondary and not copies_secondary:
         account.refuse(SECONDARY_DATA)
     secondary = SecondaryCopy()
-    with replace_file(destination, source, overwrite=options.overwrite, within=within) as out:
+    with output_file(destination, source, overwrite=options.overwrite, within=within) as out:
         triage = write_parts(made.dump, out)
         if copies_secondary:
             bounded = options.size is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import Answer, Column, Notes
@@ -37,7 +38,7 @@ FILE_BYTES = 400_000
 
 def minify_page(report: MinifyReport) -> Page:
     """Return the report of one dump."""
-    return Page(f"{report.destination.name}: small memory dump", "minify", tuple(_sections(report)))
+    return Page(f"{PurePath(report.destination).name}: small memory dump", "minify", tuple(_sections(report)))
 
 
 def _sections(report: MinifyReport) -> Iterator[PageSection]:

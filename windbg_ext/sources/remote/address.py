@@ -6,6 +6,7 @@ pre-signed URL) only that there is one.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
@@ -58,6 +59,13 @@ class Address(NamedTuple):
         """The last part of the path, as a file on a disk would be called."""
         last = self.path.rstrip("/").rpartition("/")[2]
         return unquote(last).replace("/", "_") if self.scheme in HTTP else last
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The parts of the path as names of folders and a file that cannot lead anywhere else."""
+        parts = map(unquote, self.path.split("/")) if self.scheme in HTTP else iter(self.path.split("/"))
+        safe = (re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", part) for part in parts)
+        return tuple(part for part in safe if part.strip(". "))
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.transport import MAX_CONNECTIONS, STALL_SECONDS, TransientError
+from windbg_ext.sources.remote.transport import MAX_CONNECTIONS, STALL_SECONDS, TransientError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -74,15 +74,6 @@ def run(loop: asyncio.AbstractEventLoop, coroutine: Awaitable[Result]) -> Result
 
     result: Result = sync(loop, awaited)
     return result
-
-
-def explained(error: BaseException, explain: Explain) -> TransientError | DumpError:
-    """Return what an exception means. Its text is never passed on: it may hold a URL with all that is in it."""
-    if isinstance(error, (TransientError, DumpError)):
-        return error
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return TransientError(f"no answer within {STALL_SECONDS:.0f} s")
-    return explain(error)
 
 
 def explain_connection(error: BaseException) -> TransientError | DumpError:

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Callable, Protocol, TypeVar, cast
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, explained, run
+from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, run
 from windbg_ext.sources.remote.credentials import settings_of
+from windbg_ext.sources.remote.places import Entry
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
     COPY_IT,
@@ -19,6 +20,7 @@ from windbg_ext.sources.remote.transport import (
     changed,
     checked_range,
     difference,
+    explained,
 )
 
 if TYPE_CHECKING:
@@ -206,6 +208,49 @@ def google_system() -> GCSFileSystem:
     system = GCSFileSystem(skip_instance_cache=True, use_listings_cache=False)
     system.retries = 1
     return system
+
+
+class BucketPlace:
+    """The keys of a bucket, as folders by the slashes in them."""
+
+    def __init__(self, address: Address) -> None:
+        self._system = {"s3": s3_system, "az": azure_system, "gs": google_system}[address.scheme]()
+
+    def entries(self, folder: Address) -> list[Entry]:
+        """Return what is in a folder."""
+        top = f"{folder.host}{folder.path}"
+        found = []
+        for told in self._system.ls(top.rstrip("/"), detail=True, refresh=True):
+            name = str(told["name"]).rstrip("/")
+            is_folder = told.get("type") == "directory"
+            if name.startswith(top) and name != top.rstrip("/"):
+                path = f"{folder.path}{name[len(top) :]}{'/' if is_folder else ''}"
+                found.append(Entry(folder.with_path(path), is_folder))
+        return found
+
+    def is_folder(self, address: Address) -> bool:
+        """Tell whether there are keys that go on behind a slash."""
+        return bool(self._system.isdir(f"{address.host}{address.path}"))
+
+    def exists(self, address: Address) -> bool:
+        """Tell whether there is an object."""
+        return bool(self._system.exists(f"{address.host}{address.path}"))
+
+    def make_folder(self, address: Address) -> None:
+        """Do nothing: a folder is there when something is in it."""
+
+    def put(self, address: Address, data: bytes, *, overwrite: bool) -> None:
+        """Write an object in one upload, of which stores show nothing before it is whole."""
+        if not overwrite and self.exists(address):
+            raise FileExistsError
+        self._system.pipe_file(f"{address.host}{address.path}", data)
+
+    def explain(self, error: BaseException) -> TransientError | DumpError:
+        """Return what an exception means."""
+        return explain(error)
+
+    def close(self) -> None:
+        """Nothing is open but what the library keeps."""
 
 
 def code_of(error: BaseException) -> str:

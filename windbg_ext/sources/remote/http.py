@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, explained, run
+from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, run
 from windbg_ext.sources.remote.credentials import login_for
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
@@ -22,6 +22,7 @@ from windbg_ext.sources.remote.transport import (
     changed,
     checked_range,
     difference,
+    explained,
 )
 
 if TYPE_CHECKING:

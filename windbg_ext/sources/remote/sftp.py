@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.credentials import login_for
+from windbg_ext.sources.remote.places import Entry, temporary_beside
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
     FIRST_BYTES,
@@ -141,13 +143,88 @@ class SftpFile:
             raise difference(self.state, now)
 
 
+class SftpPlace:
+    """The folders of an SSH server."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client: SSHClient | None = None
+        self._files: SFTPClient | None = None
+
+    def entries(self, folder: Address) -> list[Entry]:
+        """Return what is in a folder. Links to folders are not followed."""
+        found = []
+        for attributes in self._opened().listdir_attr(folder.path or "/"):
+            is_folder = stat.S_ISDIR(attributes.st_mode or 0)
+            path = f"{folder.path}{attributes.filename}{'/' if is_folder else ''}"
+            found.append(Entry(folder.with_path(path), is_folder))
+        return found
+
+    def is_folder(self, address: Address) -> bool:
+        """Tell whether there is a folder."""
+        try:
+            return stat.S_ISDIR(self._opened().stat(address.path or "/").st_mode or 0)
+        except FileNotFoundError:
+            return False
+
+    def exists(self, address: Address) -> bool:
+        """Tell whether there is a file or a folder."""
+        try:
+            self._opened().lstat(address.path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def make_folder(self, address: Address) -> None:
+        """Make a folder, with those above it."""
+        at = ""
+        for part in address.path.strip("/").split("/"):
+            at = f"{at}/{part}"
+            if not self.is_folder(address.with_path(at)):
+                self._opened().mkdir(at)
+
+    def put(self, address: Address, data: bytes, *, overwrite: bool) -> None:
+        """Write a file under a temporary name beside it, then give it its own."""
+        files, temporary = self._opened(), temporary_beside(address)
+        try:
+            with files.open(temporary, "wx") as file:
+                files.chmod(temporary, 0o600)
+                file.set_pipelined(True)
+                file.write(data)
+            if overwrite:
+                files.posix_rename(temporary, address.path)
+            elif self.exists(address):  # some servers replace it
+                raise FileExistsError
+            else:
+                files.rename(temporary, address.path)
+        except BaseException:
+            with suppress(Exception):
+                files.remove(temporary)
+            raise
+
+    def explain(self, error: BaseException) -> TransientError | DumpError:
+        """Return what an exception means."""
+        return explain(error)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+
+    def _opened(self) -> SFTPClient:
+        if self._files is None:
+            self._client = connect(self._address)
+            self._files = files_of(self._client)
+        return self._files
+
+
 def _state_of(attributes: SFTPAttributes) -> State:
     if attributes.st_size is None:
         raise DumpError("server", "does not tell how long the file is", "copy the file to this machine")
     return State(attributes.st_size, str(attributes.st_mtime))
 
 
-def explain(error: Exception) -> TransientError | DumpError:
+def explain(error: BaseException) -> TransientError | DumpError:
     """Return what an exception of paramiko, or of the system, means."""
     import socket
 

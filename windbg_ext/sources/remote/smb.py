@@ -7,10 +7,12 @@ shares, whoever it was made for. Here each file has connections of its own.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.credentials import Login, login_for
+from windbg_ext.sources.remote.places import Entry, temporary_beside
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
     FIRST_BYTES,
@@ -91,11 +93,9 @@ class Share:
 
     def close(self) -> None:
         """End the session."""
-        import contextlib
-
         connections, self.connections = self.connections, {}
         for connection in connections.values():
-            with contextlib.suppress(Exception):  # it may be broken already
+            with suppress(Exception):  # it may be broken already
                 connection.disconnect(True, timeout=1)
 
 
@@ -218,6 +218,72 @@ def _credits(connection: Connection) -> int:
     return int(window["high"] - window["low"])
 
 
+class SmbPlace:
+    """The folders of a share."""
+
+    def __init__(self, address: Address) -> None:
+        self._share = Share(address)
+        self._connected = False
+
+    def entries(self, folder: Address) -> list[Entry]:
+        """Return what is in a folder."""
+        import smbclient
+
+        found = smbclient.scandir(self._path(folder), **self._share.options)
+        return [
+            Entry(folder.with_path(f"{folder.path}{entry.name}{'/' if entry.is_dir() else ''}"), entry.is_dir())
+            for entry in found
+            if entry.name not in (".", "..")
+        ]
+
+    def is_folder(self, address: Address) -> bool:
+        """Tell whether there is a folder."""
+        import smbclient.path
+
+        return bool(smbclient.path.isdir(self._path(address), **self._share.options))
+
+    def exists(self, address: Address) -> bool:
+        """Tell whether there is a file or a folder."""
+        import smbclient.path
+
+        return bool(smbclient.path.exists(self._path(address), **self._share.options))
+
+    def make_folder(self, address: Address) -> None:
+        """Make a folder, with those above it."""
+        import smbclient
+
+        smbclient.makedirs(self._path(address), exist_ok=True, **self._share.options)
+
+    def put(self, address: Address, data: bytes, *, overwrite: bool) -> None:
+        """Write a file under a temporary name beside it, then give it its own."""
+        import smbclient
+
+        options = self._share.options
+        path, temporary = self._path(address), self._path(address.with_path(temporary_beside(address)))
+        try:
+            with smbclient.open_file(temporary, mode="xb", share_access=None, **options) as file:
+                file.write(data)
+            (smbclient.replace if overwrite else smbclient.rename)(temporary, path, **options)
+        except BaseException:
+            with suppress(Exception):
+                smbclient.remove(temporary, **options)
+            raise
+
+    def explain(self, error: BaseException) -> TransientError | DumpError:
+        """Return what an exception means."""
+        return explain(error)
+
+    def close(self) -> None:
+        """End the session."""
+        self._share.close()
+
+    def _path(self, address: Address) -> str:
+        if not self._connected:
+            self._share.connect()
+            self._connected = True
+        return self._share.path(address.path)
+
+
 NETWORK_OPEN_INFORMATION, ITS_SIZE = 0x22, 56
 """FileNetworkOpenInformation (MS-FSCC 2.4.34): LastWriteTime at 16, EndOfFile at 40."""
 
@@ -241,7 +307,7 @@ def _state_of(opened: Open) -> State:
     return State(int.from_bytes(told[40:48], "little"), told[16:24].hex())
 
 
-def explain(error: Exception) -> TransientError | DumpError:
+def explain(error: BaseException) -> TransientError | DumpError:
     """Return what an exception of smbprotocol, or of the system, means."""
     import errno
 
@@ -270,6 +336,8 @@ def explain(error: Exception) -> TransientError | DumpError:
             return DumpError("file", "is not there", "check the URL")
         if error.errno == errno.EACCES:
             return DumpError("file", "may not be read", f"check who you are for the server: {who}")
+        if error.errno == errno.EEXIST:
+            return DumpError("file", "exists", "give another name")
         if error.errno == errno.EISDIR:
             return DumpError("file", "is a folder", "name the dump in it")
     if status == NtStatus.STATUS_BAD_NETWORK_NAME:

@@ -47,6 +47,7 @@ class State(NamedTuple):
     version: str
 
 
+Failure = Union[TransientError, DumpError]
 Answer = Union[bytes, TransientError, DumpError]
 """To one request: bytes, fewer than asked for if it broke off, or why there are none. DumpError: trying is no use."""
 
@@ -129,3 +130,15 @@ def checked_range(told: str, offset: int, length: int) -> tuple[int, int]:
         why = f"sends bytes {start:,} to {last:,} instead of {offset:,} to {min(offset + length, size) - 1:,}"
         raise DumpError("server", why, COPY_IT)
     return size, last + 1 - start
+
+
+def explained(error: BaseException, explain: Callable[[BaseException], Failure]) -> Failure:
+    """Return what an exception means. Its text is never passed on: it may hold a URL with all that is in it."""
+    import asyncio
+    import socket
+
+    if isinstance(error, (TransientError, DumpError)):
+        return error
+    if isinstance(error, (asyncio.TimeoutError, socket.timeout, TimeoutError)):
+        return TransientError(f"no answer within {STALL_SECONDS:.0f} s")
+    return explain(error)
