@@ -181,7 +181,7 @@ MAX_VALUE = 64 << 10
 """Bytes of one value: a path of 32,767 characters. Microsoft advises to keep more than 2,048 in a file (Registry
 Element Size Limits). What regipy takes for a string of a REG_MULTI_SZ grows with the square of its length."""
 MAX_COLLECTED_REPORT = Limit(256 << 10, "bytes", "a report of pagefilefit as JSON has 15 KB")
-MAX_COLLECTED_TEXT = 2000
+MAX_COLLECTED_TEXT = 400
 """Characters of a text in such a report."""
 MAX_LISTED_DRIVERS = 64
 """Drivers of a kind, or certificates, that are looked at: a machine has a handful."""

@@ -59,7 +59,9 @@ def test_arguments_that_py_passes_on_give_what_the_command_line_says(
     answers = kd.run(OPEN_DUMP, [load, *(f"!py -3.9 {interpreter} {SCRIPT} {line}" for line in typed)])[1:]
     made = (tmp_path / "small dump.dmp").read_bytes()
     (tmp_path / "small dump.dmp").unlink()
-    assert list(map(without_suggestions, answers)) == [command_line(engine, tmp_path, *line) for line in lines]
+    assert list(map(without_suggestions, answers)) == [
+        in_the_debugger(command_line(engine, tmp_path, *line)) for line in lines
+    ]
     assert made == (tmp_path / "small dump.dmp").read_bytes()
 
 

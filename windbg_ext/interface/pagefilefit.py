@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from windbg_ext.errors import UsageError
 from windbg_ext.interface.command import Argument, Command, Option
 from windbg_ext.interface.html import HTML, OVERWRITE, html_file, write_report
-from windbg_ext.interface.machines import run_machines
 from windbg_ext.interface.values import byte_size
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     hives = options.system_hive or []
     if hives and not is_one_machine(hives):
+        from windbg_ext.interface.machines import run_machines  # most runs are about one machine
+
         return run_machines(options, _figures(options), console)
     if options.csv:
         raise UsageError("--csv: only of several machines; --json has the report of one")

@@ -229,7 +229,7 @@ def test_without_ram_what_can_be_told_is_told(folder: Path) -> None:
         ({"ram_bytes": 1 << 80}, "ram_bytes: is no number of bytes"),
         ({"kinds": {}}, "kinds: is no list of objects"),
         ({"kinds": [1]}, "kinds: is no list of objects"),
-        ({"checks": [{}] * 65}, "checks: is no list of objects, or too long"),
+        ({"checks": [{}] * 33}, "checks: is no list of objects, or too long"),
         ({"checks": [{"answer": "no"}]}, "checks.answer: is neither true, false nor null"),
         ({"boot_pagefile": []}, "boot_pagefile: is no object"),
         ({"boot_pagefile": {"bytes": "all"}}, "boot_pagefile.bytes: is no number of bytes"),

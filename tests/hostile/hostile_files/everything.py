@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hostile_files import (
     archive_bombs,
     archives,
+    collected,
     hive_logs,
     hives,
     kernel_structures,
@@ -31,6 +32,7 @@ FAMILIES = {
     "archives that swell": archive_bombs.cases,
     "registry hives": hives.cases,
     "logs of registry hives": hive_logs.cases,
+    "collected reports": collected.cases,
     "names and lists": names.cases,
     "secondary data": secondary.cases,
     "options": options.cases,

@@ -22,6 +22,8 @@ T = TypeVar("T")
 STARTS = (b"{", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Of JSON as programs write it, and as PowerShell does."""
 MAX_BYTES = 1 << 60
+MAX_CHECKS, MAX_QUESTION = 32, 100
+"""Questions of a report, and characters of one."""
 RUN_AGAIN = "collect it again: pagefilefit --this-machine --json"
 
 
@@ -41,7 +43,9 @@ def read_report(source: Source) -> MachineRow:
     advised = report.one_of("advised_kind", kinds)
     told = {kind.one_of("kind", kinds): kind for kind in report.listed("kinds", len(kinds))}
     checks = report.listed("checks", MAX_CHECKS)
-    answers = [(check.text("question"), check.switch("answer"), check.switch("decides")) for check in checks]
+    answers = [
+        (check.text("question", MAX_QUESTION), check.switch("answer"), check.switch("decides")) for check in checks
+    ]
     needs = told.get(advised)
     return MachineRow(
         name=report.text("computer") or source.name,
@@ -59,9 +63,6 @@ def read_report(source: Source) -> MachineRow:
         unknown=tuple(question for question, good, _ in answers if good is None),
         decided=tuple(question for question, good, decides in answers if good is False and decides),
     )
-
-
-MAX_CHECKS = 64
 
 
 def _parsed(source: Source) -> dict[str, Any]:
@@ -84,11 +85,11 @@ class _Values:
         self._values = values
         self._where = where
 
-    def text(self, name: str) -> str:
+    def text(self, name: str, longest: int = MAX_COLLECTED_TEXT) -> str:
         value: object = self._values.get(name)
         if value is None:
             return ""
-        if not isinstance(value, str) or len(value) > MAX_COLLECTED_TEXT:
+        if not isinstance(value, str) or len(value) > longest:
             raise self._odd(name, "no text, or too long")
         return value
 
