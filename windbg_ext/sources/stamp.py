@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.local import is_address, system_path
-from windbg_ext.sources.open import open_source
 from windbg_ext.values import NamedTuple
-
-if TYPE_CHECKING:
-    from windbg_ext.sources.source import Source
 
 
 class Stamp(NamedTuple):
-    """A file: its name, its size in bytes, and its time of change, or what an address has instead."""
+    """A file: its name, its size in bytes, and its time of change, or the version of what is behind a URL.
+
+    modified: empty where a server tells no version.
+    """
 
     path: str
     size: int
@@ -25,9 +23,11 @@ class Stamp(NamedTuple):
 def stamp_of(path: str) -> Stamp:
     """Ask for the size and the time of a file. Raise DumpError where they are not told."""
     if is_address(path):
-        source = open_source(path)
+        from windbg_ext.sources.remote.open import open_address  # and all that it needs
+
+        source = open_address(path)
         try:
-            return _stamp_of_source(path, source)
+            return Stamp(path, source.size, source.version)
         finally:
             source.close()
     try:
@@ -39,5 +39,10 @@ def stamp_of(path: str) -> Stamp:
     return Stamp(path, status.st_size, str(status.st_mtime_ns))
 
 
-def _stamp_of_source(path: str, source: Source) -> Stamp:
-    return Stamp(path, source.size, str(source.identity))
+def public_name(path: str) -> str:
+    """Return the name of a file as it may be stored and shown: a URL without what nobody else should know."""
+    if not is_address(path):
+        return path
+    from windbg_ext.sources.remote.address import without_secrets
+
+    return without_secrets(path)

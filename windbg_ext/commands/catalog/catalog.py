@@ -13,6 +13,7 @@ from windbg_ext.commands.catalog.facts import READER, DumpFacts
 from windbg_ext.commands.catalog.opening import open_database
 from windbg_ext.commands.catalog.schema import check_version, migrate
 from windbg_ext.sources.local import full_path
+from windbg_ext.sources.stamp import public_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,7 +96,11 @@ class Catalog:
         named, values = _as_parameters(key_of(stamp.path) for stamp in stamps)
         sql = f"SELECT path, size, modified FROM catalog_files WHERE reader = :reader AND path IN ({named})"
         known = set(self.database.rows(sql, {**values, "reader": READER}))
-        return (stamp for stamp in stamps if (key_of(stamp.path), stamp.size, stamp.modified) not in known)
+        return (
+            stamp
+            for stamp in stamps
+            if not stamp.modified or (key_of(stamp.path), stamp.size, stamp.modified) not in known
+        )
 
     def _candidates(self, stamps: Sequence[Stamp]) -> list[tuple[str, ...]]:
         named, values = _as_parameters(dict.fromkeys(stamp.modified for stamp in stamps))
@@ -165,7 +170,7 @@ class Catalog:
 
 def key_of(path: str) -> str:
     """Return a path as the catalogue has it: in full, and as text that every database takes."""
-    return full_path(path).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return full_path(public_name(path)).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _as_parameters(values: Iterable[str]) -> tuple[str, dict[str, Value]]:

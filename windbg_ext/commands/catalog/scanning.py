@@ -18,7 +18,7 @@ from windbg_ext.commands.tasks import as_dump_error, folder_for, run_tasks
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.find import find_dumps
 from windbg_ext.sources.progress import no_progress
-from windbg_ext.sources.stamp import stamp_of
+from windbg_ext.sources.stamp import public_name, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,7 +94,7 @@ class _Scan:
     def run(self, sources: Iterable[str], executor: Executor | None, shard: Shard | None) -> ScanReport:
         work = partial(read_files, key=self.catalog.key(), folder=folder_for(executor))
         paths = find_dumps(sources, lambda error: self._failed(error.path, error))
-        tasks = self._tasks(path for path in paths if shard is None or shard.takes(path))
+        tasks = self._tasks(path for path in paths if shard is None or shard.takes(public_name(path)))
         try:
             with closing(run_tasks(work, _grouped(tasks, executor), executor, tries=1)) as arriving:
                 for done in arriving:
@@ -168,7 +168,7 @@ class _Scan:
 
     def _note(self, path: str, why: str) -> None:
         if len(self.problems) < MAX_TOLD:
-            self.problems.append((path, why))
+            self.problems.append((public_name(path), why))
 
     def _tell(self) -> None:
         self.follow("files", self.known + self.moved + self.new + self.others + self.failed, self.found)

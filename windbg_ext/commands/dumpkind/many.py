@@ -11,6 +11,7 @@ from windbg_ext.commands.dumpkind.report import DumpReport
 from windbg_ext.commands.tasks import as_dump_error, folder_for, run_tasks, seen_from
 from windbg_ext.sources.find import find_dumps
 from windbg_ext.sources.progress import no_progress
+from windbg_ext.sources.stamp import public_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ def dumpkind_many(
     or any other whose workers see the files under the same paths. None reads one after the other in this process. A
     worker that dies costs its file. shard: report this part of them only. Raise DumpError as `find_dumps`.
     """
-    paths = [path for path in find_dumps(sources) if shard is None or shard.takes(path)]
+    paths = [path for path in find_dumps(sources) if shard is None or shard.takes(public_name(path))]
     look = partial(_look, details=details, folder=folder_for(executor))
     reports: dict[str, DumpReport] = {}
     with closing(run_tasks(look, paths, executor)) as arriving:

@@ -27,6 +27,7 @@ from windbg_ext.errors import DestinationError, DumpError, UsageError
 from windbg_ext.sources.find import find_dumps, folder_of
 from windbg_ext.sources.local import is_address, shown, tidy
 from windbg_ext.sources.progress import no_progress
+from windbg_ext.sources.stamp import public_name
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def minify_many(
     unreadable: list[DumpError] = []
     suffix = SMALL if options.scrub is None else SCRUBBED
     found = _plan(_find(sources, destination, unreadable.append, suffix))
-    planned = [planned for planned in found if shard is None or shard.takes(planned.source)]
+    planned = [planned for planned in found if shard is None or shard.takes(public_name(planned.source))]
     if destination is not None:
         make_folder(output_of(destination))
     tasks = {task: number for number, task in enumerate(planned) if isinstance(task, Task)}

@@ -75,6 +75,11 @@ class RemoteSource:
     permissions = None
 
     @property
+    def version(self) -> str:
+        """ETag, generation or time of change when it was opened; empty where the server tells none."""
+        return self._file.state.version
+
+    @property
     def traffic(self) -> Traffic:
         """What reading it took so far."""
         return Traffic(self._bytes, self._requests, self._rounds)
