@@ -151,9 +151,6 @@ class Fleet:
         print(f"{count:,} small dumps, 40 crashes, 25 machines")
         alone = run([sys.executable, "-c", READ_ALONE, str(dumps)], [])
         print(f"  {'dumpkind alone, no catalogue':34} {alone.line(count)}")
-        quarter = self.dumpkind(
-            *sorted(path for path in dumps.iterdir())[:6], "--catalog", self.folder / "q.db", "--jobs", 1
-        )
         made: dict[str, object] = {}
         for kind in ("SQLite", "PostgreSQL"):
             server = kind == "PostgreSQL"
@@ -162,6 +159,8 @@ class Fleet:
                 path = self.folder / f"{name}.db"
                 return self.server.new_database(name) if kind == "PostgreSQL" else path
 
+            some = sorted(dumps.iterdir())[:6]
+            quarter = self.dumpkind(*some, "--catalog", new("quarter"), "--jobs", 1)
             runs: dict[str, tuple[object, ...]] = {
                 "1 process": ("--jobs", 1),
                 "2 processes": ("--jobs", 2),
