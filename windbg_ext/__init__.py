@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         find_dumps,
     )
     from windbg_ext.commands.dumpkind.many import dumpkind_many
+    from windbg_ext.commands.dumpkind.privacy import privacy
     from windbg_ext.commands.minify import LeftOut, MinifyOptions, MinifyReport, Part, minify
     from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome, minify_many
     from windbg_ext.commands.minify.verify import Difference, Verification, verify
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
         pagefilefit,
         pagefilefit_machines,
     )
+    from windbg_ext.commands.privacy.report import Finding, Occurrence, PrivacyReport
+    from windbg_ext.commands.privacy.scrubbing import LeftOutByRule, Scrubbing, ScrubReport
+    from windbg_ext.commands.privacy.words import OwnWords, own_words
     from windbg_ext.commands.shard import Shard
     from windbg_ext.commands.workers import LocalWorkers
     from windbg_ext.dump.dump import Problem
@@ -82,10 +86,12 @@ __all__ = [
     "DumpReport",
     "Evidence",
     "FileReport",
+    "Finding",
     "Group",
     "HandFigures",
     "KindReport",
     "LeftOut",
+    "LeftOutByRule",
     "LocalWorkers",
     "MachineRow",
     "MachinesReport",
@@ -94,12 +100,17 @@ __all__ = [
     "MinifyReport",
     "NotInDumpError",
     "NotMappedError",
+    "Occurrence",
     "Outcome",
+    "OwnWords",
     "PagefileFitReport",
     "PagingFile",
     "Part",
+    "PrivacyReport",
     "Problem",
     "ScanReport",
+    "ScrubReport",
+    "Scrubbing",
     "Shard",
     "Signature",
     "Source",
@@ -117,8 +128,10 @@ __all__ = [
     "open_catalog",
     "open_dump",
     "open_source",
+    "own_words",
     "pagefilefit",
     "pagefilefit_machines",
+    "privacy",
     "scan_dumps",
     "summarize_catalog",
     "verify",
@@ -145,6 +158,10 @@ _HOMES = {
             ),
         ),
         "commands.dumpkind.many": ("dumpkind_many",),
+        "commands.dumpkind.privacy": ("privacy",),
+        "commands.privacy.report": ("Finding", "Occurrence", "PrivacyReport"),
+        "commands.privacy.scrubbing": ("LeftOutByRule", "ScrubReport", "Scrubbing"),
+        "commands.privacy.words": ("OwnWords", "own_words"),
         "commands.minify": ("LeftOut", "MinifyOptions", "MinifyReport", "Part", "minify"),
         "commands.minify.batch": ("BatchReport", "FileReport", "Outcome", "minify_many"),
         "commands.minify.verify": ("Difference", "Verification", "verify"),

@@ -143,13 +143,16 @@ MAX_LISTED = 1 << 14
 # Looking for what is personal
 
 MAX_PRIVACY = Limit(
-    128 * MB,
+    96 * MB,
     "bytes to look through",
     "small dumps of Windows have up to 10 MB, with their secondary data",
     advice="look through a part of it: a small dump that --size keeps short",
 )
 MAX_TEXT = Limit(10_000_000, "characters of text to look through", "a small dump of 4 MB has 200,000")
-MAX_MATCHES = Limit(50_000, "personal things in one dump", "small dumps of real machines have some hundreds")
+MAX_SMBIOS = Limit(
+    20_000, "SMBIOS structures, or what looks like one", "a machine has some 100; in noise, 32 KB have one"
+)
+MAX_MATCHES = Limit(20_000, "personal things in one dump", "small dumps of real machines have some hundreds")
 MAX_RULES_FILE = 1 * MB
 """Bytes of a user's own rules."""
 MAX_RULES = 1_000

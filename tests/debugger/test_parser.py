@@ -105,3 +105,17 @@ def test_a_command_that_reads_files_only_says_so_of_a_session_without_one() -> N
 
 def test_a_file_can_be_named_in_a_session_without_one() -> None:
     assert parse(DUMPKIND, "a.dmp", open_dump=None)["paths"] == ["a.dmp"]
+
+
+@pytest.mark.parametrize("word", ["/mr", "/mR", "-mr", "/mrR", "/mir"])
+def test_who_is_used_to_dump_mr_is_told_of_scrub(word: str) -> None:
+    with pytest.raises(UsageError, match="with /scrub: it leaves out what could identify"):
+        parse(MINIFY, word, "small.dmp")
+
+
+def test_a_session_has_the_switches_for_what_is_personal() -> None:
+    assert parse(MINIFY, "/scrub", "small.dmp")["scrub"] is True
+    strict = parse(MINIFY, "/scrub=strict", "small.dmp", "/rules", "words.txt")
+    assert (strict["scrub_strict"], strict["rules"], strict["destination"]) == (True, "words.txt", "small.dmp")
+    shown = parse(DUMPKIND, "/privacy", "/show", "/v")
+    assert (shown["privacy"], shown["show"], shown["verbose"], shown["paths"]) == (True, True, True, [OPEN])

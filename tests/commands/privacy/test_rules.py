@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from support.planted import FOREIGN, SECRETS, SID_BYTES, Secret, both, smbios
 
 from windbg_ext.commands.privacy.rules import RULES
 from windbg_ext.commands.privacy.search import Search, search
-from windbg_ext.commands.privacy.words import OwnWords, own_words
-from windbg_ext.errors import UsageError
+from windbg_ext.commands.privacy.words import OwnWords, own_words, read_rules
+from windbg_ext.errors import DumpError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def found(data: bytes, own: OwnWords | None = None) -> dict[str, list[bytes]]:
@@ -141,6 +145,23 @@ def test_own_words_are_found_anywhere_and_globs_as_whole_words() -> None:
 def test_an_own_rule_that_would_fit_everything_is_refused(line: str) -> None:
     with pytest.raises(UsageError, match="line 2"):
         own_words(["word", line])
+
+
+def test_a_file_of_own_rules_may_be_utf8_or_what_powershell_writes(tmp_path: Path) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "rules.txt").write_text("# ours\nGrün*\nfalke\n", encoding=encoding)
+        assert read_rules(tmp_path / "rules.txt") == OwnWords(("falke",), ("grün*",))
+
+
+def test_a_file_of_own_rules_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rules.txt").write_bytes(b"\x80\x81\x82")
+    with pytest.raises(UsageError, match="no text"):
+        read_rules(tmp_path / "rules.txt")
+    with pytest.raises(DumpError, match="cannot be read"):
+        read_rules(tmp_path / "nowhere.txt")
+    (tmp_path / "rules.txt").write_text("\n".join(f"word{number}" for number in range(1001)))
+    with pytest.raises(UsageError, match="more than 1,000 rules"):
+        read_rules(tmp_path / "rules.txt")
 
 
 def test_every_rule_has_a_reason_and_a_name() -> None:

@@ -112,6 +112,17 @@ def salvage(*statuses: int, **more: object) -> Command:
     return replace(command, **more)  # type: ignore[arg-type]
 
 
+def privacy(*statuses: int, **more: object) -> Command:
+    """Return `dumpkind --privacy --json MEMORY.DMP`."""
+    return replace(Command(("dumpkind", "--privacy", "--json", DUMP), statuses), **more)  # type: ignore[arg-type]
+
+
+def scrub(*statuses: int, **more: object) -> Command:
+    """Return `minify --scrub MEMORY.DMP small.dmp`."""
+    command = Command(("minify", "--scrub", DUMP, SMALL), statuses, writes=(SMALL,))
+    return replace(command, **more)  # type: ignore[arg-type]
+
+
 def pagefilefit(*statuses: int, field: str = "", **more: object) -> Command:
     """Return `pagefilefit --ram 16G MEMORY.DMP`."""
     command = Command(("pagefilefit", "--ram", "16G", DUMP), statuses, field)

@@ -7,7 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hostile_files.archive_bytes import PACKERS
-from hostile_files.case import DUMP, MB, Case, Command, dumpkind, dumpkind_json, dumpkind_text, minify, pagefilefit
+from hostile_files.case import (
+    DUMP,
+    MB,
+    Case,
+    Command,
+    dumpkind,
+    dumpkind_json,
+    dumpkind_text,
+    minify,
+    pagefilefit,
+    privacy,
+    scrub,
+)
 from hostile_files.machines import sample
 from hostile_files.sparse import patch, write_sparse
 
@@ -128,7 +140,8 @@ def drivers(
 
 def cases() -> Iterator[Case]:
     """Yield the cases."""
-    told = (dumpkind(0, 1), dumpkind_json(0, 1), minify(3), pagefilefit(0, 3))
+    shared = privacy(0, 1, 3), scrub(0, 1, 3)
+    told = (dumpkind(0, 1), dumpkind_json(0, 1), minify(3), pagefilefit(0, 3), *shared)
     for name in SAMPLES:
         fields = {"DataBlocksCount": 0x7FFFFFFF}
         write = partial(write_fields, name=name, fields=fields, size=40 * GB)
@@ -185,3 +198,29 @@ def cases() -> Iterator[Case]:
     both = Command(("dumpkind", "--csv", DUMP), (0, 1))
     write = partial(drivers, name="small", count=10_000, names=b"", units=0x8000, size=8 * GB)
     yield Case("10,000 drivers share a name of 64 KB, as CSV", write, (both,))
+    for what, piece in PERSONAL.items():
+        for megabytes in (1, 12, 90):
+            write = partial(one_block, piece=piece, size=megabytes * MB)
+            yield Case(f"{megabytes} MB of a data block are {what}", write, shared, slow=megabytes > 1)
+
+
+PERSONAL = {
+    "folders of users": b"C:\\Users\\ab\\c\0",
+    "names of users, all different": b"",
+    "SMBIOS structures": bytes.fromhex("011b0100") + bytes(0x17) + b"a\0b\0\0",
+    "SMBIOS structures that never end": bytes.fromhex("011b0100"),
+    "addresses in UTF-16": "10.1.2.3 a@bc.de ".encode("utf-16-le"),
+    "heads of SIDs": bytes.fromhex("0105000000000005") + bytes.fromhex("15000000"),
+    "text without an end": b"eyJ-AKIA..\\\\",
+}
+
+
+def one_block(folder: Path, *, piece: bytes, size: int) -> None:
+    """Write a small dump with one data block of so many bytes, behind what it had."""
+    names = b"".join(b"USERNAME=user%07d\0" % number for number in range(size // 21 + 1)) if not piece else b""
+    data, name = names or piece * (size // len(piece) + 1), "small"
+    start = sample(name)
+    table = len(start) + 0x10 & -0x10
+    fields = {"DataBlocksOffset": table, "DataBlocksCount": 1}
+    entry = struct.pack("<QII", 0xFFFFE000_77000000, table + 16, size)
+    write_sparse(folder / DUMP, {0: with_fields(name, fields), table: entry + data[:size]})

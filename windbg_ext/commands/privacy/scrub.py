@@ -399,16 +399,19 @@ def overlapping(windows: Sequence[Span], span: Span) -> list[Span]:
     return found
 
 
+ROOM = 1 << 32
+"""More than a block has bytes."""
+
+
 def _in_order(blocks: Sequence[DataBlock]) -> tuple[DataBlock, ...]:
     """Return blocks in ascending order, each address in one of them, as `BlockMemory` reads them."""
-    data, extents = [], list[BlockExtent]()
-    at = 0
-    for block in blocks:
-        extents.append(BlockExtent(block.address, at, len(block.data)))
-        data.append(block.data)
-        at += len(block.data)
-    whole = b"".join(data)
-    return tuple(DataBlock(one.address, whole[one.offset : one.offset + one.size]) for one in without_overlaps(extents))
+    extents = [BlockExtent(block.address, ROOM * index, len(block.data)) for index, block in enumerate(blocks)]
+
+    def piece(extent: BlockExtent) -> DataBlock:
+        index, start = divmod(extent.offset, ROOM)
+        return DataBlock(extent.address, blocks[index].data[start : start + extent.size])
+
+    return tuple(map(piece, without_overlaps(extents)))
 
 
 def _without(blocks: Iterable[DataBlock], cuts: Sequence[Span]) -> Iterable[DataBlock]:

@@ -79,7 +79,7 @@ class Search:
                 yield Match(start, end, own, _shown(data[start:end]))
         for start, end in find_globs(self._own.globs, texts):
             yield Match(*texts.place(start, end), own, texts.joined[start:end])
-        for start, table in find_tables(data):
+        for start, table in find_tables(data, self._budget):
             yield Match(start, start + len(table), hardware, "SMBIOS table")
             self.learn_table(table)
 

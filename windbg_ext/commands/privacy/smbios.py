@@ -8,10 +8,15 @@ of a string.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from windbg_ext.limits import MAX_SMBIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from windbg_ext.limits import Budget
 
 HEADER = 4
 MAX_STRUCTURES = 2000
@@ -67,17 +72,20 @@ def structures(table: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes, 
         at = end + 2
 
 
-def find_tables(data: bytes) -> Iterator[tuple[int, bytes]]:
+def find_tables(data: bytes, budget: Budget) -> Iterator[tuple[int, bytes]]:
     """Yield SMBIOS tables in memory and where they begin: from the system's structure on, if another one follows."""
     behind = 0
     for found in _SYSTEM.finditer(data):
         if found.start() < behind:
             continue
-        walked = list(structures(data, found.start()))
+        budget.draw(MAX_SMBIOS, 1, "memory")
+        first = list(islice(structures(data, found.start()), 2))
         # the strings of a real one name at least maker and product; another structure with a number of its own follows
-        if len(walked) < 2 or len(walked[0][3]) < 2 or LAST_STANDARD_TYPE < walked[1][0] < END_OF_TABLE:
+        if len(first) < 2 or len(first[0][3]) < 2 or LAST_STANDARD_TYPE < first[1][0] < END_OF_TABLE:
             continue
-        behind = walked[-1][4]
+        table = list(structures(data, found.start()))
+        budget.draw(MAX_SMBIOS, len(table), "memory")
+        behind = table[-1][4]
         yield found.start(), data[found.start() : behind]
 
 

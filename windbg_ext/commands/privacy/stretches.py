@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS
+from windbg_ext.limits import MAX_PRIVACY
 from windbg_ext.sources import Range, read_fields
 from windbg_ext.structs.layouts import layouts_of
 from windbg_ext.values import NamedTuple
@@ -80,7 +81,7 @@ def stretches_of(dump: SmallDump, addresses: Addresses) -> Iterator[Stretch]:
 def stretches_of_file(dump: Dump, parts: SmallDumpParts, addresses: Addresses) -> list[Stretch]:
     """Return the stretches of a small dump's file: all of its bytes, also those that belong to no part.
 
-    Raise DumpError where they cannot be read.
+    Raise DumpError where they cannot be read, or are more than any honest small dump has.
     """
     source, layouts = dump.source, layouts_of(dump.fields)
     head = layouts.header.SIZE + layouts.triage.SIZE
@@ -114,6 +115,7 @@ def stretches_of_file(dump: Dump, parts: SmallDumpParts, addresses: Addresses) -
     within += [
         (BETWEEN if start < end else BEHIND, start, upto - start, None) for start, upto in _gaps(covered, source.size)
     ]
+    MAX_PRIVACY.check(sum(size for _, _, size, _ in within), "small dump")
     found = read_fields(source, "small dump", [Range(offset, size) for _, offset, size, _ in within])
     return [
         Stretch(place, data, address, offset, tag=tags.get(offset, "") if place.startswith(SECONDARY_DATA) else "")
