@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hostile_files import (
     archive_bombs,
     archives,
+    bug_checks,
     collected,
     hive_logs,
     hives,
@@ -28,6 +29,7 @@ FAMILIES = {
     "small dumps": small_dumps.cases,
     "pages and page tables": page_sources.cases,
     "kernel structures": kernel_structures.cases,
+    "bug checks": bug_checks.cases,
     "archives": archives.cases,
     "archives that swell": archive_bombs.cases,
     "registry hives": hives.cases,

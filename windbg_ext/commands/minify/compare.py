@@ -111,7 +111,7 @@ def _layout(both: Compared, answers: Answers) -> None:
 
 def _structures(both: Compared, answers: Answers) -> None:
     crash, small = both.crash, both.loaded
-    block, memory, thread = crash.debugger_data, crash.memory, crash.thread
+    block, memory, thread = crash.debugger_data, crash.memory, crash.shown_thread
 
     def read(address: int, size: int) -> bytes | None:
         try:
@@ -122,7 +122,7 @@ def _structures(both: Compared, answers: Answers) -> None:
     answers.compare("debugger data block", block.data, small.debugger_data)
     answers.compare("KPRCB", read(crash.processor.prcb, block.size_prcb), small.prcb or None)
     answers.compare("ETHREAD", read(thread.address if thread else 0, block.size_ethread), small.thread or None)
-    answers.compare("EPROCESS", read(crash.process, block.size_eprocess), small.process or None)
+    answers.compare("EPROCESS", read(thread.process if thread else 0, block.size_eprocess), small.process or None)
     stack = call_stack(crash)
     answers.compare("call stack, address", stack.address, small.top_of_stack)
     answers.compare("call stack", read_run(memory, stack.address, stack.length) or None, small.call_stack or None)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel import read_kernel
+from windbg_ext.kernel.threads import read_thread
+from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.threads import Thread
     from windbg_ext.memory import VirtualMemory
     from windbg_ext.structs.architectures import Architecture
+
+
+PNP_BLOCKED = 4
+"""Parameter 1 of 0x9F: the PnP subsystem blocks a power transition. Parameter 3 is the thread that holds its lock."""
 
 
 class Crash(NamedTuple):
@@ -40,6 +46,17 @@ class Crash(NamedTuple):
     def process(self) -> int:
         """Address of the process that ran there, 0 if it cannot be told."""
         return self.thread.process if self.thread else 0
+
+    @property
+    def shown_thread(self) -> Thread | None:
+        """The thread that a debugger takes the thread and process of a small dump for (measured on the engine).
+
+        It is the one that ran; for bug check 0x9F with parameter 1 = 4, the one that holds the PnP lock.
+        """
+        reason, _, holder, _ = self.bug_check.parameters
+        if self.bug_check.plain_code == DRIVER_POWER_STATE_FAILURE and reason == PNP_BLOCKED:
+            return read_thread(self.memory, self.debugger_data, holder) or self.thread
+        return self.thread
 
     @property
     def memory(self) -> VirtualMemory:

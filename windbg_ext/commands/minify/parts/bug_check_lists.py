@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
-from windbg_ext.commands.minify.parts.devices import device, device_node
+from windbg_ext.commands.minify.crash import PNP_BLOCKED
+from windbg_ext.commands.minify.parts.devices import Devices
 from windbg_ext.commands.minify.parts.threads import thread_memory
 from windbg_ext.commands.minify.parts.watchdog import WATCHDOG_VIOLATION, watchdog_profile
 from windbg_ext.commands.minify.parts.windows import WINDOW, io_object_size
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from windbg_ext.memory.virtual import VirtualMemory
 
 MAX_LIST_ENTRIES = 256
-IRP_BLOCKED, PNP_BLOCKED = 3, 4
-"""Parameter 1 of 0x9F: a device blocks an IRP; the PnP subsystem blocks a power transition."""
+IRP_BLOCKED = 3
+"""Parameter 1 of 0x9F: a device blocks an IRP."""
 
 
 def bug_check_lists(crash: Crash) -> Iterator[Wanted]:
@@ -37,17 +38,18 @@ def bug_check_lists(crash: Crash) -> Iterator[Wanted]:
         yield from watchdog_profile(crash)
     if code != DRIVER_POWER_STATE_FAILURE:
         return
+    devices = Devices(crash)
     if reason == PNP_BLOCKED:
         yield from thread_memory(crash, third, whole_stack=True)
-        yield from _pnp_lists(crash, fourth)
+        yield from _pnp_lists(crash, devices, fourth)
         return
     for address in (second, third):  # device objects where they are any
-        yield from device(crash, address)
+        yield from devices.device(address)
     if reason == IRP_BLOCKED:
-        yield from _power_lists(crash, third)
+        yield from _power_lists(crash, devices, third)
 
 
-def _power_lists(crash: Crash, triage: int) -> Iterator[Wanted]:
+def _power_lists(crash: Crash, devices: Devices, triage: int) -> Iterator[Wanted]:
     """Yield what nt!_TRIAGE_9F_POWER lists: IRPs with their devices, threads, and the queues of workers."""
     memory, layouts = crash.memory, crash.memory.layouts
     try:
@@ -65,7 +67,7 @@ def _power_lists(crash: Crash, triage: int) -> Iterator[Wanted]:
             continue
         if size := io_object_size(memory, irp.irp):
             yield Wanted(irp.irp, size, holds_pointers=True)
-        yield from device(crash, irp.pdo)
+        yield from devices.device(irp.pdo)
     for entry in _list_entries(memory, head.thread_list):
         yield Wanted(entry, WINDOW, holds_pointers=True)
     yield from _queue(crash, head.delayed_work_queue)
@@ -73,7 +75,7 @@ def _power_lists(crash: Crash, triage: int) -> Iterator[Wanted]:
         yield from _queue(crash, head.second_work_queue)
 
 
-def _pnp_lists(crash: Crash, triage: int) -> Iterator[Wanted]:
+def _pnp_lists(crash: Crash, devices: Devices, triage: int) -> Iterator[Wanted]:
     """Yield what nt!_TRIAGE_9F_PNP lists: the devices whose requests are under way, and the queue of workers."""
     memory, layouts = crash.memory, crash.memory.layouts
     try:
@@ -91,8 +93,8 @@ def _pnp_lists(crash: Crash, triage: int) -> Iterator[Wanted]:
             pdo = read_structure(memory, node, layouts.device_node).physical_device_object
         except MemoryReadError:
             continue
-        yield from device_node(crash, node)
-        yield from device(crash, pdo)
+        yield from devices.node(node)
+        yield from devices.device(pdo)
     yield from _queue(crash, head.delayed_work_queue)
 
 

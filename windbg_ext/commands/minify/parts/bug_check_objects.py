@@ -6,12 +6,12 @@ import enum
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.collector import Wanted
-from windbg_ext.commands.minify.parts.windows import WINDOW, io_object_size
+from windbg_ext.commands.minify.parts.windows import WINDOW, io_object_size, pointers_in
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.context import parse_context
 from windbg_ext.kernel.threads import read_thread
 from windbg_ext.memory.paging import PAGE_SHIFT, PAGE_SIZE
-from windbg_ext.memory.virtual import read_structure
+from windbg_ext.memory.virtual import read_run, read_structure
 from windbg_ext.structs.crash_records import (
     ERROR_RECORD_END,
     ERROR_RECORD_SIGNATURE,
@@ -77,11 +77,20 @@ def bug_check_objects(crash: Crash) -> Iterator[Wanted]:
         address = crash.bug_check.parameters[number - 1]
         if crash.architecture.is_pointer(address):
             yield from _OBJECTS[kind](crash, address)
+    if crash.thread is not None and crash.shown_thread != crash.thread:  # which then has no part of its own
+        yield from _dispatcher_object(crash, crash.thread.address)
     if code in VERIFIER:
-        for address in (crash.debugger_data.vf_crash_data_block, crash.debugger_data.mm_verifier_data):
-            if address:
-                yield Wanted(address & -PAGE_SIZE, PAGE_SIZE)
-                yield Wanted(address, WINDOW, holds_pointers=True)
+        yield from _verifier_data(crash)
+
+
+def _verifier_data(crash: Crash) -> Iterator[Wanted]:
+    """Yield what the driver verifier keeps: its figures, and its data for crashes with what that points at."""
+    block, memory = crash.debugger_data, crash.memory
+    for address in filter(None, (block.vf_crash_data_block, block.mm_verifier_data)):
+        data = read_run(memory, address, WINDOW)
+        yield Wanted(address, WINDOW, holds_pointers=True)
+        for value in pointers_in(crash, data):
+            yield Wanted(value, WINDOW, holds_pointers=True)
 
 
 def _context(crash: Crash, address: int) -> Iterator[Wanted]:

@@ -39,6 +39,10 @@ FOLLOWED = 0x400
 """Bytes of an object whose pointers are followed."""
 
 
+MAX_BYTES = 64 << 20
+"""Bytes that are saved, whatever size is asked for."""
+
+
 class Room(NamedTuple):
     """How much of an object is saved, from `before` bytes below the address that a pointer has to `behind` it.
 
@@ -62,7 +66,7 @@ def collect_linked_objects(crash: Crash, collector: Collector) -> None:
     begun = collector.size
     for steps, objects in enumerate(linked_objects(crash)):
         room = ROOMS[min(steps, len(ROOMS) - 1)]
-        most = room.most if collector.account.limit is None else collector.account.room
+        most = room.most if collector.account.limit is None else min(collector.account.room, MAX_BYTES)
         for index, address in enumerate(objects):
             if not index % FETCHED:
                 next_ones = objects[index : index + FETCHED]

@@ -31,15 +31,16 @@ def collect_kprcb(crash: Crash, collector: Collector) -> None:
 
 
 def collect_ethread(crash: Crash, collector: Collector) -> None:
-    """Collect the thread that ran there."""
-    address = crash.thread.address if crash.thread else 0
+    """Collect the thread that ran there, or that a debugger takes for it."""
+    address = crash.shown_thread.address if crash.shown_thread else 0
     data = _structure(crash, collector, address, crash.debugger_data.size_ethread)
     collector.dump = replace(collector.dump, thread=data)
 
 
 def collect_eprocess(crash: Crash, collector: Collector) -> None:
     """Collect the process of that thread."""
-    data = _structure(crash, collector, crash.process, crash.debugger_data.size_eprocess)
+    process = crash.shown_thread.process if crash.shown_thread else 0
+    data = _structure(crash, collector, process, crash.debugger_data.size_eprocess)
     collector.dump = replace(collector.dump, process=data)
 
 

@@ -87,14 +87,14 @@ def _look_at(crash: Crash, pieces: Iterable[Piece], seen: set[int]) -> None:
 
 def _roots(crash: Crash, collector: Collector) -> list[Piece]:
     """Return what the first pointers stand in, most important first."""
-    dump, architecture = collector.dump, crash.architecture
+    dump, architecture, thread = collector.dump, crash.architecture, crash.shown_thread
     registers = b"".join(_packed(context.registers, architecture) for context in contexts(crash.kernel))
     return [
         Piece(0, registers),
         Piece(0, _packed(crash.bug_check.parameters, architecture)),
         Piece(dump.top_of_stack, dump.call_stack),
-        Piece(crash.thread.address if crash.thread else 0, dump.thread),
-        Piece(crash.process, dump.process),
+        Piece(thread.address if thread else 0, dump.thread),
+        Piece(thread.process if thread else 0, dump.process),
         *chain.from_iterable(collector.pointers.values()),
     ]
 
@@ -102,6 +102,14 @@ def _roots(crash: Crash, collector: Collector) -> list[Piece]:
 def _packed(values: Sequence[int], architecture: Architecture) -> bytes:
     """Return values as they stand in memory, one behind the other."""
     return struct.pack(f"<{len(values)}{architecture.layouts.pointer_code}", *values)
+
+
+def pointers_in(crash: Crash, data: bytes) -> Iterator[int]:
+    """Yield what can be pointers in memory that begins at a pointer."""
+    size = crash.memory.layouts.pointer_size
+    for (value,) in struct.iter_unpack(f"<{crash.memory.layouts.pointer_code}", data[: len(data) & -size]):
+        if crash.architecture.is_pointer(value):
+            yield value
 
 
 def windows(crash: Crash, piece: Piece, seen: set[int]) -> Iterator[Wanted]:
