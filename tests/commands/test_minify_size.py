@@ -46,6 +46,7 @@ ORDER = (
     "lists of the bug check",
     "windows at pointers",
     "other threads and their stacks",
+    "objects linked with processors",
     "objects linked with those of the bug check",
     "page-table entries",
     "secondary data",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
 from windbg_ext.memory.ahead import prefetch
+from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import Piece, read_run
 from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE
 from windbg_ext.values import NamedTuple
@@ -25,20 +26,16 @@ if TYPE_CHECKING:
     from windbg_ext.commands.minify.collector import Collector
     from windbg_ext.commands.minify.crash import Crash
 
-MAX_STEPS = 2
-"""Pointers to objects that do not point back, on the way from an object of the bug check."""
+MAX_STEPS = 3
+"""Pointers to objects that do not point back, on the way from an object of the bug check; the last leads no further."""
 MAX_LOOKED_AT = 1 << 16
 """Pointers that are looked at."""
 HEAD = 0x100
 """Bytes of an object in which a pointer back is looked for."""
-FETCHED = 256
-"""Objects of a dump on another machine that are fetched together."""
 PIECES_AT_HAND = 64
 """Pieces whose pointers are followed together there."""
 FOLLOWED = 0x400
 """Bytes of an object whose pointers are followed."""
-
-
 MAX_BYTES = 64 << 20
 """Bytes that are saved, whatever size is asked for."""
 
@@ -57,6 +54,8 @@ class Room(NamedTuple):
 
 ROOMS = (Room(0x200, 0x1E00, 1 << 20), Room(0, 0x200, 3 << 19))
 """Of those that are linked with the objects of the bug check, and of those that are further away."""
+OF_PROCESSOR = Room(0x900, 0xD00, 1 << 18)
+"""Of those that are linked with a processor: one that Windows saved has 0x1540 bytes and its timer at 0x880."""
 
 
 def collect_linked_objects(crash: Crash, collector: Collector) -> None:
@@ -67,18 +66,59 @@ def collect_linked_objects(crash: Crash, collector: Collector) -> None:
     for steps, objects in enumerate(linked_objects(crash)):
         room = ROOMS[min(steps, len(ROOMS) - 1)]
         most = room.most if collector.account.limit is None else min(collector.account.room, MAX_BYTES)
-        for index, address in enumerate(objects):
-            if not index % FETCHED:
-                next_ones = objects[index : index + FETCHED]
-                prefetch(crash.memory, ((at - room.before, room.before + room.behind) for at in next_ones))
-            if collector.size - begun >= most:
-                collector.lose(f"stopped after {most >> 10:,} KB, there are more; a larger --size saves more")
-                break
-            collector.save([Wanted(address - room.before, room.before + room.behind)])
-            if collector.account.full:
-                return
+        left = max(0, most - (collector.size - begun))
+        fitting = objects[: left // (room.before + room.behind)]
+        while fitting and not collector.account.full:  # objects overlap, so there is often room for more
+            collector.save(_ranges(crash, room, fitting))
+            objects = objects[len(fitting) :]
+            left = max(0, most - (collector.size - begun))
+            fitting = objects[: left // (room.before + room.behind)]
+        if collector.account.full:
+            return
+        if objects:
+            collector.lose(f"stopped after {most >> 10:,} KB, there are more; a larger --size saves more")
         if not steps:
             begun = collector.size
+
+
+def _ranges(crash: Crash, room: Room, objects: list[int]) -> Iterator[Wanted]:
+    """Yield what is saved of objects, those that overlap or touch as one range."""
+    at = end = 0
+    prefetch(crash.memory, ((address - room.before, room.before + room.behind) for address in objects))
+    for address in sorted(objects):
+        if address - room.before > end:
+            if end:
+                yield Wanted(at, end - at)
+            at = address - room.before
+        end = address + room.behind
+    if end:
+        yield Wanted(at, end - at)
+
+
+def processor_objects(crash: Crash) -> Iterator[Wanted]:
+    """Yield objects that are linked with a processor's control block, and what is linked with those.
+
+    The lists in a KPRCB lead to timers, DPCs and threads inside the objects of drivers. Those of the crashed processor
+    and of processor 0, which has most of the timers, are looked at.
+    """
+    objects, total = _Objects(crash), 0
+    prcbs = dict.fromkeys((crash.processor.prcb, crash.kernel.processors[0].prcb))
+    near = [Piece(prcb, read_run(crash.memory, prcb, crash.debugger_data.size_prcb)) for prcb in prcbs]
+    for _ in range(2):
+        further: list[Piece] = []
+        for piece in near:
+            for address in objects.pointers(piece):
+                if total >= OF_PROCESSOR.most:
+                    return
+                if address in objects.known or not objects.points_at(address, piece):
+                    continue
+                objects.known.add(address)
+                start = max(address - OF_PROCESSOR.before, address & -PAGE_SIZE)
+                length = address + OF_PROCESSOR.behind - start
+                total += length
+                yield Wanted(start, length)
+                further.append(Piece(start, read_run(crash.memory, start, length)))
+        near = further
 
 
 def linked_objects(crash: Crash) -> Iterator[list[int]]:
@@ -90,7 +130,7 @@ def linked_objects(crash: Crash) -> Iterator[list[int]]:
     roots = (wanted for wanted in bug_check_lists(crash) if wanted.holds_pointers)
     near = [Piece(root.address, read_run(crash.memory, root.address, root.length)) for root in roots]
     found: list[int] = []
-    for _ in range(MAX_STEPS + 1):
+    for steps in range(1, MAX_STEPS + 1):
         further: dict[int, None] = {}
         at_hand = 0
         for index, piece in enumerate(near):  # which grows
@@ -108,7 +148,8 @@ def linked_objects(crash: Crash) -> Iterator[list[int]]:
         yield found
         found = [address for address in further if address not in objects.known]
         objects.known.update(found)
-        near = [objects.read(address) for address in found]
+        near = [objects.read(address) for address in found] if steps < MAX_STEPS else []
+    yield found
 
 
 class _Objects:

@@ -15,7 +15,7 @@ from windbg_ext.commands.minify.header import small_header
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
 from windbg_ext.commands.minify.parts.bug_check_objects import bug_check_objects
 from windbg_ext.commands.minify.parts.kernel_data import kernel_variables, registered_blocks
-from windbg_ext.commands.minify.parts.linked import collect_linked_objects
+from windbg_ext.commands.minify.parts.linked import collect_linked_objects, processor_objects
 from windbg_ext.commands.minify.parts.modules import collect_drivers, collect_unloaded_drivers, collect_user_modules
 from windbg_ext.commands.minify.parts.page_tables import collect_page_table_entries
 from windbg_ext.commands.minify.parts.processors import collect_processors
@@ -95,6 +95,7 @@ PARTS = (
     PlannedPart(BUG_CHECK_LISTS, memory(bug_check_lists)),
     PlannedPart("windows at pointers", collect_windows, looks_ahead=True),
     PlannedPart("other threads and their stacks", collect_other_threads, looks_ahead=True),
+    PlannedPart("objects linked with processors", memory(processor_objects)),
     PlannedPart("objects linked with those of the bug check", collect_linked_objects, looks_ahead=True),
     PlannedPart("page-table entries", collect_page_table_entries, looks_ahead=True),
 )
