@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import run
-from support.planted import COMPUTER, USER, cores, leaks, planted_dump
+from support.planted import COMPUTER, USER, cores, leaks, planted_dump, sample
 from support.small_dump_file import Block, SmallDumpFile
 
-from samples.builder.catalog import SAMPLES
+from samples.builder.catalog import SAMPLES, build
+from samples.builder.machine import Placement
+from samples.builder.places import PLACES
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -219,3 +222,33 @@ def test_a_folder_is_scrubbed_once_whatever_its_dumps_are(tmp_path: Path) -> Non
     again = json.loads(run("minify", tmp_path, "--scrub", "--jobs", "1", "--json").out)
     assert {entry["outcome"] for entry in again["files"]} == {"skipped"}
     assert not list(tmp_path.glob("*-scrubbed-scrubbed.dmp"))
+
+
+@pytest.mark.parametrize("name", ["x86-complete", "complete"])
+def test_names_in_the_environment_of_the_crashing_process_are_looked_for_in_what_is_shared(
+    name: str, tmp_path: Path
+) -> None:
+    """The environment itself is user-mode memory. Nothing else marks the name."""
+    machine = sample(name).machine
+    places = PLACES[machine.architecture.machine_type]
+    size, form = machine.architecture.pointer_size, f"<{machine.architecture.pointer}"
+    parameters, environment = places.user_stack + 0x100, places.user_stack + 0x200
+    of_peb, of_parameters = {4: (0x10, 0x48), 8: (0x20, 0x80)}[size]  # PEB and RTL_USER_PROCESS_PARAMETERS
+    text = "TMP=C:\\x\0USERNAME=lighthouse7\0\0".encode("utf-16-le")
+    process = "sample.exe"
+    changed = replace(
+        machine,
+        placements=(
+            *machine.placements,
+            Placement(places.peb + of_peb, struct.pack(form, parameters), process=process),
+            Placement(parameters + of_parameters, struct.pack(form, environment), process=process),
+            Placement(environment, text, process=process),
+            Placement(places.objects + 0x60, b"lighthouse7"),
+        ),
+    )
+    data = build(replace(sample(name), machine=changed))
+    pair = Pair(tmp_path, data)
+    assert b"lighthouse7" in pair.plain.data
+    assert b"lighthouse7" not in pair.data
+    found = json.loads(run("dumpkind", "--privacy", "--json", pair.source).out)["dumps"][0]["privacy"]["findings"]
+    assert "user_name" in {finding["what"] for finding in found}

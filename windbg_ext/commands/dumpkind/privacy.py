@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.privacy.addresses import addresses_of
+from windbg_ext.commands.privacy.environment import environment_of
 from windbg_ext.commands.privacy.find import find, findings, occurrences, personal_as_a_whole
 from windbg_ext.commands.privacy.report import Occurrence, PrivacyReport
 from windbg_ext.commands.privacy.rules import rule
@@ -48,7 +49,7 @@ def privacy(
             if dump.small is not None:
                 found = _of_file(dump, dump.small, target)
             else:
-                found = _of_target(dump, target, progress or no_progress)
+                found = _of_target(dump, target, search, progress or no_progress)
                 notes.append(NOT_MADE_YET)
             lowest = ARCHITECTURES[dump.header.machine].lowest_kernel
             comment = comment_of(dump.fields)
@@ -80,14 +81,16 @@ def _of_file(dump: Dump, parts: SmallDumpParts, target: DumpTarget) -> list[Stre
     return stretches_of_file(dump, parts, addresses_of(target, prcb, thread))
 
 
-def _of_target(dump: Dump, target: DumpTarget, progress: Progress) -> list[Stretch]:
-    """Return what `minify` saves of a dump."""
+def _of_target(dump: Dump, target: DumpTarget, search: Search, progress: Progress) -> list[Stretch]:
+    """Return what `minify` saves of a dump. search: learns the names in the environment of the crashing process."""
     from windbg_ext.commands.minify.account import Account  # small dumps should not wait for it
     from windbg_ext.commands.minify.command import collect
     from windbg_ext.commands.minify.options import MinifyOptions
 
     made = collect(target, MinifyOptions(salvage=True), Account(None), progress).dump
-    return [*stretches_of(made, addresses_of(target, made.prcb, made.thread)), *_secondary(dump, target)]
+    addresses = addresses_of(target, made.prcb, made.thread)
+    search.learn([environment_of(target, addresses.process)])
+    return [*stretches_of(made, addresses), *_secondary(dump, target)]
 
 
 def _secondary(dump: Dump, target: DumpTarget) -> Iterator[Stretch]:
