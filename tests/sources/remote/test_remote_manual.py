@@ -83,13 +83,13 @@ def check_object_store(scheme: str, upload: str, environment: dict[str, str]) ->
     )
     command, *_ = example(scheme)
     url = f"{scheme}://dumps/complete.dmp"
-    outcome = run_process(command, url, "--json", **environment)
+    outcome = run_process(command, url, "--json", timeout=60, **environment)
     (far,) = json.loads(outcome.out)["dumps"]
     (local,) = json.loads(run(command, sample, "--json").out)["dumps"]
     assert {**far, "path": None, "traffic": None} == {**local, "path": None}
     assert far["traffic"]["round_trips"] <= 12
     written = f"{scheme}://dumps/small.dmp"
-    assert run_process("minify", url, written, **environment).status == 0
-    assert "exists" in run_process("minify", url, written, **environment).err
-    (made,) = json.loads(run_process(command, written, "--json", **environment).out)["dumps"]
+    assert run_process("minify", url, written, timeout=60, **environment).status == 0
+    assert "exists" in run_process("minify", url, written, timeout=60, **environment).err
+    (made,) = json.loads(run_process(command, written, "--json", timeout=60, **environment).out)["dumps"]
     assert made["kind"] == "small"
