@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 KIT = Path(os.environ.get("PROGRAMFILES(X86)", ""), "Windows Kits", "10", "Debuggers", "x64", "kd.exe")
-PROMPT = re.compile(r"^(?:\d+: )?(?:l?kd|NoTarget)> (.*)$", re.MULTILINE)
+PROMPT = re.compile(r"^(?:\d+:\d+|(?:\d+: )?(?:l?kd|NoTarget))> (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,6 @@ try:
         warnings.simplefilter("ignore", RuntimeWarning)
         from windbg_ext.debugger.entry import main
 except ImportError as error:
-    print(f"windbg-ext: {str(error)!a}: the installation is not whole, run pip install windbg-ext again")
+    print(f"windbg-ext: {str(error)!a}: the installation is not whole: install it again, then run windbg-setup")
 else:
     main()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.debugger.command import run_bang
 from windbg_ext.debugger.console import DebuggerConsole
 from windbg_ext.debugger.machine import DebuggedMachine
-from windbg_ext.debugger.overview import LOADED, LOADING
+from windbg_ext.debugger.overview import LOADED, LOADING, NAME
 from windbg_ext.debugger.session import arguments, attach, command, script_name
 from windbg_ext.interface.registry import COMMANDS
 from windbg_ext.values import NamedTuple
@@ -34,6 +34,7 @@ def main() -> None:
     """Run the bang command that the user typed."""
     attach()
     words = arguments()
-    if LOADED in words:
-        command(f"ad /q {LOADING}")  # the load script says what to do where this alias is left
+    if f" {LOADING} .echo " in command("al"):  # what the load script runs next, and says that nothing was loaded
+        command(f"aS ${{/v:{LOADING}}} $$ it was")
+        words = [NAME, LOADED]
     run_bang(_PykdBang(DebuggedMachine.of_session(), DebuggerConsole(), words, script_name()), COMMANDS)

@@ -67,8 +67,8 @@ class Parts:
             return f'.block {{ .shell -ci "||;al" {self._program} }}'
         return f'!pykd.pyd.py -g "{self.bang}"'
 
-    def say_loaded(self, run: str) -> str:
-        """Return the lines that say what was loaded or, if nothing was, what to do. run: the script of that command."""
+    def say_loaded(self) -> str:
+        """Return the lines that say what was loaded or, if nothing was, what to do."""
         again = f'run windbg-setup again: "{sys.executable}" -m windbg_ext windbg-setup'
         if self.pykd is None:
             hint = f"windbg-ext is not loaded, the line above says why: {again}"
@@ -77,10 +77,11 @@ class Parts:
         hint = f"windbg-ext is not loaded, the lines above say why (the debugger must be {bitness()}-bit): {again}"
         return "\n".join(
             (
-                # a trap, which Python takes away; an alias is known from the next block on
+                # a trap, which Python makes harmless; an alias is known from the next block on. No .if: after a script
+                # of pykd's that failed, it does nothing
                 f"aS ${{/v:{LOADING}}} .echo {hint}",
-                f'.block {{ $$>a<"{run}" windbg-ext {LOADED} }}',
-                f".block {{ .if (${{/d:{LOADING}}}) {{ ${{{LOADING}}} }} }}",
+                f".block {{ {self.run()} }}",
+                f".block {{ ${{{LOADING}}} }}",
                 f".block {{ ad /q ${{/v:{LOADING}}} }}",
             )
         )
@@ -206,7 +207,7 @@ def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str,
     values = {
         "LOAD": parts.load(),
         "RUN": parts.run(),
-        "SAY_LOADED": parts.say_loaded(run),
+        "SAY_LOADED": parts.say_loaded(),
         "VERSION": __version__,
         "VERSION4": _four_numbers(__version__),
         "NAMES": ", ".join(f"!{name}" for name in names),
