@@ -23,26 +23,29 @@ class EveryType(Structure, name="EVERY_TYPE", size=40):
 
 
 def test_fields_that_overlap_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"T\.Second at 0x3 overlaps the field before it"):
+    class Refused(Structure, name="T", size=8):
+        first = u32(0, "First")
+        second = u8(3, "Second")
 
-        class Refused(Structure, name="T", size=8):
-            first = u32(0, "First")
-            second = u8(3, "Second")
+    with pytest.raises(ValueError, match=r"T\.Second at 0x3 overlaps the field before it"):
+        Refused.lay_out()
 
 
 def test_fields_whose_offsets_fall_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"T\.Second at 0x0 overlaps"):
+    class Refused(Structure, name="T", size=8):
+        first = u32(4, "First")
+        second = u32(0, "Second")
 
-        class Refused(Structure, name="T", size=8):
-            first = u32(4, "First")
-            second = u32(0, "Second")
+    with pytest.raises(ValueError, match=r"T\.Second at 0x0 overlaps"):
+        Refused.lay_out()
 
 
 def test_a_field_that_goes_beyond_the_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"T\.size at 0x4 overlaps"):
+    class Refused(Structure, name="T", size=4):
+        first = u32(2, "First")
 
-        class Refused(Structure, name="T", size=4):
-            first = u32(2, "First")
+    with pytest.raises(ValueError, match=r"T\.size at 0x4 overlaps"):
+        Refused.lay_out()
 
 
 def test_fields_that_touch_are_not_refused() -> None:

@@ -9,7 +9,6 @@ from windbg_ext.commands.dumpkind.modules import CodeAddress
 from windbg_ext.commands.dumpkind.parameters import Sort
 from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.limits import MAX_LISTED
-from windbg_ext.render.csv_text import harmless
 from windbg_ext.render.document import (
     Address,
     Answer,
@@ -27,7 +26,6 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.text import text_of
-from windbg_ext.render.traffic import traffic_json, traffic_text
 from windbg_ext.sources.formats import with_article
 from windbg_ext.sources.local import is_address
 
@@ -117,6 +115,8 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
     if report.comment is not None:
         yield "comment", (DumpText(report.comment),)
     if report.traffic is not None and report.details is not None:
+        from windbg_ext.render.traffic import traffic_text  # files of this machine do not wait for it
+
         yield "received", (traffic_text(report.traffic),)
 
 
@@ -282,6 +282,7 @@ def dumpkind_json(reports: Sequence[DumpReport]) -> str:
 
 
 def _json(report: DumpReport) -> dict[str, object]:
+    from windbg_ext.render.traffic import traffic_json
     from windbg_ext.structs.bug_check_pages import parameter_meanings
 
     bug_check = report.bug_check
@@ -538,6 +539,8 @@ def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
     """Return a row for each file with all columns, for spreadsheets: no cell is taken for a formula."""
     import csv
     import io
+
+    from windbg_ext.render.csv_text import harmless
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

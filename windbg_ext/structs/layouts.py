@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Union
 
-from windbg_ext.structs.crash_records import TrapFrame32, TrapFrame64
 from windbg_ext.structs.header import (
     VALID_DUMP_32,
     VALID_DUMP_64,
@@ -19,20 +18,6 @@ from windbg_ext.structs.header import (
     PhysicalMemoryDescriptor64,
     PhysicalMemoryRun32,
     PhysicalMemoryRun64,
-)
-from windbg_ext.structs.io_objects import (
-    DeviceNode32,
-    DeviceNode64,
-    DeviceObject32,
-    DeviceObject64,
-    DeviceObjectExtension32,
-    DeviceObjectExtension64,
-    DriverObject32,
-    DriverObject64,
-    PopIrpData32,
-    PopIrpData64,
-    Triage9FPnp32,
-    Triage9FPnp64,
 )
 from windbg_ext.structs.kernel import (
     KldrDataTableEntry32,
@@ -55,6 +40,8 @@ from windbg_ext.structs.triage import (
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
+    from windbg_ext.structs.followed import FollowedLayouts
+
     RawHeader = Union[DumpHeader32, DumpHeader64]
     TriageDump = Union[TriageDump32, TriageDump64]
     DumpDriverEntry = Union[DumpDriverEntry32, DumpDriverEntry64]
@@ -66,13 +53,6 @@ if TYPE_CHECKING:
     PhysicalMemoryRun = Union[PhysicalMemoryRun32, PhysicalMemoryRun64]
     UnloadedDriver = Union[UnloadedDrivers32, UnloadedDrivers64]
     Triage9FPower = Union[Triage9FPower32, Triage9FPower64]
-    Triage9FPnp = Union[Triage9FPnp32, Triage9FPnp64]
-    PopIrpData = Union[PopIrpData32, PopIrpData64]
-    DeviceObject = Union[DeviceObject32, DeviceObject64]
-    DeviceObjectExtension = Union[DeviceObjectExtension32, DeviceObjectExtension64]
-    DriverObject = Union[DriverObject32, DriverObject64]
-    DeviceNode = Union[DeviceNode32, DeviceNode64]
-    TrapFrame = Union[TrapFrame32, TrapFrame64]
 
 
 class Layouts(NamedTuple):
@@ -100,19 +80,19 @@ class Layouts(NamedTuple):
     module: type[KldrDataTableEntry]
     unloaded_driver: type[UnloadedDriver]
     triage_9f_power: type[Triage9FPower]
-    triage_9f_pnp: type[Triage9FPnp]
-    pop_irp_data: type[PopIrpData]
-    device_object: type[DeviceObject]
-    device_object_extension: type[DeviceObjectExtension]
-    driver_object: type[DriverObject]
-    device_node: type[DeviceNode]
-    trap_frame: type[TrapFrame]
     peb_ldr: int
     in_load_order: int
     peb_process_parameters: int
     process_parameters_environment: int
     irp: int
     io_stack_location: int
+
+    @property
+    def followed(self) -> FollowedLayouts:
+        """The structures that minify follows from a bug check's parameters."""
+        from windbg_ext.structs.followed import FOLLOWED32, FOLLOWED64  # other commands need not wait for them
+
+        return FOLLOWED64 if self.pointer_size == 8 else FOLLOWED32
 
     @property
     def address_mask(self) -> int:
@@ -141,13 +121,6 @@ LAYOUTS32 = Layouts(
     module=KldrDataTableEntry32,
     unloaded_driver=UnloadedDrivers32,
     triage_9f_power=Triage9FPower32,
-    triage_9f_pnp=Triage9FPnp32,
-    pop_irp_data=PopIrpData32,
-    device_object=DeviceObject32,
-    device_object_extension=DeviceObjectExtension32,
-    driver_object=DriverObject32,
-    device_node=DeviceNode32,
-    trap_frame=TrapFrame32,
     peb_ldr=0xC,
     in_load_order=0xC,
     peb_process_parameters=0x10,
@@ -172,13 +145,6 @@ LAYOUTS64 = Layouts(
     module=KldrDataTableEntry64,
     unloaded_driver=UnloadedDrivers64,
     triage_9f_power=Triage9FPower64,
-    triage_9f_pnp=Triage9FPnp64,
-    pop_irp_data=PopIrpData64,
-    device_object=DeviceObject64,
-    device_object_extension=DeviceObjectExtension64,
-    driver_object=DriverObject64,
-    device_node=DeviceNode64,
-    trap_frame=TrapFrame64,
     peb_ldr=0x18,
     in_load_order=0x10,
     peb_process_parameters=0x20,

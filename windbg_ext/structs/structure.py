@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     import construct
 
+    Value = Union[int, bytes, Sequence[int]]
+
 T = TypeVar("T")
 S = TypeVar("S", bound="Structure")
-Value = Union[int, bytes, "Sequence[int]"]
 
 
 class Field(Generic[T]):
@@ -94,6 +95,17 @@ def raw(offset: int, name: str, size: int) -> Field[bytes]:
     return Field(offset, name, "s", size)
 
 
+class _OfLayout:
+    """What follows from the fields of a structure: made when it is first asked for, which most never are in a run."""
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self._attribute = attribute
+
+    def __get__(self, instance: object, owner: type[Structure]) -> Any:
+        owner.lay_out()
+        return owner.__dict__[self._attribute]
+
+
 class Structure:
     """A little-endian structure of a fixed size. Subclasses declare the fields, in the order of their offsets.
 
@@ -106,18 +118,26 @@ class Structure:
 
     NAME: ClassVar[str]
     SIZE: ClassVar[int]
-    FIELDS: ClassVar[tuple[Field[Any], ...]]
-    _by_name: ClassVar[dict[str, Field[Any]]]
-    _names: ClassVar[tuple[str, ...]]
-    _gaps: ClassVar[dict[str, int]]
-    _arrays: ClassVar[tuple[tuple[str, struct.Struct], ...]]
-    _struct: ClassVar[struct.Struct]
+    if TYPE_CHECKING:
+        FIELDS: ClassVar[tuple[Field[Any], ...]]
+        _by_name: ClassVar[dict[str, Field[Any]]]
+        _names: ClassVar[tuple[str, ...]]
+        _gaps: ClassVar[dict[str, int]]
+        _arrays: ClassVar[tuple[tuple[str, struct.Struct], ...]]
+        _struct: ClassVar[struct.Struct]
+    else:
+        FIELDS, _by_name, _names, _gaps, _arrays, _struct = (_OfLayout() for _ in range(6))
     _construct: ClassVar[construct.Struct | None]
 
     def __init_subclass__(cls, *, name: str = "", size: int = 0) -> None:
         if not name:
             return
         cls.NAME, cls.SIZE, cls._construct = name, size, None
+
+    @classmethod
+    def lay_out(cls) -> None:
+        """Find out where the fields lie, and how they are read. Raise ValueError for one that overlaps another."""
+        name, size = cls.NAME, cls.SIZE
         declared = (field for part in reversed(cls.__mro__) for field in vars(part).values())
         cls.FIELDS = tuple(field for field in declared if isinstance(field, Field))
         cls._by_name = {field.name: field for field in cls.FIELDS}

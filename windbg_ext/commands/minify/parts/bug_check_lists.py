@@ -62,7 +62,7 @@ def _power_lists(crash: Crash, devices: Devices, triage: int) -> Iterator[Wanted
     for entry in _list_entries(memory, head.irp_list):
         yield Wanted(entry, WINDOW, holds_pointers=True)
         try:
-            irp = read_structure(memory, entry, layouts.pop_irp_data)
+            irp = read_structure(memory, entry, layouts.followed.pop_irp_data)
         except MemoryReadError:
             continue
         if size := io_object_size(memory, irp.irp):
@@ -79,7 +79,7 @@ def _pnp_lists(crash: Crash, devices: Devices, triage: int) -> Iterator[Wanted]:
     """Yield what nt!_TRIAGE_9F_PNP lists: the devices whose requests are under way, and the queue of workers."""
     memory, layouts = crash.memory, crash.memory.layouts
     try:
-        head = read_structure(memory, triage, layouts.triage_9f_pnp)
+        head = read_structure(memory, triage, layouts.followed.triage_9f_pnp)
     except MemoryReadError:
         return
     if head.signature != TRIAGE_9F_PNP_SIGNATURE:
@@ -90,7 +90,7 @@ def _pnp_lists(crash: Crash, devices: Devices, triage: int) -> Iterator[Wanted]:
         yield Wanted(entry, WINDOW, holds_pointers=True)
         try:
             node = read_pointer(memory, entry + 2 * layouts.pointer_size)
-            pdo = read_structure(memory, node, layouts.device_node).physical_device_object
+            pdo = read_structure(memory, node, layouts.followed.device_node).physical_device_object
         except MemoryReadError:
             continue
         yield from devices.node(node)

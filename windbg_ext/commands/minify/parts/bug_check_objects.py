@@ -114,7 +114,7 @@ def _exception(crash: Crash, address: int) -> Iterator[Wanted]:
 
 
 def _trap_frame(crash: Crash, address: int) -> Iterator[Wanted]:
-    structure = crash.memory.layouts.trap_frame
+    structure = crash.memory.layouts.followed.trap_frame
     yield Wanted(address, structure.SIZE, holds_pointers=True)
     try:
         frame = read_structure(crash.memory, address, structure)

@@ -146,8 +146,8 @@ def io_object_size(memory: VirtualMemory, address: int) -> int:
     if kind not in (IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP):
         return 0
     smallest = {
-        IO_TYPE_DEVICE: layouts.device_object.SIZE,
-        IO_TYPE_DRIVER: layouts.driver_object.SIZE,
+        IO_TYPE_DEVICE: layouts.followed.device_object.SIZE,
+        IO_TYPE_DRIVER: layouts.followed.driver_object.SIZE,
         IO_TYPE_IRP: layouts.irp,
     }[kind]
     if size < smallest:
