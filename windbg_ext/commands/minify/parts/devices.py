@@ -43,7 +43,7 @@ class Devices:
             self._objects.add(address)
             yield Wanted(address, size, holds_pointers=True)
             try:
-                device = read_structure(self._memory, address, self._layouts.device_object)
+                device = read_structure(self._memory, address, self._layouts.followed.device_object)
             except MemoryReadError:
                 return
             yield from self._driver(device.driver_object)
@@ -52,7 +52,7 @@ class Devices:
 
     def node(self, address: int) -> Iterator[Wanted]:
         """Yield the device node at an address and its ancestors: names, and what the power manager knows of each."""
-        structure = self._layouts.device_node
+        structure = self._layouts.followed.device_node
         while address and address not in self._nodes and len(self._nodes) < MAX_NODES:
             self._nodes.add(address)
             try:
@@ -72,13 +72,13 @@ class Devices:
             self._objects.add(address)
             yield Wanted(address, size, holds_pointers=True)
             try:
-                driver = read_structure(self._memory, address, self._layouts.driver_object)
+                driver = read_structure(self._memory, address, self._layouts.followed.driver_object)
             except MemoryReadError:
                 return
             yield Wanted(driver.driver_name_buffer, driver.driver_name_length)
 
     def _extension(self, address: int) -> Iterator[Wanted]:
-        structure = self._layouts.device_object_extension
+        structure = self._layouts.followed.device_object_extension
         yield Wanted(address, structure.SIZE)
         try:
             extension = read_structure(self._memory, address, structure)
