@@ -43,6 +43,7 @@ def test_every_bug_check_has_a_sample() -> None:
     assert powers == [1, 3, 4]
 
 
+@pytest.mark.slow
 @each_bug_check
 def test_what_the_parameters_of_a_bug_check_point_at_is_in_the_small_dump(name: str, tmp_path: Path) -> None:
     bug_check = BUG_CHECKS[name]

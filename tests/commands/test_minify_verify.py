@@ -55,12 +55,18 @@ def make(sample: Sample, folder: Path) -> Made:
     return Made(source, SmallDumpFile(small))
 
 
-@pytest.fixture(scope="module", params=BROKEN)
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=[BROKEN[0], *(pytest.param(name, marks=slow) for name in BROKEN[1:])])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make(BY_NAME[request.param], tmp_path_factory.mktemp("verified"))
 
 
-@pytest.mark.parametrize("sample", LARGE, ids=lambda sample: str(sample.name))
+@pytest.mark.parametrize(
+    "sample",
+    [pytest.param(sample, id=sample.name, marks=[] if sample.name in BROKEN else slow) for sample in LARGE],
+)
 def test_every_answer_is_kept_in_the_small_dump_of_a_sample(sample: Sample, tmp_path: Path) -> None:
     write(sample, tmp_path / "MEMORY.DMP")
     found = minify(tmp_path / "MEMORY.DMP", tmp_path / "small.dmp", MinifyOptions(verify=True)).verification
