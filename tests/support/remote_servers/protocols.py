@@ -23,6 +23,8 @@ class Served(NamedTuple):
     place: str
     environment: dict[str, str]
     secret: str
+    changed: Callable[[Path], None] = lambda path: None
+    """Tells the server that a file of its folder is new or was written again."""
 
     def url(self, name: str) -> str:
         return f"{self.place}/{name}"
@@ -61,7 +63,10 @@ def s3(folder: Path, files: Path) -> Iterator[Served]:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        yield Served(proxy, f"s3://{buckets.BUCKET}", environment, buckets.S3RVER_KEY)
+        place = f"s3://{buckets.BUCKET}"
+        yield Served(
+            proxy, place, environment, buckets.S3RVER_KEY, lambda path: buckets.add_object(folder, path, path.name)
+        )
 
 
 PROTOCOLS: dict[str, Callable[[Path, Path], object]] = {"https": https, "smb": smb, "sftp": sftp, "s3": s3}

@@ -155,7 +155,9 @@ class GoogleObject:
             raise changed("it was written again or removed") from None
 
     async def _get(self, offset: int, length: int) -> bytes:
-        url = self.system.url(self._path, generation=self._generation)
+        url = self.system.url(self._path)
+        if self._generation is not None:
+            url += f"&generation={self._generation}"
         asked = f"bytes={offset}-{offset + length - 1}"
         headers, data = await self.system._call("GET", url, headers={"Range": asked})
         if len(data) > length or "Content-Range" not in headers:

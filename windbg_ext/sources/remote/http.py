@@ -37,7 +37,7 @@ MAX_LISTING = 4 << 20
 """Bytes of the page that lists a folder: 20,000 names with their links."""
 EMPTY = re.compile(r"bytes \*/0")
 TRY_LATER = (408, 429, 500, 502, 503, 504)
-RANGES = "the server sends whole files only, and cannot be asked for a part of one"
+RANGES = "sends whole files only, and cannot be asked for a part of one"
 
 
 class WebServer:
@@ -53,6 +53,8 @@ class WebServer:
         self._url = address.url
 
     async def _new_client(self, loop: object = None, **options: object) -> aiohttp.ClientSession:
+        import ssl
+
         import aiohttp
 
         headers = {"Accept-Encoding": "identity", "User-Agent": "windbg-ext"}
@@ -60,7 +62,8 @@ class WebServer:
             login = f"{self._login.user}:{self._login.password}".encode()
             headers["Authorization"] = f"Basic {b64encode(login).decode()}"
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+            # of its own: aiohttp makes one when it is imported, before SSL_CERT_FILE may be set
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=ssl.create_default_context()),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS),
             headers=headers,
             auto_decompress=False,

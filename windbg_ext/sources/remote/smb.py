@@ -117,8 +117,8 @@ class SmbFile:
 
     def confirm(self) -> int:
         """Raise DumpError where the file was written meanwhile."""
-        self._guarded(self._check)
-        return 1
+        self._guarded(self._check_anew)
+        return 3
 
     def close(self) -> None:
         """Close the file and its session."""
@@ -146,8 +146,9 @@ class SmbFile:
         import smbclient
 
         if self._open is None:
-            self._share = Share(self._address)
-            self._share.connect()
+            if self._share is None:
+                self._share = Share(self._address)
+                self._share.connect()
             file = smbclient.open_file(
                 self._share.path(self._address.path),
                 mode="rb",
@@ -165,6 +166,13 @@ class SmbFile:
         if connects_anew:
             self._check()
         return list(self._read(opened, ranges))
+
+    def _check_anew(self) -> None:
+        """Open the file again and compare: Samba tells of an open one the time of change that it had when opened."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        self._check()
 
     def _check(self) -> None:
         now = _state_of(self._opened())

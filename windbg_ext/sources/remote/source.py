@@ -53,11 +53,9 @@ class RemoteSource:
     may not belong together.
     """
 
-    def __init__(
-        self, address: Address, opening: Callable[[], RemoteFile], patience: Patience = DEFAULT_PATIENCE
-    ) -> None:
+    def __init__(self, address: Address, opening: Callable[[], RemoteFile], patience: Patience | None = None) -> None:
         self.name, self.base_name = address.shown, address.base_name
-        self._address, self._patience = address, patience
+        self._address, self._patience = address, patience or DEFAULT_PATIENCE
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._failure: DumpError | None = None
