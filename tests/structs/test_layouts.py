@@ -243,6 +243,17 @@ IMAGE_DOS_HEADER 40
 IMAGE_NT_HEADERS 5C
    0 4 Signature  4 2 Machine  8 4 TimeDateStamp  28 4 AddressOfEntryPoint  50 4 SizeOfImage  54 4 SizeOfHeaders
   58 4 CheckSum
+IMAGE_OPTIONAL_HEADER 2
+   0 2 Magic
+IMAGE_DATA_DIRECTORY 8
+   0 4 VirtualAddress  4 4 Size
+IMAGE_DEBUG_DIRECTORY 1C
+   4 4 TimeDateStamp  C 4 Type  10 4 SizeOfData  14 4 AddressOfRawData
+# "Matching Debug Information" (PDB 2.0 and 7.0)
+CV_INFO_PDB70 18
+   0 4 CvSignature  4 10 Signature  14 4 Age
+CV_INFO_PDB20 10
+   0 4 CvSignature  8 4 Signature  C 4 Age
 """
 
 DEBUGGER_DATA = """

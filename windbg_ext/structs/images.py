@@ -29,14 +29,14 @@ class ImageDataDirectory(Structure, name="IMAGE_DATA_DIRECTORY", size=0x08):
     """Where a table of an image lies, from the image's base."""
 
     virtual_address = u32(0x00, "VirtualAddress")
-    directory_size = u32(0x04, "Size")
+    size = u32(0x04, "Size")
 
 
 class ImageDebugDirectory(Structure, name="IMAGE_DEBUG_DIRECTORY", size=0x1C):
     """An entry of the debug directory."""
 
     time_date_stamp = u32(0x04, "TimeDateStamp")
-    debug_type = u32(0x0C, "Type")
+    type = u32(0x0C, "Type")
     size_of_data = u32(0x10, "SizeOfData")
     address_of_raw_data = u32(0x14, "AddressOfRawData")
 
@@ -50,14 +50,14 @@ MAX_CODEVIEW = 0x18 + 260
 class CodeViewRsds(Structure, name="CV_INFO_PDB70", size=0x18):
     """The key of a PDB; its name follows, ended by a zero."""
 
-    signature = raw(0x00, "CvSignature", 4)
-    guid = raw(0x04, "Signature", 16)
+    cv_signature = raw(0x00, "CvSignature", 4)
+    signature = raw(0x04, "Signature", 16)
     age = u32(0x14, "Age")
 
 
 class CodeViewNb10(Structure, name="CV_INFO_PDB20", size=0x10):
     """The key of an older PDB; its name follows, ended by a zero."""
 
-    signature = raw(0x00, "CvSignature", 4)
-    time_stamp = u32(0x08, "Signature")
+    cv_signature = raw(0x00, "CvSignature", 4)
+    signature = u32(0x08, "Signature")
     age = u32(0x0C, "Age")

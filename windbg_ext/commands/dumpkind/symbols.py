@@ -131,12 +131,12 @@ def _pdb(memory: VirtualMemory, base: int, headers_at: int, size: int) -> Pdb | 
         raise DumpError("Magic", f"0x{magic:x} is that of no image")
     at = optional + DATA_DIRECTORIES[magic] + DEBUG_DIRECTORY * ImageDataDirectory.SIZE
     directory = read_structure(memory, at, ImageDataDirectory)
-    for number in range(min(directory.directory_size // ImageDebugDirectory.SIZE, MAX_DEBUG_ENTRIES)):
+    for number in range(min(directory.size // ImageDebugDirectory.SIZE, MAX_DEBUG_ENTRIES)):
         entry_at = directory.virtual_address + number * ImageDebugDirectory.SIZE
         if entry_at >= size:
             break
         entry = read_structure(memory, base + entry_at, ImageDebugDirectory)
-        if entry.debug_type == IMAGE_DEBUG_TYPE_CODEVIEW and 0 < entry.address_of_raw_data < size:
+        if entry.type == IMAGE_DEBUG_TYPE_CODEVIEW and 0 < entry.address_of_raw_data < size:
             length = min(entry.size_of_data, MAX_CODEVIEW)
             return _code_view(
                 read_run(memory, base + entry.address_of_raw_data, length), base + entry.address_of_raw_data
@@ -148,10 +148,10 @@ def _code_view(record: bytes, address: int) -> Pdb:
     """Parse a CodeView record. Raise DumpError where it is none, or not all of it is in the dump."""
     if record.startswith(CODEVIEW_RSDS) and len(record) > CodeViewRsds.SIZE:
         rsds = CodeViewRsds.parse(record[: CodeViewRsds.SIZE])
-        return Pdb(_file_name(record[CodeViewRsds.SIZE :]), str(UUID(bytes_le=rsds.guid)), rsds.age)
+        return Pdb(_file_name(record[CodeViewRsds.SIZE :]), str(UUID(bytes_le=rsds.signature)), rsds.age)
     if record.startswith(CODEVIEW_NB10) and len(record) > CodeViewNb10.SIZE:
         nb10 = CodeViewNb10.parse(record[: CodeViewNb10.SIZE])
-        return Pdb(_file_name(record[CodeViewNb10.SIZE :]), f"{nb10.time_stamp:08X}", nb10.age)
+        return Pdb(_file_name(record[CodeViewNb10.SIZE :]), f"{nb10.signature:08X}", nb10.age)
     raise DumpError("CodeView record", f"at 0x{address:x} is not in this dump, or is none")
 
 
