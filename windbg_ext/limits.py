@@ -148,6 +148,7 @@ MAX_PRIVACY = Limit(
     "small dumps of Windows have up to 10 MB, with their secondary data",
     advice="look through a part of it: a small dump that --size keeps short",
 )
+MAX_STRETCHES = Limit(1 << 18, "data blocks to look through", "8 MB in windows of 0x100 bytes have 32,768")
 MAX_TEXT = Limit(10_000_000, "characters of text to look through", "a small dump of 4 MB has 200,000")
 MAX_SMBIOS = Limit(
     20_000, "SMBIOS structures, or what looks like one", "a machine has some 100; in noise, 32 KB have one"

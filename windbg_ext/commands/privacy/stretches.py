@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS
-from windbg_ext.limits import MAX_PRIVACY
+from windbg_ext.limits import MAX_PRIVACY, MAX_STRETCHES
 from windbg_ext.sources import Range, read_fields
 from windbg_ext.structs.layouts import layouts_of
 from windbg_ext.values import NamedTuple
@@ -83,6 +83,7 @@ def stretches_of_file(dump: Dump, parts: SmallDumpParts, addresses: Addresses) -
 
     Raise DumpError where they cannot be read, or are more than any honest small dump has.
     """
+    MAX_STRETCHES.check(len(parts.data_blocks), "TRIAGE_DUMP.DataBlocksCount")
     source, layouts = dump.source, layouts_of(dump.fields)
     head = layouts.header.SIZE + layouts.triage.SIZE
     named = [
