@@ -256,7 +256,7 @@ def _block_lines(block: Block, width: int | None, flowing: int) -> Iterator[Line
     if isinstance(block, Table):
         return _table_lines(block, width, flowing)
     if isinstance(block, Notes):
-        return (_short((f"{label}: ", text) if label else (text,), MAX_TEXT) for label, text in block.rows)
+        return _note_lines(block, width)
     if isinstance(block, Steps):
         return _step_lines(block, flowing)
     if isinstance(block, Bars):
@@ -264,6 +264,13 @@ def _block_lines(block: Block, width: int | None, flowing: int) -> Iterator[Line
     if isinstance(block, MemoryMap):
         return _map_lines(block)
     return _link_lines(block)
+
+
+def _note_lines(notes: Notes, width: int | None) -> Iterator[Line]:
+    """Yield a line for each note; one without a label goes on below where the window ends."""
+    for label, text in notes.rows:
+        line = _short((f"{label}: ", text) if label else (text,), MAX_TEXT)
+        yield from (line,) if label or width is None else _wrapped(line, width)
 
 
 def _table_lines(table: Table, width: int | None, flowing: int) -> Iterator[Line]:

@@ -1,0 +1,80 @@
+"""Reports on a terminal: colours for verdicts and problems, tables that fit its width; neither in a pipe."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+
+import pytest
+from support.command_line import ROOT, command, environment
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
+
+SAMPLES = ROOT / "samples"
+CODES = re.compile(r"\x1b\[\d+m")
+GREEN, RED, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
+
+
+def shown(*arguments: object, width: int = 80, **variables: str) -> str:
+    """Return what a terminal of a width gets from the command line's standard output."""
+    import fcntl
+    import pty
+    import termios
+
+    main_end, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("<HHHH", 24, width, 0, 0))
+    inherited = {
+        name: value for name, value in environment(**{"TERM": "xterm", **variables}).items() if name != "COLUMNS"
+    }
+    process = subprocess.Popen(command(*arguments), env=inherited, stdout=terminal, stderr=subprocess.DEVNULL)
+    os.close(terminal)
+    text = b""
+    while True:
+        try:
+            piece = os.read(main_end, 1 << 16)
+        except OSError:  # Linux: the terminal's last user has closed it
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(main_end)
+    process.wait(60)
+    return text.decode().replace("\r\n", "\n")
+
+
+def test_verdicts_are_green_and_problems_red_on_a_terminal_only() -> None:
+    good = shown("dumpkind", SAMPLES / "kernel.dmp")
+    assert f"{GREEN}yes: 352,732 bytes" in good
+    assert re.search(rf"{re.escape(GREEN)}yes[^\x1b]*{re.escape(PLAIN)}\n", good)
+    cut = ROOT / "README.md"
+    assert f"{RED}Signature: " in shown("dumpkind", SAMPLES / "kernel.dmp", cut)
+    piped = subprocess.run(
+        command("dumpkind", SAMPLES / "kernel.dmp"), env=environment(TERM="xterm"), capture_output=True, check=True
+    )
+    assert b"\x1b" not in piped.stdout
+
+
+def test_who_wants_no_colours_gets_none() -> None:
+    assert "\x1b" not in shown("dumpkind", SAMPLES / "kernel.dmp", NO_COLOR="1")
+    assert "\x1b" not in shown("dumpkind", SAMPLES / "kernel.dmp", TERM="dumb")
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_a_table_fits_the_terminal_by_leaving_out_columns(width: int) -> None:
+    text = CODES.sub("", shown("dumpkind", SAMPLES, ROOT / "README.md", width=width))
+    assert max(map(len, text.split("\n"))) <= width
+    header = text.split("\n")[0]
+    assert header.startswith("Dump file")
+    for column in ("Caused by address", "Problem"):
+        assert column in header
+    assert ("Processors count" in header) == (width > 200)
+    assert "faulty.sys+0x1010" in text
+    assert "More columns: -v shows all, --csv has them for a spreadsheet." in text
+
+
+def test_with_v_the_table_has_all_columns_however_wide() -> None:
+    header = shown("dumpkind", "-v", SAMPLES).split("\n")[0]
+    for column in ("Parameter 4", "Stack address 3", "Full path", "Process", "Problem"):
+        assert column in header
