@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hostile_files.case import into_catalog
 from hostile_files.checks import broken, unexpected
 from hostile_files.everything import all_cases
 from hostile_files.process import bytes_on_disk, remove, run
@@ -87,6 +88,9 @@ def _parameters() -> Iterator[object]:
         for number, command in enumerate(case.commands):
             name = f"{case.name}: {command}".encode("unicode_escape").decode()
             yield pytest.param(case, command, id=name, marks=[pytest.mark.slow] if slow or number else [])
+        taken = None if slow else into_catalog(case)
+        if taken is not None:
+            yield pytest.param(case, taken, id=f"{case.name}: {taken}", marks=pytest.mark.slow)
         dml = case.in_dml()
         if dml is not None:
             name = f"{case.name}: {dml}".encode("unicode_escape").decode()

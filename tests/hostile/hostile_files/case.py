@@ -79,6 +79,15 @@ class Case:
         return None
 
 
+def into_catalog(case: Case) -> Command | None:
+    """Return the command that takes the file of a case into a catalogue; None for a case that is not one dump."""
+    first = case.commands[0]
+    if first.arguments[:1] != ("dumpkind",) or DUMP not in first.arguments:
+        return None
+    arguments = ("dumpkind", DUMP, "--catalog", "fleet.db", "--jobs", "1")
+    return Command(arguments, (0, 1), writes=("fleet.db",), seconds=first.seconds, peak_mb=first.peak_mb)
+
+
 def dumpkind(*statuses: int, field: str = "", **more: object) -> Command:
     """Return `dumpkind MEMORY.DMP`."""
     return replace(Command(("dumpkind", DUMP), statuses, field), **more)  # type: ignore[arg-type]  # its own fields
