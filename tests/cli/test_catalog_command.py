@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,15 @@ def test_options_that_make_no_sense_together_are_refused_with_a_line(arguments: 
     outcome = run("dumpkind", *arguments)
     assert (outcome.status, outcome.out) == (2, "")
     assert why in outcome.err
+
+
+def test_postgresql_without_the_extra_is_a_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    monkeypatch.delitem(sys.modules, "windbg_ext.commands.catalog.server", raising=False)
+    outcome = run("dumpkind", "--catalog", "postgresql://host/name")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "python -m pip install 'windbg-ext[fleet]'" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/2/3", "+1/2", "1/99999999"])

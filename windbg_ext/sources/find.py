@@ -60,8 +60,12 @@ def find_dumps(
     read, unless `on_unreadable` takes that error, and that of a folder among those that a wildcard fits. Links to
     folders are not followed. wanted: what is looked for instead of dumps.
     """
+    named = list(paths)
+    if len(named) == 1:  # it has nothing twice, and may have a million files, whose names need not be kept
+        yield from _files(named[0], on_unreadable, wanted)
+        return
     seen: set[str] = set()
-    for path in paths:
+    for path in named:
         for file in _files(path, on_unreadable, wanted):
             if file not in seen:
                 seen.add(file)
