@@ -65,3 +65,10 @@ def in_the_debugger(report: str) -> str:
 
 def without_suggestions(answer: str) -> str:
     return re.sub(r"\n+Next: .*\Z", "", answer)
+
+
+def sessions(page: str) -> list[list[tuple[str, str]]]:
+    """Return the sessions of a page: what is typed, and what the page shows."""
+    blocks = re.findall(r"^```text\n(.*?)^```$", (REPOSITORY / page).read_text(encoding="utf-8"), re.M | re.S)
+    parts = [re.split(r"^2: kd> (.*)\n", block, flags=re.M)[1:] for block in blocks]
+    return [list(zip(part[::2], part[1::2])) for part in parts]

@@ -12,8 +12,8 @@ import pytest
 from support.dumps_at_hand import SAMPLES
 from support.small_dump_file import SmallDumpFile
 
+from engine.bang_commands import sessions
 from engine.engine import windows_path
-from engine.kd import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,13 +217,6 @@ def test_links_lead_to_code_data_modules_and_dumps_and_counts_are_none(kd: Kd, w
 
 
 PAGES = ["scripts/README.md", "docs/windbg.md"]
-
-
-def sessions(page: str) -> list[list[tuple[str, str]]]:
-    """Return the sessions of a page: what is typed, and what the page shows."""
-    blocks = re.findall(r"^```text\n(.*?)^```$", (REPOSITORY / page).read_text(encoding="utf-8"), re.M | re.S)
-    parts = [re.split(r"^2: kd> (.*)\n", block, flags=re.M)[1:] for block in blocks]
-    return [list(zip(part[::2], part[1::2])) for part in parts]
 
 
 @pytest.mark.parametrize("page", PAGES)

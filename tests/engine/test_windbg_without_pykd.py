@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, TypeVar
 import pytest
 from support.dumps_at_hand import SAMPLES, read_dump_header
 
-from engine.bang_commands import command_line, in_the_debugger, without_suggestions
+from engine.bang_commands import command_line, in_the_debugger, sessions, without_suggestions
 from engine.engine import EngineError, windows_path
 from engine.live_kernel import live
 from samples.builder import SAMPLES as DESCRIPTIONS
@@ -123,3 +123,21 @@ def test_a_load_that_fails_says_what_to_do(gone: str, kd: Kd, without_pykd: Scri
     (answer,) = typed(kd, scripts, COMPLETE)
     assert "windbg-ext is not loaded, the line above says why: run windbg-setup again: " in answer
     assert "(-? behind each" not in answer
+
+
+def test_the_session_on_the_page_is_what_the_engine_shows(kd: Kd, without_pykd: Scripts, tmp_path: Path) -> None:
+    dump = tmp_path / "MEMORY.DMP"
+    dump.write_bytes(COMPLETE.read_bytes())
+    (_, session) = sessions("scripts/README.md")
+    here = {"C:\\windbg-ext": windows_path(without_pykd.folder), "C:\\dumps": windows_path(tmp_path)}
+
+    def placed(text: str) -> str:
+        for there, path in here.items():
+            text = text.replace(there, path)
+        return text
+
+    commands = [placed(command) for command, _ in session]
+    answers = typed(kd, without_pykd, dump, *commands[1:])
+    for (_, shown), answer in zip(session, answers):
+        expected = re.escape(OF_SHELL.sub("", placed(shown)).strip("\n")).replace(re.escape("..."), ".*")
+        assert re.fullmatch(re.sub(r"3\\\.13\\\.\d+", r"3\\.13\\.\\d+", expected), answer)
