@@ -110,9 +110,9 @@ def test_a_server_that_stays_broken_is_told_after_some_tries(
     web: nginx.WebServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_source, "DEFAULT_PATIENCE", Patience(3, 0.01))
-    assert line(f"http://127.0.0.1:{web.plain}/broken/a.dmp") == (
-        "connection: the server answers 500; tried 3 times in 0 s; try again later, or copy the file to this machine"
-    )
+    told = line(f"http://127.0.0.1:{web.plain}/broken/a.dmp")
+    assert told.startswith("connection: the server answers 500; tried 3 times in ")
+    assert told.endswith(" s; try again later, or copy the file to this machine")
 
 
 @pytest.mark.parametrize("answer", [BUSY, BROKEN])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.errors import DumpError
@@ -91,12 +92,12 @@ class Share:
         """Return the UNC path of a file."""
         return "\\\\" + self.address.host + path.rstrip("/").replace("/", "\\")
 
-    def close(self) -> None:
-        """End the session."""
+    def close(self, *, broken: bool = False) -> None:
+        """End the session. broken: only close the connection; no answer would come any more."""
         connections, self.connections = self.connections, {}
         for connection in connections.values():
-            with suppress(Exception):  # it may be broken already
-                connection.disconnect(True, timeout=1)
+            with suppress(Exception):  # it may have ended already
+                within(CONNECT_SECONDS, partial(connection.disconnect, not broken, timeout=1))
 
 
 class SmbFile:
@@ -131,11 +132,16 @@ class SmbFile:
         try:
             return within(3 * STALL_SECONDS, ask)
         except (TransientError, DumpError):
-            self.close()
+            self._abandon()
             raise
         except Exception as error:
-            self.close()
+            self._abandon()
             raise explain(error) from None
+
+    def _abandon(self) -> None:
+        if self._share is not None:
+            self._share.close(broken=True)
+        self._share = self._open = None
 
     def _begin(self) -> tuple[State, bytes]:
         opened = self._opened()
