@@ -1,8 +1,8 @@
 """Dumps on other machines: `python tests/benchmarks/remote.py [FOLDER]`, with the servers of the tests.
 
 For each protocol, behind a delay of 20 ms and a line of 10 MB/s: bytes received, requests, round trips and seconds of
-`minify`, beside copying the file first and beside the naive way, a file that fsspec opens with its default cache. Copying
-is measured for a file of 64 MB on the same line, and the time for the whole file computed from that.
+`minify`, beside copying the file first and beside the naive way, a file that fsspec opens with its default cache.
+Copying is measured for 64 MB of the file on the same line, and the time for the whole file computed from that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIZES = {"1 GiB": GIB, "64 GiB": 64 * GIB}
 COPIED = 64 << 20
 PROTOCOLS = ("https", "smb", "sftp", "s3")
 NAIVE = ("s3",)
-"""fsspec's own classes for the others trust any host key or authority, or share sessions: they do not reach the servers."""
+"""fsspec's own classes for the others do not reach these servers without being told passwords and authorities."""
 
 
 def timed(work: Callable[[], object]) -> float:
