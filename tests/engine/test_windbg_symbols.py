@@ -85,7 +85,7 @@ def test_the_other_commands_say_the_same_with_symbols_and_without(
     kd: Kd, written: Scripts, dump_with_symbols: WriteDump, tmp_path: Path
 ) -> None:
     dump, _ = dump_with_symbols(tmp_path, PUBLIC)
-    commands = ["!dumpkind -v", f"!minify /o {windows_path(tmp_path / 'small.dmp')}"]
+    commands = ["!dumpkind -v", f"!minify /o /v {windows_path(tmp_path / 'small.dmp')}"]
     without, answers = answers_without_and_with_symbols(kd, written, dump, commands, commands)
     assert without_suggestions(answers[0]).startswith(f"{windows_path(dump)}: kernel or automatic memory dump")
     assert "debugger data block" in answers[1]
