@@ -9,13 +9,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.sources.progress import no_progress
-from windbg_ext.sources.source import Range, Source
+from windbg_ext.sources.source import Range
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from typing import Callable
 
     from windbg_ext.sources.progress import Progress
+    from windbg_ext.sources.source import Source
+
+    class FarSource(Source, Protocol):  # only for type checkers: a protocol takes long to define
+        """A source on another machine."""
+
+        @property
+        def traffic(self) -> Traffic:
+            """What reading it took so far."""
+
+        def holds(self, offset: int, length: int) -> bool:
+            """Tell whether a read would need no round trip, as one behind the end of the file."""
+
+        def hint(self, wanted: Range) -> None:
+            """Fetch a range along with the next round, which is not made for it."""
+
+        def confirm(self) -> None:
+            """Raise DumpError where what was read is not to be trusted: the file has changed, or a read has failed."""
+
+        def watch(self, on_round: Callable[[Traffic], None]) -> None:
+            """Call a function after each round."""
 
 
 class Traffic(NamedTuple):
@@ -27,26 +47,6 @@ class Traffic(NamedTuple):
     bytes: int = 0
     requests: int = 0
     rounds: int = 0
-
-
-class FarSource(Source, Protocol):
-    """A source on another machine."""
-
-    @property
-    def traffic(self) -> Traffic:
-        """What reading it took so far."""
-
-    def holds(self, offset: int, length: int) -> bool:
-        """Tell whether a read would need no round trip, as one behind the end of the file."""
-
-    def hint(self, wanted: Range) -> None:
-        """Fetch a range along with the next round, which is not made for it."""
-
-    def confirm(self) -> None:
-        """Raise DumpError where what was read is not to be trusted: the file has changed, or a read has failed."""
-
-    def watch(self, on_round: Callable[[Traffic], None]) -> None:
-        """Call a function after each round."""
 
 
 def as_far(source: Source) -> FarSource | None:
