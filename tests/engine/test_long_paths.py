@@ -64,7 +64,7 @@ def test_every_command_reads_and_writes_them(answer: dict[str, Any]) -> None:
     source = answer["runs"][0][0][1]
     assert len(source) > 300
     small = source.replace("MEMORY.DMP", "small.dmp")
-    exists = f"windbg-ext: {small}: destination: exists; give another name or --overwrite (/o in WinDbg)\n"
+    exists = f"windbg-ext: {small}: destination: exists; give another name or --overwrite\n"
     itself = f"windbg-ext: {source}: destination: is the source itself; name another file\n"
     folder = f"windbg-ext: {source[: -len('MEMORY.DMP') - 1]}: file: is a folder; name the dump in it\n"
     assert said == [
