@@ -225,8 +225,8 @@ def _old_entry(log: Source, sequence: int, bins: int, budget: Budget) -> _Entry:
     start = BASE_BLOCK_IN_LOG + len(VECTOR_SIGNATURE)
     budget.draw(MAX_LOG_SECTORS, bins // SECTOR // 64, "bitmap")
     bitmap = log.read(start, bins // SECTOR // 8)
+    budget.draw(MAX_LOG_SECTORS, bin(int.from_bytes(bitmap, "little")).count("1"), "bitmap")
     changed = [number * 8 + bit for number, byte in enumerate(bitmap) if byte for bit in range(8) if byte >> bit & 1]
-    budget.draw(MAX_LOG_SECTORS, len(changed), "bitmap")
     data = -(-(start + bins // SECTOR // 8) // SECTOR) * SECTOR
     if data + len(changed) * SECTOR > log.size:
         raise DumpError("bitmap", "names more sectors than the log has")
