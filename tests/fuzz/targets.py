@@ -358,7 +358,9 @@ def check_kernel(path: Path, _option: int) -> None:
         for listed in (kernel.modules, kernel.user_modules):
             entries = [module.entry_address for module in listed.modules]
             assert len(set(entries)) == len(entries) <= 4096
-            assert all(len(module.name) <= 0x800 for module in listed.modules)
+            assert all(
+                len(module.name) <= 0x7FFF for module in listed.modules
+            )  # a UNICODE_STRING has a 16-bit length in bytes
         assert len(kernel.unloaded_drivers or ()) <= 50
         assert all(len(driver.name) <= 12 for driver in kernel.unloaded_drivers or ())
 
