@@ -49,7 +49,9 @@ FROM_COSTLIEST = 0.2
 MAX_CHANGES = 12
 MAX_KEPT = 24
 """Inputs that a target adds to its corpus: the last ones found, which reached what is hardest to reach."""
-NOT_FUZZED = ("windbg_ext.debugger", "windbg_ext.__main__", "windbg_ext.commands.pagefilefit.win32")
+EXTRA = "windbg_ext.commands.catalog.server"
+"""Needs what `windbg-ext[fleet]` has; it reads no dumps."""
+NOT_FUZZED = ("windbg_ext.debugger", "windbg_ext.__main__", "windbg_ext.commands.pagefilefit.win32", EXTRA)
 
 
 class Job(NamedTuple):
