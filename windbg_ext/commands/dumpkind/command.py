@@ -104,6 +104,9 @@ class _Answers:
         ram = physical_pages(dump.fields)
         attributes = known.attributes
         cut, advice = self._cut(whole)
+        details = self._details(crash) if self.details else None
+        if self.target is not None:  # all that is read of memory was read by now
+            self.problems.extend(f"pages: {why}" for why in self.target.unread_pages())
         return DumpReport(
             path=dump.source.name,
             kind=kind,
@@ -134,7 +137,7 @@ class _Answers:
             problems=(*cut, *self._state(), *self.problems),
             advice=advice,
             notes=tuple(self.notes),
-            details=self._details(crash) if self.details else None,
+            details=details,
             signature=signature_of(bug_check, crash, dump.parsed.machine if dump.parsed else None)
             if bug_check is not None and bug_check.code and kind is not DumpKind.NONE
             else None,
@@ -206,7 +209,6 @@ class _Answers:
         if crash.problem is not None:
             told = self.problems if not whole.missing else self.notes
             told.append(f"modules and stack cannot be read: {crash.problem}")
-        self.problems.extend(f"pages: {why}" for why in crash.unread)
         return crash
 
     def _evidence(self, driver_names: tuple[str, ...]) -> list[Evidence]:

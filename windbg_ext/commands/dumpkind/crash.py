@@ -37,7 +37,6 @@ KERNEL_ITSELF = ("nt", "ntoskrnl.exe", "ntkrnlmp.exe", "hal.dll")
 class Crash(NamedTuple):
     """What the kernel's structures say about a crash. problem: why some of it is missing, None if nothing is.
 
-    unread: places of the file that could not be read, so that some of it may be missing;
     driver_names: as a small dump lists them, with or without paths;
     instruction: address of the instruction in the header's context; exception: address in the exception record, None if
     there was no exception.
@@ -50,7 +49,6 @@ class Crash(NamedTuple):
     process: str | None = None
     driver_names: tuple[str, ...] = ()
     problem: str | None = None
-    unread: tuple[str, ...] = ()
 
     @property
     def address(self) -> CodeAddress | None:
@@ -71,11 +69,9 @@ def read_crash(target: DumpTarget) -> Crash:
         found = _walk(target) if target.listed is None else _from_listing(header, target.listed, context.stack_pointer)
     except (DumpError, MemoryReadError, OSError) as error:
         why = f"{error.field}: {error.why}" if isinstance(error, DumpError) else str(error)
-        return Crash(ModuleMap(()), instruction, exception, problem=why, unread=target.unread_pages())
+        return Crash(ModuleMap(()), instruction, exception, problem=why)
     code = _code_on(found.stack, found.modules, header.architecture)
-    return Crash(
-        found.modules, instruction, exception, code, found.process, found.driver_names, unread=target.unread_pages()
-    )
+    return Crash(found.modules, instruction, exception, code, found.process, found.driver_names)
 
 
 class _Found(NamedTuple):
