@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SESSION_SCRIPT = Path(__file__).with_name("session.py")
 SETUP_HINT = "run tests/engine/setup.sh once to get it"
+ATTEMPTS = 2
+"""On a machine under load Wine now and then ends a program before it has begun."""
 SECONDS_PER_SESSION = 120
 
 
@@ -76,16 +78,19 @@ class Engine:
             # An empty symbol path means Microsoft's symbol server; with an empty folder, all sessions are alike.
             environment["_NT_SYMBOL_PATH"] = windows_path(Path(folder))
             command = [*self.python, *map(windows_path, (SESSION_SCRIPT, request, answer))]
-            # No pipes: Wine's services inherit them, outlive the session by seconds, and keep them open.
-            quiet = subprocess.DEVNULL
-            try:
-                subprocess.run(
-                    command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=SECONDS_PER_SESSION
-                )
-            except subprocess.TimeoutExpired:
-                raise EngineError(f"{dump}: no end of the session after {SECONDS_PER_SESSION} s") from None
-            if not answer.exists():
-                raise EngineError(f"{dump}: the session ended without an answer")
+            for _ in range(ATTEMPTS):
+                # No pipes: Wine's services inherit them, outlive the session by seconds, and keep them open.
+                quiet = subprocess.DEVNULL
+                try:
+                    subprocess.run(
+                        command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=SECONDS_PER_SESSION
+                    )
+                except subprocess.TimeoutExpired:
+                    raise EngineError(f"{dump}: no end of the session after {SECONDS_PER_SESSION} s") from None
+                if answer.exists():
+                    break
+            else:
+                raise EngineError(f"{dump}: the session ended without an answer, {ATTEMPTS} times")
             document = json.loads(answer.read_text(encoding="utf-8"))
         if "problem" in document:
             raise EngineError(f"{dump}: the engine did not open it: {document['problem']}")

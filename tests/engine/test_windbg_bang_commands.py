@@ -233,7 +233,7 @@ def test_no_text_of_a_dump_becomes_markup_or_a_command(kd: Kd, scripts: Scripts,
     assert tags == {"</link>", "</col>", '<col fg="emphfg">'}
     linked = set(re.findall(r'<link cmd="([^"]*)">', markup))
     assert {
-        command for command in linked if not re.fullmatch(r"(db|u) 0x[0-9a-f]+|lmvm \w+|![a-z]+( -v)?", command)
+        command for command in linked if not re.fullmatch(r"(db|u) 0x[0-9a-f]+|lmvm \w+|![a-z]+( -v| /html)?", command)
     } == set()
     assert "!analyze -v" in linked
     assert "lmvm hal" in linked
