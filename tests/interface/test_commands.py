@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +9,7 @@ from support.command_line import run
 
 from windbg_ext.debugger.installation import Parts, scripts
 from windbg_ext.debugger.parser import BangParser
+from windbg_ext.interface import registry
 from windbg_ext.interface.command import Argument, Command, Option
 from windbg_ext.interface.registry import COMMANDS
 from windbg_ext.interface.values import byte_size, positive
@@ -44,8 +44,7 @@ MADE_UP = Command(
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> Command:
-    command_line = importlib.import_module("windbg_ext.cli.main")
-    monkeypatch.setattr(command_line, "COMMANDS", (*COMMANDS, MADE_UP))
+    monkeypatch.setattr(registry, "COMMANDS", (*COMMANDS, MADE_UP))
     return MADE_UP
 
 

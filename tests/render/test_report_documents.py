@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from windbg_ext.commands.pagefilefit.settings import PagingFile
 from windbg_ext.render.batch import batch_document
 from windbg_ext.render.dml import write_dml
 from windbg_ext.render.document import Address, Answer, Bars, Code, Facts, MemoryMap, ModuleName, Table
-from windbg_ext.render.dumpkind import dumpkind_document, dumpkind_table_document
+from windbg_ext.render.dumpkind import dumpkind_document, dumpkind_table_document, time_text
 from windbg_ext.render.pagefilefit import pagefilefit_document
 
 if TYPE_CHECKING:
@@ -115,3 +116,23 @@ def test_whether_a_dump_fits_is_a_verdict_in_the_table_and_at_its_bar() -> None:
     assert (answers["small"], answers["kernel"], answers["complete"]) == (True, None, False)
     table = next(block for block in blocks if isinstance(block, Table))
     assert [row[-1] for row in table.rows] == [(bar.answer,) for bar in bars.kinds]
+
+
+@pytest.mark.parametrize(
+    ("year", "month", "day"),
+    [
+        *((1601, 1, 1), (1700, 2, 28), (1969, 12, 31), (2000, 2, 29), (2000, 12, 31), (2001, 1, 1), (2024, 2, 29)),
+        *((2038, 1, 20), (2100, 3, 1), (2400, 12, 31), (2401, 1, 1), (3001, 1, 1), (9999, 12, 31)),
+    ],
+)
+def test_times_are_those_of_the_calendar(year: int, month: int, day: int) -> None:
+    moment = datetime(year, month, day, 23, 59, 58)
+    since = moment - datetime(1601, 1, 1)
+    filetime = (since.days * 86400 + since.seconds) * 10_000_000
+    assert time_text(filetime) == time_text(filetime + 9_999_999) == f"{moment}"
+
+
+def test_behind_the_last_year_that_a_calendar_knows_is_no_time() -> None:
+    end = ((datetime(9999, 12, 31) - datetime(1601, 1, 1)).days + 1) * 86400 * 10_000_000
+    assert time_text(end - 1) == "9999-12-31 23:59:59"
+    assert time_text(end) == f"0x{end:x} (no time)"
