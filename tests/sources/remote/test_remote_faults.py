@@ -277,8 +277,7 @@ def test_secrets_are_in_no_output_whatever_happens(
     said += [run("dumpkind", served.url("complete.dmp")).err]
     served.proxy.reset_after(0, times=0)
     said += [(tmp_path / "report.html").read_text(), *(record.getMessage() for record in caplog.records)]
-    own = [text for text in said if "***" not in text]
-    assert not [text for text in own if served.secret in text and served.secret != "S3RVER"]
+    assert not [text for text in said if served.secret in text]
 
 
 def test_a_presigned_url_keeps_its_signature_to_itself(web: nginx.WebServers, tmp_path: Path) -> None:

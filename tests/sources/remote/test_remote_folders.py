@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -124,9 +125,12 @@ def test_a_small_dump_is_written_to_a_url_whole_and_replaced_only_if_asked(
 
 
 @each_writable
-def test_without_a_destination_a_small_dump_is_written_beside_its_url(served: Served) -> None:
-    report = json.loads(run("minify", served.url("kernel-la57.dmp"), "--json").out)
-    assert report["destination"] == served.url("kernel-la57-small.dmp")
+def test_without_a_destination_a_small_dump_is_written_beside_its_url(servers: Servers, served: Served) -> None:
+    source = servers.files / f"beside-{served.place.partition(':')[0]}.dmp"  # servers share the folder
+    shutil.copy(servers.files / "kernel-la57.dmp", source)
+    served.changed(source)
+    report = json.loads(run("minify", served.url(source.name), "--json").out)
+    assert report["destination"] == served.url(f"{source.stem}-small.dmp")
     (dump,) = json.loads(run("dumpkind", report["destination"], "--json").out)["dumps"]
     assert dump["kind"] == "small"
 

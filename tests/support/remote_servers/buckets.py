@@ -1,22 +1,26 @@
-"""Object stores: s3rver and moto (S3), Azurite (Azure), a stand-in for Google Cloud Storage."""
+"""Object stores: s3rver (S3), Azurite (Azure), a stand-in for Google Cloud Storage."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.remote_servers.process import free_port, missing, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 BUCKET = "dumps"
-S3RVER_KEY = "S3RVER"
-"""The key and the secret that s3rver knows."""
+S3RVER_KEY, S3RVER_SECRET = "READER", "Geheimnis-S3"
+S3RVER_KEYS = """
+require({account}).DUMMY_ACCOUNT.createKeyPair("{key}", "{secret}");
+"""
+"""Run by Node.js first: the key that s3rver itself knows is its own secret, and could not be told from it."""
 AZURITE_ACCOUNT = "devstoreaccount1"
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Of every Azurite: its documentation tells them."""
@@ -31,8 +35,11 @@ def s3rver(folder: Path, files: Path) -> Iterator[int]:
     for file in files.rglob("*"):
         if file.is_file():
             add_object(folder, file, str(file.relative_to(files)))
+    account = json.dumps(str(Path(executable).resolve().parents[1] / "lib" / "models" / "account.js"))
+    keys = folder / "keys.js"
+    keys.write_text(S3RVER_KEYS.format(account=account, key=S3RVER_KEY, secret=S3RVER_SECRET))
     command = [executable, "-d", str(folder / "data"), "-a", "127.0.0.1", "-p", str(port), "--silent"]
-    with started(command, port, folder / "output.log"):
+    with started(command, port, folder / "output.log", {"NODE_OPTIONS": f'--require "{keys}"'}):
         yield port
 
 
@@ -46,17 +53,6 @@ def add_object(folder: Path, file: Path, key: str) -> None:
     stamp = hashlib.md5(f"{file.name} {file.stat().st_mtime_ns}".encode()).hexdigest()  # no need to read gigabytes
     (place / f"{file.name}._S3rver_object.md5").write_text(stamp)
     (place / f"{file.name}._S3rver_metadata.json").write_text('{"content-type": "application/octet-stream"}')
-
-
-@contextmanager
-def moto(folder: Path) -> Iterator[int]:
-    """Run an S3 server that keeps its objects in memory and takes any key. Yield its port."""
-    if importlib.util.find_spec("moto") is None:
-        missing("moto is not installed (PyPI: moto[server,s3])")
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with started(command, port, folder / "moto.log"):
-        yield port
 
 
 @contextmanager

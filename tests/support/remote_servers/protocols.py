@@ -59,13 +59,13 @@ def s3(folder: Path, files: Path) -> Iterator[Served]:
         environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.port}",
             "AWS_ACCESS_KEY_ID": buckets.S3RVER_KEY,
-            "AWS_SECRET_ACCESS_KEY": buckets.S3RVER_KEY,
+            "AWS_SECRET_ACCESS_KEY": buckets.S3RVER_SECRET,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         place = f"s3://{buckets.BUCKET}"
         yield Served(
-            proxy, place, environment, buckets.S3RVER_KEY, lambda path: buckets.add_object(folder, path, path.name)
+            proxy, place, environment, buckets.S3RVER_SECRET, lambda path: buckets.add_object(folder, path, path.name)
         )
 
 

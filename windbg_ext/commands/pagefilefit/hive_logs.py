@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_LOG_ENTRIES, MAX_LOG_SECTORS
-from windbg_ext.sources import open_source
-from windbg_ext.sources.local import is_file
+from windbg_ext.sources.beside import open_beside
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -125,14 +124,14 @@ def open_logs(hive: Source) -> tuple[list[Source], list[str]]:
     problems: list[str] = []
     for names in _names(hive.base_name):
         for name in names:
-            path = hive.beside(name)
-            if path is None or not is_file(path):
-                continue
             try:
-                logs.append(open_source(path))
+                log = open_beside(hive, name)
             except DumpError as error:
                 problems.append(f"{name}: {error.why}")
-            break
+                break
+            if log is not None:
+                logs.append(log)
+                break
     return logs, problems
 
 

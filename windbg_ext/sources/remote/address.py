@@ -83,9 +83,14 @@ class Address(NamedTuple):
 
     def beside(self, base_name: str) -> str | None:
         """Return the URL of a file in the same folder; None on a web server, which takes no files."""
-        if self.scheme in HTTP:
+        return None if self.scheme in HTTP else self.neighbour(base_name)
+
+    def neighbour(self, base_name: str) -> str | None:
+        """Return the URL of a file in the same folder, to read it; None if there is a query, which is for one file."""
+        if self.query:
             return None
-        return self.with_path(f"{self.path.rpartition('/')[0]}/{base_name}").url
+        name = quote(base_name) if self.scheme in HTTP else base_name
+        return self.with_path(f"{self.path.rpartition('/')[0]}/{name}").url
 
 
 def parse_address(text: str) -> Address:

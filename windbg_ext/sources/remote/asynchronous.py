@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.transport import MAX_CONNECTIONS, STALL_SECONDS, TransientError, explained
+from windbg_ext.sources.remote.transport import MAX_CONNECTIONS, STALL_SECONDS, TransientError, explained, missing_file
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -94,7 +94,7 @@ def explain_connection(error: BaseException) -> TransientError | DumpError:
     if isinstance(error, (aiohttp.ClientConnectionError, ConnectionError)):
         return TransientError("the connection was closed")
     if isinstance(error, FileNotFoundError):
-        return DumpError("file", "is not there", "check the URL")
+        return missing_file()
     if isinstance(error, PermissionError):
         return DumpError("file", "may not be read", "check who you are for the server: docs/remote.md")
     if isinstance(error, OSError) and error.strerror:

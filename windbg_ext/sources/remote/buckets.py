@@ -21,6 +21,7 @@ from windbg_ext.sources.remote.transport import (
     checked_range,
     difference,
     explained,
+    missing_file,
 )
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def explain(error: BaseException) -> TransientError | DumpError:
     if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "401"):
         return DumpError("file", f"may not be read ({code})", WHO)
     if code in ("NoSuchBucket", "NoSuchKey", "404") or isinstance(error, FileNotFoundError):
-        return DumpError("file", "is not there", "check the URL")
+        return missing_file()
     if code in ("PreconditionFailed", "412"):
         return changed("it was written again")
     if code in ("InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "500", "502", "503", "504", "429"):

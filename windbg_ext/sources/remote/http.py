@@ -23,6 +23,7 @@ from windbg_ext.sources.remote.transport import (
     checked_range,
     difference,
     explained,
+    missing_file,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class WebServer:
         if status == 403:
             raise DumpError("file", "may not be read (403)", "check the URL, and who you are for the server")
         if status in (404, 410):
-            raise DumpError("file", f"is not there ({status})", "check the URL")
+            raise missing_file(f" ({status})")
         if status == 416:
             raise changed("it is shorter now")
         raise DumpError("server", f"answers {status}", "check the URL")

@@ -21,6 +21,7 @@ from windbg_ext.sources.remote.transport import (
     State,
     TransientError,
     difference,
+    missing_file,
     within,
 )
 
@@ -245,7 +246,7 @@ def explain(error: BaseException) -> TransientError | DumpError:
             return DumpError("server", "asks for a key or password", "docs/remote.md tells where to put them")
         return TransientError("the connection failed")
     if isinstance(error, FileNotFoundError):
-        return DumpError("file", "is not there", "check the URL")
+        return missing_file()
     if isinstance(error, PermissionError):
         return DumpError("file", "may not be read", "check who you are for the server")
     if isinstance(error, socket.gaierror):

@@ -22,6 +22,7 @@ from windbg_ext.sources.remote.transport import (
     State,
     TransientError,
     difference,
+    missing_file,
     within,
 )
 from windbg_ext.sources.source import Range
@@ -347,7 +348,7 @@ def explain(error: BaseException) -> TransientError | DumpError:
         return DumpError("file", "may not be read", f"check who you are for the server: {who}")
     if isinstance(error, SMBOSError):
         if error.errno == errno.ENOENT:
-            return DumpError("file", "is not there", "check the URL")
+            return missing_file()
         if error.errno == errno.EACCES:
             return DumpError("file", "may not be read", f"check who you are for the server: {who}")
         if error.errno == errno.EEXIST:

@@ -40,6 +40,10 @@ class TransientError(Exception):
         self.after = after
 
 
+class MissingFileError(DumpError):
+    """There is no such file on the server."""
+
+
 class State(NamedTuple):
     """By what a file is known to have changed: its size, and its ETag, generation or time of change as text."""
 
@@ -74,6 +78,11 @@ class RemoteFile(Protocol):
 
     def close(self) -> None:
         """Close the file and its connections."""
+
+
+def missing_file(told: str = "") -> MissingFileError:
+    """Return the error for a file that is not there. told: how the server said so."""
+    return MissingFileError("file", f"is not there{told}", "check the URL")
 
 
 def changed(what: str) -> DumpError:
