@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 pytest_plugins = ["support.remote_servers.fixtures"]
-BY_DEFAULT = "not engine and not slow and not browser and not server"
+BY_DEFAULT = "not engine and not slow and not exhaustive and not browser and not server"
 
 settings.register_profile("tests", deadline=None)  # a busy machine must not fail a test
 settings.load_profile("tests")

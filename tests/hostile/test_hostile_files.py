@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,27 +76,27 @@ def _parameters() -> Iterator[object]:
     """Yield each command on each case.
 
     By default the first command runs on the first of several variants of a case, and on a part of those that take
-    seconds; the debugger's writer on those whose text is hostile.
+    seconds; the debugger's writer on those whose text is hostile. All commands on the first of the variants, and one,
+    by turns, on each of the others are slow. The rest is only run when it is asked for.
     """
     swelling = 0
     seen = set()
+    variants: Counter[tuple[str, str]] = Counter()
     for family, case in all_cases():
         swelling += family == TAKE_SECONDS
         sentence = family, VARIED.sub("", case.name)
-        slow = case.slow or sentence in seen or (family == TAKE_SECONDS and swelling % ONE_OF > 0)
-        if not slow:
+        later = case.slow or sentence in seen or (family == TAKE_SECONDS and swelling % ONE_OF > 0)
+        if not later:
             seen.add(sentence)
-        for number, command in enumerate(case.commands):
+        dml, into = case.in_dml(), None if later else into_catalog(case)
+        commands = [command for command in (*case.commands, into, dml) if command is not None]
+        at_once = () if later else (commands[0], dml) if family == OF_TEXT else (commands[0],)
+        turn = variants[sentence]
+        variants[sentence] += 1
+        for number, command in enumerate(commands):
             name = f"{case.name}: {command}".encode("unicode_escape").decode()
-            yield pytest.param(case, command, id=name, marks=[pytest.mark.slow] if slow or number else [])
-        taken = None if slow else into_catalog(case)
-        if taken is not None:
-            yield pytest.param(case, taken, id=f"{case.name}: {taken}", marks=pytest.mark.slow)
-        dml = case.in_dml()
-        if dml is not None:
-            name = f"{case.name}: {dml}".encode("unicode_escape").decode()
-            text = family == OF_TEXT and not slow
-            yield pytest.param(case, dml, id=name, marks=[] if text else [pytest.mark.slow])
+            when = pytest.mark.slow if not turn or number == turn % len(commands) else pytest.mark.exhaustive
+            yield pytest.param(case, command, id=name, marks=[] if command in at_once else [when])
 
 
 @pytest.mark.parametrize(("case", "command"), [*_parameters()])
