@@ -108,10 +108,13 @@ def missing_of(sources: Sequence[str], folders: Sequence[str]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    logger = logging.getLogger(LOGGER)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    # several of them have a level of their own, which Dask's configuration sets
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == LOGGER]
+    before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
+    for logger, _ in before:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in before:
+            logger.setLevel(level)
