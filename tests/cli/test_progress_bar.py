@@ -6,13 +6,12 @@ import gzip
 import os
 import re
 import shutil
-import struct
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command_line import ROOT, command, environment, run, run_process
+from support.command_line import ROOT, run, run_process
 from support.dump_file import copy_with_blob
+from support.terminal import run_on_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,32 +24,6 @@ BLOB = 63 << 20
 def source(tmp_path: Path) -> Path:
     """Return a dump with 63 MiB of secondary data, which is copied in many steps."""
     return copy_with_blob(SAMPLE, tmp_path, BLOB)
-
-
-def run_on_terminal(*arguments: object) -> tuple[int, str, str]:
-    """Run the command line with standard error on a terminal: exit status, standard output, what the terminal got."""
-    import fcntl
-    import pty
-    import termios
-
-    main_end, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("<HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(
-        command(*arguments), env=environment(TERM="xterm"), stdout=subprocess.PIPE, stderr=terminal
-    )
-    os.close(terminal)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(main_end, 1 << 16)
-        except OSError:  # Linux: the terminal's last user has closed it
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(main_end)
-    out, _ = process.communicate(timeout=60)
-    return process.returncode, out.decode(), shown.decode()
 
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")

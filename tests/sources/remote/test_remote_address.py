@@ -70,3 +70,10 @@ def test_files_beside_one_are_named_where_they_can_be_written() -> None:
     assert parse_address("s3://bucket/a/b.dmp").beside("c.dmp") == "s3://bucket/a/c.dmp"
     assert parse_address("smb://u@host:1445/share/b.dmp").beside("c.dmp") == "smb://u@host:1445/share/c.dmp"
     assert parse_address("https://host/a/b.dmp").beside("c.dmp") is None
+
+
+def test_files_beside_one_are_named_where_they_can_be_read() -> None:
+    assert parse_address("https://host/a/SYSTEM").neighbour("SYSTEM.LOG1") == "https://host/a/SYSTEM.LOG1"
+    assert parse_address("https://host/a/b%20c").neighbour("b c.LOG1") == "https://host/a/b%20c.LOG1"
+    assert parse_address("https://host/a/SYSTEM?sig=x").neighbour("SYSTEM.LOG1") is None
+    assert parse_address("smb://u@host/share/SYSTEM").neighbour("SYSTEM.LOG1") == "smb://u@host/share/SYSTEM.LOG1"
