@@ -24,7 +24,7 @@ OF_OTHER_RUNS = (
     *("commands.privacy", "commands.shard", "commands.worker_process", "commands.workers"),
     *("commands.dumpkind.many", "commands.dumpkind.privacy", "commands.dumpkind.symbols"),
     *("render.catalog", "render.html", "render.json_text", "render.page", "render.pages", "render.privacy"),
-    *("render.symbols", "render.traffic"),
+    *("render.symbols", "render.traffic", "memory.far", "memory.far_pages"),
     *("sources.cab_archive", "sources.compressed", "sources.lzx", "sources.remote", "sources.zip_archive"),
 )
 """Modules and packages of windbg_ext that belong to other commands, to options, and to dumps that lie elsewhere."""

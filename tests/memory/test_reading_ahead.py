@@ -11,7 +11,7 @@ from support.far import far, far_file
 from windbg_ext import DumpError, HandFigures, dumpkind, minify, pagefilefit
 from windbg_ext.dump import open_dump
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.memory.ahead import FarMemory
+from windbg_ext.memory.far import FarMemory
 from windbg_ext.memory.paging import PagedMemory
 from windbg_ext.sources.local import LocalFile
 from windbg_ext.sources.remote.transport import TransientError

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from windbg_ext.dump.header import DumpHeader
-    from windbg_ext.memory.ahead import FarMemory
+    from windbg_ext.memory.far import FarMemory
     from windbg_ext.memory.paging import PagedMemory
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory

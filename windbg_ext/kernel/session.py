@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from windbg_ext.kernel.target import Blob, Target
-    from windbg_ext.memory.ahead import FarMemory
+    from windbg_ext.memory.far import FarMemory
     from windbg_ext.memory.physical import PhysicalPages
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.structs.layouts import Layouts

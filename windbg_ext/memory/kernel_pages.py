@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable
 from windbg_ext.dump.pages import popcount
 from windbg_ext.limits import MAX_FRAME_BLOCKS, MAX_KERNEL_PAGES, MAX_KERNEL_TABLES
 from windbg_ext.memory.paging import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PROTOTYPE, TRANSITION
-from windbg_ext.memory.physical import MAX_PAGES_AT_ONCE
+from windbg_ext.sources.far import MAX_PAGES_AT_ONCE
 from windbg_ext.structs.paging import VALID
 
 if TYPE_CHECKING:

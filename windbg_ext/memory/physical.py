@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.dump.pages import PAGE_SIZE
 from windbg_ext.errors import DumpError, ReadFailure
 from windbg_ext.sources.far import as_far
-from windbg_ext.sources.source import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Callable
 
     from windbg_ext.dump.pages import PageSource
+    from windbg_ext.memory.far_pages import FarPages
     from windbg_ext.sources import Source
     from windbg_ext.sources.far import FarSource
 
 MAX_CACHED_PAGES = 2048
-MAX_PAGES_AT_ONCE = 4096
-"""Pages of a file on another machine that are asked for together: 16 MB, and a quarter of what its source keeps."""
-FEW_PAGES = 16
-"""Of another machine; a round that brings fewer takes as long."""
 MAX_TOLD = 16
 """Places of a file that are told one by one when they cannot be read."""
 MAX_FAILURES = 1 << 16
@@ -43,66 +38,6 @@ class PhysicalPages(Protocol):
         """
 
 
-class PendingPageError(Exception):
-    """A page is not at hand and was noted, to be asked for together with others."""
-
-
-class FarPages:
-    """The pages of a file on another machine that are not at hand yet. notes: whether they are noted, not read."""
-
-    def __init__(self, source: FarSource, page: Callable[[int], bytes | None]) -> None:
-        self.notes = False
-        self._source, self._page = source, page
-        self._noted: dict[int, None] = {}
-        self._missed: list[tuple[Callable[[int], object], int]] = []
-
-    @contextmanager
-    def noting(self) -> Iterator[None]:
-        """Note pages that are not at hand instead of reading them."""
-        before, self.notes = self.notes, True
-        try:
-            yield
-        finally:
-            self.notes = before
-            self._noted.clear()
-            self._missed.clear()
-
-    def check(self, offset: int) -> None:
-        """Raise PendingPageError for a page at an offset that is not at hand, while pages are noted."""
-        if self.notes and not self._source.holds(offset, PAGE_SIZE):
-            self._noted[offset] = None
-            raise PendingPageError
-
-    def ask(self, pfn: int) -> None:
-        """Note a page, if it is not at hand."""
-        with suppress(PendingPageError):
-            self._page(pfn)
-
-    def miss(self, page: int, note: Callable[[int], object]) -> None:
-        """Remember that a virtual page is waited for. note: asks for one that may be wanted next."""
-        if len(self._missed) < FEW_PAGES:
-            self._missed.append((note, page))
-
-    def fetch_noted(self) -> bool:
-        """Ask for the pages that were noted; tell whether there were any.
-
-        Where they are few, those around them in virtual memory come along, as far as page tables at hand tell where
-        they are: structures of a list and the rest of a stack lie there more often than around them in the file.
-        """
-        if not self._noted:
-            return False
-        reach = FEW_PAGES // len(self._noted) // 2
-        for note, page in self._missed:
-            for near in range(max(0, page - reach), page + reach + 1):
-                note(near)
-        self._missed.clear()
-        offsets = sorted(self._noted)
-        self._noted.clear()
-        for start in range(0, len(offsets), MAX_PAGES_AT_ONCE):
-            self._source.read_many([Range(at, PAGE_SIZE) for at in offsets[start : start + MAX_PAGES_AT_ONCE]])
-        return True
-
-
 class PhysicalMemory:
     """The pages that a page source finds in a file. Pages that cannot be read are as good as absent, with a reason.
 
@@ -115,7 +50,7 @@ class PhysicalMemory:
         self._failures: dict[int, tuple[int, str]] = {}
         self.page = lru_cache(maxsize=MAX_CACHED_PAGES)(self._read)
         far = as_far(source)
-        self.far = None if far is None else FarPages(far, self.page)
+        self.far = None if far is None else _far_pages(far, self.page)
 
     def _read(self, pfn: int) -> bytes | None:
         """Read a page; None if the dump does not hold it or the file cannot be read there."""
@@ -173,3 +108,9 @@ class PhysicalMemory:
         rest = sum(end - start for start, end, _ in places[MAX_TOLD:])
         if rest:
             yield f"{rest // PAGE_SIZE:,} more pages in {len(places) - MAX_TOLD:,} more places cannot be read"
+
+
+def _far_pages(source: FarSource, page: Callable[[int], bytes | None]) -> FarPages:
+    from windbg_ext.memory.far_pages import FarPages  # a file of this machine does not wait for it
+
+    return FarPages(source, page)

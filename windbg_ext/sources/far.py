@@ -38,6 +38,10 @@ if TYPE_CHECKING:
             """Call a function after each round."""
 
 
+MAX_PAGES_AT_ONCE = 4096
+"""Pages that are asked for together: 16 MB, and a quarter of what a far source keeps."""
+
+
 class Traffic(NamedTuple):
     """What reading a far source took. bytes: received, of the file itself; rounds: how often an answer was waited for.
 
