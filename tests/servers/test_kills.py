@@ -136,7 +136,7 @@ def test_small_dumps_are_whole_and_complete_after_kills_of_client_and_worker(
     arguments = ("minify", tmp_path / "large", tmp_path / "small", "--cluster", dask_cluster.address)
 
     def written() -> int:
-        return sum(name.endswith("-small.dmp") for name in contents(tmp_path / "small"))
+        return sum(1 for _ in (tmp_path / "small").rglob("*-small.dmp"))
 
     run = start(*arguments)
     wait_until(run, lambda: written() > 0)
