@@ -81,6 +81,18 @@ class Pipe(io.BytesIO):
         raise io.UnsupportedOperation("underlying stream is not seekable")
 
 
+class Silent(io.BytesIO):
+    """A stream such as paramiko's, whose seek returns nothing."""
+
+    def seek(self, *where: int) -> None:  # type: ignore[override]
+        super().seek(*where)
+
+
+def test_a_stream_whose_seek_returns_nothing_is_read_as_any_other() -> None:
+    source = open_source(Silent(DATA))
+    assert (source.size, source.read(0x10, 3)) == (len(DATA), b"\x10\x11\x12")
+
+
 def test_a_stream_that_cannot_seek_is_refused_with_what_to_do() -> None:
     with pytest.raises(DumpError, match=r"cannot be read at any place .*; store what comes out of it in a file first"):
         open_source(Pipe(DATA))

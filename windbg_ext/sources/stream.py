@@ -31,7 +31,8 @@ class Stream:
         self._stream = stream
         self._lock = allocate_lock()
         try:
-            self.size = self.reach = stream.seek(0, os.SEEK_END)
+            stream.seek(0, os.SEEK_END)
+            self.size = self.reach = stream.tell()  # some streams, such as those of paramiko, return nothing from seek
             if not isinstance(stream.read(0), bytes):
                 raise DumpError("stream", "is a stream of text", 'open the file with mode "rb"', self.name)
         except (OSError, ValueError, AttributeError) as error:  # io.UnsupportedOperation is the first two at once
