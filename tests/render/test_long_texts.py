@@ -14,7 +14,9 @@ from support.command_line import ROOT
 from windbg_ext.commands.dumpkind import dumpkind
 from windbg_ext.render.dml import write_dml
 from windbg_ext.render.document import Column, Document, Facts, ModuleName, Notes, Section, ShellCommand, Steps, Table
-from windbg_ext.render.dumpkind import dumpkind_csv, dumpkind_document, dumpkind_json, dumpkind_table_document
+from windbg_ext.render.dumpkind import dumpkind_document
+from windbg_ext.render.dumpkind_json import dumpkind_json
+from windbg_ext.render.dumpkind_table import dumpkind_csv, dumpkind_table_document
 from windbg_ext.render.json_text import write_json
 from windbg_ext.render.text import plain, write_text
 

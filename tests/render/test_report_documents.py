@@ -17,7 +17,8 @@ from windbg_ext.commands.pagefilefit.settings import PagingFile
 from windbg_ext.render.batch import batch_document
 from windbg_ext.render.dml import write_dml
 from windbg_ext.render.document import Address, Answer, Bars, Code, Facts, MemoryMap, ModuleName, Table
-from windbg_ext.render.dumpkind import dumpkind_document, dumpkind_table_document, time_text
+from windbg_ext.render.dumpkind import dumpkind_document, time_text
+from windbg_ext.render.dumpkind_table import dumpkind_table_document
 from windbg_ext.render.pagefilefit import pagefilefit_document
 
 if TYPE_CHECKING:

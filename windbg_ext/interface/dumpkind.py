@@ -24,11 +24,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Look at the files, print what they are, and return the exit status."""
     from windbg_ext.commands.dumpkind import is_single  # --help should not wait for it
     from windbg_ext.errors import DumpError, UsageError
-    from windbg_ext.render import dumpkind as render
+    from windbg_ext.render.dumpkind import dumpkind_document
+    from windbg_ext.render.dumpkind_table import (
+        COLUMNS,
+        dumpkind_csv,
+        dumpkind_table_document,
+        sort_key,
+        sorted_reports,
+    )
 
-    column = next((name for name in render.COLUMNS if render.sort_key(name) == options.sort), None)
+    column = next((name for name in COLUMNS if sort_key(name) == options.sort), None)
     if column is None:
-        raise UsageError(f"--sort: {options.sort!r} is none of {', '.join(map(render.sort_key, render.COLUMNS))}")
+        raise UsageError(f"--sort: {options.sort!r} is none of {', '.join(map(sort_key, COLUMNS))}")
     if None in options.paths:  # in a debugger session on a live machine
         raise UsageError("there is no open dump: name one")
     if options.csv and options.json:
@@ -54,18 +61,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
     single = is_single(options.paths) and options.shard is None
     page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
     reports = _reports(options, console, details=options.verbose or (single and page is not None))
-    reports = render.sorted_reports(reports, column, reverse=options.reverse)
+    reports = sorted_reports(reports, column, reverse=options.reverse)
     with_details, unreadable = reports, single and reports[0].kind == "none"
     if not options.verbose:
         reports = [report._replace(details=None) for report in reports]
     if options.json:
-        console.write(render.dumpkind_json(reports))
+        from windbg_ext.render.dumpkind_json import dumpkind_json  # only those who ask for JSON wait for it
+
+        console.write(dumpkind_json(reports))
     elif options.csv:
-        console.write(render.dumpkind_csv(reports))
+        console.write(dumpkind_csv(reports))
     elif not single:
-        console.show(render.dumpkind_table_document(reports, details=options.verbose))
+        console.show(dumpkind_table_document(reports, details=options.verbose))
     elif not unreadable:
-        console.show(render.dumpkind_document(reports[0]))
+        console.show(dumpkind_document(reports[0]))
         pictures = () if options.html else ("!dumpkind /html",)
         console.suggest(*_next(reports[0], console.open_dump, pictures))
     if unreadable:

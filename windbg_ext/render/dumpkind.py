@@ -1,21 +1,17 @@
-"""The reports of `dumpkind`: one file as a document, many as a table or CSV, any number as JSON."""
+"""The report of `dumpkind` on one file, as a document."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.dumpkind.modules import CodeAddress
 from windbg_ext.commands.dumpkind.parameters import Sort
-from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.limits import MAX_LISTED
 from windbg_ext.render.document import (
     Address,
     Answer,
     Code,
-    Column,
     Document,
-    DumpFile,
     DumpText,
     Facts,
     MemoryMap,
@@ -25,21 +21,16 @@ from windbg_ext.render.document import (
     Table,
 )
 from windbg_ext.render.figures import count, size
-from windbg_ext.render.text import text_of
 from windbg_ext.sources.formats import with_article
-from windbg_ext.sources.local import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
-    from typing import Union
 
     from windbg_ext.commands.dumpkind import BugCheckFound, DumpReport, Suspect
     from windbg_ext.commands.dumpkind.details import Details, HeaderField
     from windbg_ext.commands.dumpkind.machine import ProcessorState
+    from windbg_ext.commands.dumpkind.modules import CodeAddress
     from windbg_ext.render.document import Inline, Span
-
-    Value = Union[int, str, CodeAddress, None]
 
 KINDS = {
     "complete": "complete memory dump",
@@ -60,8 +51,6 @@ MAX_FRAMES = 10
 """Addresses of the stack that are shown without -v."""
 SUSPECTS_ARE_HINTS = "A hint, found without symbols; names that are not known as Microsoft's come first"
 SUSPECTS = f"Suspects ({SUSPECTS_ARE_HINTS[0].lower()}{SUSPECTS_ARE_HINTS[1:]}):"
-HINT = "Caused by: a hint, found without symbols; dumpkind of a single file shows all suspects."
-MORE = "More columns: -v shows all, --csv has them for a spreadsheet."
 HEADER_ADDRESSES = frozenset(("PfnDataBase", "PsLoadedModuleList", "PsActiveProcessHead", "KdDebuggerDataBlock"))
 """Fields of the header that hold virtual addresses."""
 
@@ -104,9 +93,9 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
     bug_check = report.bug_check
     if bug_check is not None:
         yield "bug check", (bug_check_text(bug_check),)
-        yield "parameters", _joined([_parameter(report, place) for place in range(len(bug_check.parameters))])
+        yield "parameters", _joined([parameter_span(report, place) for place in range(len(bug_check.parameters))])
     if report.crash_address is not None:
-        yield "crashed at", (_code(report.crash_address),)
+        yield "crashed at", (code_span(report.crash_address),)
     if report.signature is not None:
         yield "signature", (report.signature.text,)
     if report.system_time is not None:
@@ -125,7 +114,7 @@ def dump_facts(report: DumpReport) -> Iterator[tuple[str, Inline]]:
         yield "received", (traffic_text(report.traffic),)
 
 
-def _parameter(report: DumpReport, place: int, digits: int = 1) -> Span:
+def parameter_span(report: DumpReport, place: int, digits: int = 1) -> Span:
     """Return a parameter of the bug check, counted from 0, as what it is."""
     bug_check = report.bug_check
     assert bug_check is not None
@@ -181,18 +170,20 @@ def _suspect_row(suspect: Suspect) -> tuple[Inline, ...]:
     )
 
 
-def _code(place: CodeAddress) -> Code:
+def code_span(place: CodeAddress) -> Code:
+    """Return an address as a place in its module."""
     return Code(place.address, place.module, place.offset or 0)
 
 
-def _shown_stack(report: DumpReport) -> Sequence[CodeAddress]:
+def shown_stack(report: DumpReport) -> Sequence[CodeAddress]:
+    """Return the addresses on the stack that are shown, nearest first."""
     return report.stack[: MAX_FRAMES if report.details is None else MAX_LISTED]
 
 
 def _stack_rows(report: DumpReport) -> Iterator[tuple[Inline, ...]]:
-    frames = _shown_stack(report)
+    frames = shown_stack(report)
     for place in frames:
-        yield (_code(place),), (f"0x{place.address:x}",)
+        yield (code_span(place),), (f"0x{place.address:x}",)
     more = len(report.stack) - len(frames)
     if more:
         yield _texts(f"... and {more:,} more{' (with -v)' if report.details is None else ''}", "")
@@ -205,15 +196,6 @@ def time_text(filetime: int) -> str:
     moment = time.gmtime(SECONDS_TO_2001 + seconds)
     year = moment.tm_year + (cycles - 1) * 400
     return f"0x{filetime:x} (no time)" if year > LAST_YEAR else f"{year:04}-{time.strftime('%m-%d %H:%M:%S', moment)}"
-
-
-def _moment(filetime: int) -> datetime | None:
-    from datetime import datetime, timedelta, timezone  # only JSON waits for it
-
-    try:
-        return datetime(1601, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=filetime // 10)
-    except OverflowError:
-        return None
 
 
 def _up_time(ticks: int) -> str:
@@ -274,286 +256,12 @@ def _rest(details: Details, name: str, columns: int) -> Iterator[tuple[Inline, .
 def header_value(field: HeaderField, report: DumpReport) -> Inline:
     """Return the value of a field of the header; what is an address is one."""
     if field.name == "BugCheckParameter" and report.bug_check is not None:
-        return _joined([_parameter(report, place, field.digits) for place in range(len(field.numbers))])
+        return _joined([parameter_span(report, place, field.digits) for place in range(len(field.numbers))])
     if field.name in HEADER_ADDRESSES and field.numbers:
         return _joined([Address(number, field.digits) for number in field.numbers])
-    return (_header_text(field),)
+    return (header_text(field),)
 
 
-def _header_text(field: HeaderField) -> str:
+def header_text(field: HeaderField) -> str:
+    """Return the value of a field of the header as text."""
     return field.text or " ".join(f"0x{number:0{field.digits}x}" for number in field.numbers)
-
-
-def dumpkind_json(reports: Sequence[DumpReport]) -> str:
-    """Return the reports of any number of files as JSON."""
-    from windbg_ext.render.json_text import write_json  # 5 ms that only those who ask for JSON wait for
-
-    return write_json({"dumps": [_json(report) for report in reports]})
-
-
-def _json(report: DumpReport) -> dict[str, object]:
-    from windbg_ext.render.traffic import traffic_json
-    from windbg_ext.structs.bug_check_pages import parameter_meanings
-
-    bug_check = report.bug_check
-    moment = None if report.system_time is None else _moment(report.system_time)
-    document: dict[str, object] = {
-        "path": report.path,
-        "kind": report.kind,
-        "packed": report.packed,
-        "dump_type": report.dump_type,
-        "architecture": report.architecture,
-        "build": report.build,
-        "windows": report.windows,
-        "processors": report.processors,
-        "bug_check": None
-        if bug_check is None
-        else {
-            "code": f"0x{bug_check.code:X}",
-            "name": bug_check.name,
-            "parameters": [f"0x{parameter:x}" for parameter in bug_check.parameters],
-            "meanings": list(parameter_meanings(bug_check.plain_code)),
-        },
-        "system_time": None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "system_up_time_seconds": None if report.system_up_time is None else report.system_up_time / 10_000_000,
-        "ram_bytes": report.ram_bytes,
-        "pages_in_file": report.pages_in_file,
-        "file_bytes": report.file_bytes,
-        "expected_bytes": report.whole.expected,
-        "missing_bytes": report.whole.missing,
-        "complete": report.complete,
-        "attributes": None if report.attributes is None else list(report.attributes),
-        "comment": report.comment,
-        "process": report.process,
-        "crash_address": None if report.crash_address is None else _code_json(report.crash_address),
-        "stack": [_code_json(place) for place in _shown_stack(report)],
-        "stack_length": len(report.stack),
-        "signature": None if report.signature is None else report.signature.text,
-        "signature_hash": None if report.signature is None else report.signature.hash,
-        "suspects": [
-            {
-                "name": suspect.name,
-                "address": f"0x{suspect.address:x}",
-                "offset": f"0x{suspect.offset:x}",
-                "found": list(suspect.found),
-                "microsoft": suspect.microsoft,
-            }
-            for suspect in report.suspects
-        ],
-        "evidence": [{"field": item.field, "value": item.value, "means": item.means} for item in report.evidence],
-        "problem": "; ".join(report.problems) or None,
-        "advice": report.advice or None,
-        "traffic": traffic_json(report.traffic),
-        "notes": list(report.notes),
-    }
-    if report.details is not None:
-        document["details"] = _details_json(report.details)
-    return document
-
-
-def _code_json(place: CodeAddress) -> dict[str, object]:
-    return {
-        "address": f"0x{place.address:x}",
-        "module": place.module,
-        "offset": None if place.offset is None else f"0x{place.offset:x}",
-    }
-
-
-def _details_json(details: Details) -> dict[str, object]:
-    memory = details.memory_map
-    document: dict[str, object] = {
-        "header": {field.name: _header_text(field) for field in details.header_fields},
-        "memory_map": None
-        if memory is None
-        else {
-            "runs": [
-                {"base_page": f"0x{base:x}", "pages": pages, "pages_present": present}
-                for (base, pages), present in zip(memory.runs, memory.in_runs)
-            ],
-            "pages_present": memory.present,
-            "pages_missing": memory.missing,
-        },
-        "secondary_data": [
-            {"guid": guid, "name": name or None, "offset": offset, "bytes": length}
-            for guid, name, offset, length in details.secondary
-        ],
-        "parts": [{"part": name, "offset": offset, "bytes": length} for name, offset, length in details.parts],
-        "data_blocks": [
-            {"address": f"0x{address:x}", "offset": offset, "bytes": length}
-            for address, offset, length in details.data_blocks
-        ],
-        "modules": [
-            {"name": module.name, "base": f"0x{module.base:x}", "bytes": module.size} for module in details.modules
-        ],
-        "unloaded_drivers": [
-            {"name": driver.name, "start": f"0x{driver.start:x}", "end": f"0x{driver.end:x}"}
-            for driver in details.unloaded_drivers
-        ],
-        "processors": [
-            {
-                "number": processor.number,
-                "instruction": _hexadecimal(processor.instruction),
-                "stack_pointer": _hexadecimal(processor.stack),
-                "thread": _hexadecimal(processor.thread),
-                "process": processor.process,
-                "crashed": processor.crashed,
-            }
-            for processor in details.processors
-        ],
-        "file_parts": [
-            {"part": name, "offset": offset, "bytes": length} for name, offset, length in details.file_parts
-        ],
-    }
-    if details.not_listed:
-        document["not_listed"] = dict(details.not_listed)
-    return document
-
-
-def _hexadecimal(address: int | None) -> str | None:
-    return None if address is None else f"0x{address:x}"
-
-
-TIME = "Crash time (UTC)"
-COLUMNS = (
-    *("Dump file", TIME, "Bug check string", "Bug check code"),
-    *("Parameter 1", "Parameter 2", "Parameter 3", "Parameter 4", "Caused by driver", "Caused by address"),
-    *("Processor", "Crash address", "Stack address 1", "Stack address 2", "Stack address 3", "Full path"),
-    *("Processors count", "Major version", "Minor version", "Dump file size", "Kind", "Process", "Problem"),
-    *("Signature", "Signature hash"),
-)
-"""As BlueScreenView names and orders them, and five of our own. Caused by: the first suspect, a hint."""
-SHOWN = {
-    "Dump file": 0,
-    TIME: 1,
-    "Bug check string": 5,
-    "Bug check code": 2,
-    "Caused by driver": 10,
-    "Caused by address": 0,
-    "Signature": 4,
-    "Kind": 3,
-    "Processor": 6,
-    "Processors count": 8,
-    "Minor version": 9,
-    "Dump file size": 7,
-    "Problem": 0,
-}
-"""What is shown without -v, and the ranks of the columns, of which a narrow window leaves out the last ones."""
-
-
-def sort_key(column: str) -> str:
-    """Return the word by which --sort knows a column: "Bug check code" is bug-check-code, the crash time is time."""
-    return "time" if column == TIME else column.lower().replace(" ", "-")
-
-
-def sorted_reports(reports: Sequence[DumpReport], column: str, *, reverse: bool = False) -> list[DumpReport]:
-    """Sort by a column, the crash time newest first and all others rising; what has no value comes last."""
-
-    def key(report_and_value: tuple[DumpReport, Value]) -> tuple[str, int]:
-        _, value = report_and_value
-        if isinstance(value, tuple):
-            return value.module or "", value.address if value.offset is None else value.offset
-        return ("", value) if isinstance(value, int) else (value or "", 0)
-
-    if len(reports) == 1:
-        return [*reports]
-    valued = [(report, _values(report, (column,))[column]) for report in reports]
-    known = [each for each in valued if each[1] not in (None, "")]
-    unknown = [each for each in valued if each[1] in (None, "")]
-    return [report for report, _ in (*sorted(known, key=key, reverse=(column == TIME) != reverse), *unknown)]
-
-
-PARAMETERS = [column for column in COLUMNS if column.startswith("Parameter")]
-MODULES = frozenset(("Caused by driver", "Process"))
-
-
-def _values(report: DumpReport, columns: Sequence[str]) -> dict[str, Value]:
-    """Return a report's values by column, the crash time as a FILETIME. columns: those that matter at least."""
-    bug_check, suspect = report.bug_check, report.suspects[0] if report.suspects else None
-    parameters = bug_check.parameters if bug_check else (None,) * 4
-    stack = (*report.stack[:3], None, None, None)
-    values: dict[str, Value] = {
-        "Dump file": report.file_name,
-        TIME: report.system_time,
-        "Bug check string": (bug_check.name or "") if bug_check else None,
-        "Bug check code": bug_check.code if bug_check else None,
-        **{f"Parameter {number}": parameter for number, parameter in enumerate(parameters, 1)},
-        "Caused by driver": suspect.name if suspect else None,
-        "Caused by address": CodeAddress(suspect.address, suspect.name, suspect.offset) if suspect else None,
-        "Processor": report.architecture,
-        "Crash address": report.crash_address,
-        **{f"Stack address {number}": stack[number - 1] for number in (1, 2, 3)},
-        "Full path": report.path,
-        "Processors count": report.processors,
-        "Major version": report.major_version,
-        "Minor version": report.build,
-        "Dump file size": report.file_bytes,
-        "Kind": report.kind,
-        "Process": report.process,
-        "Problem": "; ".join(report.problems),
-        "Signature": report.signature.text if report.signature else None,
-    }
-    if "Signature hash" in columns:  # the one that takes time
-        values["Signature hash"] = report.signature.hash if report.signature else None
-    return values
-
-
-def _cells(report: DumpReport, columns: Sequence[str]) -> tuple[Inline, ...]:
-    values = _values(report, columns)
-    return tuple([_cell(report, column, values[column]) for column in columns])
-
-
-def _opens(report: DumpReport) -> bool:
-    """Tell whether a debugger opens a file: it looks into no packed file but a CAB, and takes a path only."""
-    return report.kind != DumpKind.NONE and report.packed in (None, "CAB") and not is_address(report.path)
-
-
-def _cell(report: DumpReport, column: str, value: Value) -> Inline:
-    if value is None:
-        return ("",)
-    if isinstance(value, tuple):
-        return (_code(value),)
-    if column in ("Dump file", "Full path"):
-        return (DumpFile(report.path, str(value)) if _opens(report) else str(value),)
-    if column == "Problem":
-        return (Answer(str(value), good=False),) if value else ("",)
-    if isinstance(value, str):
-        return (ModuleName(value) if column in MODULES else value,)
-    if column == TIME:
-        return (time_text(value),)
-    if column == "Bug check code":
-        return (f"0x{value:08X}",)
-    if column in PARAMETERS:
-        return (_parameter(report, PARAMETERS.index(column)),)
-    return (str(value),)
-
-
-def dumpkind_table_document(reports: Sequence[DumpReport], *, details: bool = False) -> Document:
-    """Return a row for each file; details: all columns."""
-    columns = tuple(Column(name) for name in COLUMNS) if details else _short_columns(reports)
-    rows = tuple([_cells(report, [column.header for column in columns]) for report in reports])
-    files = Section("", (Table(rows, columns, compact=True),))
-    notes = [HINT] if any(report.suspects for report in reports) else []
-    notes += [] if details else [MORE]
-    return (
-        Document((files, Section("", (Notes(tuple(("", note) for note in notes)),)))) if notes else Document((files,))
-    )
-
-
-def _short_columns(reports: Sequence[DumpReport]) -> tuple[Column, ...]:
-    """Return the columns without -v; that of the problems only where there is one."""
-    troubled = any(report.problems for report in reports)
-    return tuple(Column(name, rank=rank) for name, rank in SHOWN.items() if troubled or name != "Problem")
-
-
-def dumpkind_csv(reports: Sequence[DumpReport]) -> str:
-    """Return a row for each file with all columns, for spreadsheets: no cell is taken for a formula."""
-    import csv
-    import io
-
-    from windbg_ext.render.csv_text import harmless
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([harmless(text_of(cell)) for cell in _cells(report, COLUMNS)] for report in reports)
-    return out.getvalue().rstrip("\n")

@@ -20,7 +20,7 @@ from windbg_ext.commands.minify.batch import BatchReport, FileReport, Outcome
 from windbg_ext.commands.minify.options import MinifyOptions
 from windbg_ext.commands.minify.verify import Difference, Verification
 from windbg_ext.commands.pagefilefit import HandFigures, PagingFile, pagefilefit
-from windbg_ext.render.dumpkind import dumpkind_json
+from windbg_ext.render.dumpkind_json import dumpkind_json
 from windbg_ext.render.figures import megabytes
 from windbg_ext.render.html import MARK, write_html
 from windbg_ext.render.html.spans import visible

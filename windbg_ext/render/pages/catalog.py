@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.catalog.views import DUMP_COLUMNS
 from windbg_ext.render.catalog import MACHINES_NOTE, NOT_TOLD, shown_time
 from windbg_ext.render.document import Answer, Column
-from windbg_ext.render.dumpkind import HINT
+from windbg_ext.render.dumpkind_table import HINT
 from windbg_ext.render.figures import count
 from windbg_ext.render.page import Catalogue, Entry, Listing, Page, PageSection, Ranking, Verdict
 from windbg_ext.render.pages.dumps import SAME_CRASH

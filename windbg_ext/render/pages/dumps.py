@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import Answer, Code, Column
-from windbg_ext.render.dumpkind import HINT, bug_check_text, dump_facts, time_text
+from windbg_ext.render.dumpkind import bug_check_text, dump_facts, time_text
+from windbg_ext.render.dumpkind_table import HINT
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.page import Catalogue, Entry, Page, PageSection, Ranking, Verdict
 from windbg_ext.render.pages.timeline import timeline
