@@ -54,7 +54,7 @@ def copied(served: Served, name: str) -> float:
 
 def naive(served: Served, protocol: str, name: str, folder: Path) -> str:
     """Return bytes and seconds of `minify` of what fsspec opens, in a process of its own that can be ended."""
-    command = [sys.executable, __file__, "--naive", protocol, served.url(name), str(folder / "naive.dmp")]
+    command = [sys.executable, __file__, "--naive", protocol, served.url(name), str(folder / f"naive-{protocol}.dmp")]
     before, begun = served.proxy.received, time.monotonic()
     told = ""
     try:
