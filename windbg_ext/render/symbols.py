@@ -29,7 +29,7 @@ def _sections(report: SymbolsReport) -> Iterator[Section]:
     named = sum(module.pdb is not None for module in report.modules)
     images = sum(module.key is not None for module in report.modules)
     total = len(report.modules)
-    answer = f"{count(total, 'module')}: the key of the image of {images:,}, that of the PDB of {named:,}"
+    answer = f"{count(total, 'module')}; the keys of {count(images, 'image')} and {count(named, 'PDB')} are known"
     facts = [("symbols", (Answer(answer, good=report.complete),))]
     facts += [("problem", (Answer(report.problem, good=False),))] if report.problem else []
     yield Section(report.path, (Facts(tuple(facts)),))
