@@ -103,7 +103,7 @@ ELEMENT = re.compile(r'<link cmd="([^"<>]*)">([^"<>]*)</link>|<col fg="(?:emphfg
 """The two elements of DML that are used."""
 PATH = r"[\w.\\][\w .:()+~\\-]*"
 LINKED = re.compile(
-    rf'db 0x[0-9a-f]+|u 0x[0-9a-f]+|lmvm [A-Za-z]\w*|!\w+( -\w+)*( "?{PATH}"?)?|\.opendump "?{PATH}"?;g'
+    rf'db 0x[0-9a-f]+|u 0x[0-9a-f]+|lmvm [A-Za-z]\w*|!\w+( -\w+)*( "?{PATH}"?)?( /html)?|\.opendump "?{PATH}"?;g'
     r'|\.shell -x start "" "[^"]+"'
 )
 """The commands that links may run: nothing else, and nothing of a dump's behind a semicolon."""

@@ -27,7 +27,7 @@ MAX_WINDOW_BYTES = 8 << 20
 """Bytes of windows that are saved when no size is asked for: the file should still go into a mail."""
 BYTES_OF_GROUP = 1 << 15
 """Of pieces whose windows are fetched together from another machine: 4096 pointers, whose pages have at most 16 MB."""
-OVERLAP = 4
+OVERLAP = 3
 """Windows overlap, and many pointers lead nowhere: so many times the limit is looked at before it is enough."""
 
 IO_TYPE_DEVICE, IO_TYPE_DRIVER, IO_TYPE_IRP = 3, 4, 6
