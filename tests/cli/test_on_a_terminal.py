@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import subprocess
 
 import pytest
 from support.command_line import ROOT, command, environment
+from support.terminal import all_of, open_terminal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
 
@@ -19,29 +19,15 @@ GREEN, RED, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
 def shown(*arguments: object, width: int = 80, **variables: str) -> str:
     """Return what a terminal of a width gets from the command line's standard output."""
-    import fcntl
-    import pty
-    import termios
-
-    main_end, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("<HHHH", 24, width, 0, 0))
+    main_end, terminal = open_terminal(width)
     inherited = {
         name: value for name, value in environment(**{"TERM": "xterm", **variables}).items() if name != "COLUMNS"
     }
     process = subprocess.Popen(command(*arguments), env=inherited, stdout=terminal, stderr=subprocess.DEVNULL)
     os.close(terminal)
-    text = b""
-    while True:
-        try:
-            piece = os.read(main_end, 1 << 16)
-        except OSError:  # Linux: the terminal's last user has closed it
-            break
-        if not piece:
-            break
-        text += piece
-    os.close(main_end)
+    text = all_of(main_end)
     process.wait(60)
-    return text.decode().replace("\r\n", "\n")
+    return text.replace("\r\n", "\n")
 
 
 def test_verdicts_are_green_and_problems_red_on_a_terminal_only() -> None:
