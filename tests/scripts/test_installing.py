@@ -51,3 +51,8 @@ def test_the_lines_work_word_for_word_in_a_checkout(tmp_path: Path) -> None:
         assert done.stderr.startswith("windbg-ext: this is not Windows")
     else:
         assert "load.wds" in done.stdout
+    # the templates of HTML reports are files beside the code, and have to be in the wheel
+    sample = ROOT / "samples" / "small.dmp"
+    report = [str(python), "-m", "windbg_ext", "dumpkind", str(sample), "--html", "report.html"]
+    subprocess.run(report, cwd=tmp_path, capture_output=True, check=True)
+    assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")
