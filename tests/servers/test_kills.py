@@ -83,7 +83,7 @@ def test_a_client_that_is_killed_again_and_again_loses_nothing(
     dumps: Path, expected: list[tuple[object, ...]], tmp_path: Path, postgres_server: Postgres, kind: str
 ) -> None:
     catalog = tmp_path / "c.db" if kind == "sqlite" else postgres_server.new_database("killed-client")
-    for more in (1, 500):
+    for more in (1, 100):
         before = taken_in(catalog)
         run = start("dumpkind", dumps, "--catalog", catalog, "--jobs", 2)
         wait_until(run, lambda before=before, more=more: taken_in(catalog) >= before + more)  # type: ignore[misc]

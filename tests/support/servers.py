@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.command_line import environment
+from support.ports import LOCALHOST, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
 REQUIRED = "WINDBG_EXT_REQUIRE_SERVERS"
 """Set in CI: a server that is missing is a failure there."""
 PATIENCE = 60
-LOCALHOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.socket() as found:
-        found.bind((LOCALHOST, 0))
-        return int(found.getsockname()[1])
 
 
 def missing(what: str) -> None:

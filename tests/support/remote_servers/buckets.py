@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.remote_servers.process import free_port, missing, program, started
+from support.ports import free_port
+from support.remote_servers.process import missing, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

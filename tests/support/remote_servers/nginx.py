@@ -6,7 +6,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from support.remote_servers.process import free_port, program, started
+from support.ports import free_ports
+from support.remote_servers.process import program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def nginx(folder: Path, files: Path) -> Iterator[WebServers]:
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
     (folder / "passwords").write_text(PASSWORDS)
-    plain, tls = free_port(), free_port()
+    plain, tls = free_ports(2)
     (folder / "nginx.conf").write_text(_configuration(folder, files, plain, tls))
     for made in (folder, files):
         made.chmod(0o755)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-SECONDS_TO_START = 20.0
+SECONDS_TO_START = 90.0
+"""Programs in JavaScript take their time where several start at once, from a disk that has not read them yet."""
 FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 
@@ -34,12 +35,6 @@ def missing(why: str) -> None:
     if os.environ.get("WINDBG_EXT_REQUIRE_SERVERS"):
         pytest.fail(why)
     pytest.skip(why)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.remote_servers.process import free_port, program, started
+from support.ports import free_port
+from support.remote_servers.process import SECONDS_TO_START, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def samba(folder: Path, files: Path) -> Iterator[int]:
         input=f"{PASSWORD}\n{PASSWORD}\n".encode(),
         check=True,
         capture_output=True,
-        timeout=30,
+        timeout=SECONDS_TO_START,
     )
     command = [executable, "-F", "--no-process-group", "-s", str(configuration), "-d", "0"]
     with started(command, port, folder / "output.log"):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from support.remote_servers.process import free_port, program, started
+from support.ports import free_port
+from support.remote_servers.process import SECONDS_TO_START, program, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def openssh(folder: Path) -> Iterator[SshServer]:
         subprocess.run(
             [program("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", str(name)],
             check=True,
-            timeout=30,
+            timeout=SECONDS_TO_START,
         )
     (folder / "authorized").write_bytes((ssh / "id_ed25519.pub").read_bytes())
     (ssh / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host_key.pub').read_text()}")
@@ -77,7 +78,7 @@ def rclone_sftp(folder: Path, files: Path) -> Iterator[SshServer]:
     subprocess.run(
         [program("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)],
         check=True,
-        timeout=30,
+        timeout=SECONDS_TO_START,
     )
     (ssh / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host_key.pub').read_text()}")
     command = [executable, "serve", "sftp", str(files), "--addr", f"127.0.0.1:{port}", "--user", "reader"]
