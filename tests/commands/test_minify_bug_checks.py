@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import pytest
+from support.raw_dump import RawDump
 from support.small_dump_file import SmallDumpFile
 from support.source_memory import SourceMemory
 
 from samples.builder import write
 from samples.builder.bug_checks import BUG_CHECKS, EDGE, OBJECTS
 from samples.builder.machine import Placement
+from samples.builder.physical import PAGE_SIZE
 from windbg_ext import MinifyOptions, minify, open_dump
 from windbg_ext.commands.minify.crash import read_crash
 from windbg_ext.commands.minify.parts import order
@@ -19,6 +21,9 @@ from windbg_ext.commands.minify.parts.processors import processors
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from samples.builder.bug_checks import BugCheckSample
+    from samples.builder.machine import Machine
 
 each_bug_check = pytest.mark.parametrize("name", BUG_CHECKS)
 
@@ -130,3 +135,92 @@ def test_devices_and_nodes_in_a_circle_are_walked_once(name: str, tmp_path: Path
     machine = replace(sample.machine, placements=(*sample.machine.placements, *circle))
     write(replace(sample, machine=machine), tmp_path / "MEMORY.DMP")
     assert minify(tmp_path / "MEMORY.DMP", tmp_path / "small.dmp").complete
+
+
+def _moved(data: bytes, _: int) -> bytes:
+    """Return a structure in which all fields behind the first 8 bytes lie 8 bytes further on."""
+    return data[:8] + bytes(8) + data[8:-8]
+
+
+def _of_ones(data: bytes, _: int) -> bytes:
+    """Return a structure whose fields have all bits set, behind its type and size."""
+    return data[:4] + b"\xff" * (len(data) - 4)
+
+
+def _of_itself(data: bytes, address: int) -> bytes:
+    """Return a structure whose every pointer is its own address, behind its type and size."""
+    pointers = address.to_bytes(8, "little") * (len(data) // 8 + 1)
+    return data[:4] + pointers[4 : len(data)]
+
+
+def _leading_nowhere(data: bytes, _: int) -> bytes:
+    """Return a structure whose every pointer is one of the kernel that nothing maps, behind its type and size."""
+    pointers = (0xFFFF_A123_4567_8000).to_bytes(8, "little") * (len(data) // 8 + 1)
+    return data[:4] + pointers[4 : len(data)]
+
+
+DISTORTIONS: dict[str, Callable[[bytes, int], bytes]] = {
+    "moved": _moved,
+    "all ones": _of_ones,
+    "itself": _of_itself,
+    "nowhere": _leading_nowhere,
+}
+"""What a structure of another version of Windows may look like to code that knows this one."""
+QUICK = {("9f-1", "nowhere"), ("133-0", "moved")}
+
+
+def objects_of(bug_check: BugCheckSample) -> list[tuple[int, int]]:
+    """Return (address, bytes) of the structures that the parameters lead to, of a long list the first few."""
+    objects = [item for item in bug_check.expected if OBJECTS <= item[0] < OBJECTS + (1 << 24) and item[1] >= 16]
+    return objects[:12]
+
+
+@pytest.mark.parametrize(
+    ("name", "distortion"),
+    [
+        pytest.param(name, distortion, marks=() if (name, distortion) in QUICK else pytest.mark.slow)
+        for name, made in BUG_CHECKS.items()
+        for distortion in DISTORTIONS
+        if objects_of(made)
+    ],
+)
+def test_a_structure_with_another_layout_costs_no_more_than_itself(name: str, distortion: str, tmp_path: Path) -> None:
+    bug_check = BUG_CHECKS[name]
+    machine = bug_check.sample.machine
+    source, small = tmp_path / "MEMORY.DMP", tmp_path / "small.dmp"
+    write(bug_check.sample, source)
+    data = source.read_bytes()
+    minify(source, small)
+    usual, raw = SmallDumpFile(small), RawDump(data)
+    for address, length in objects_of(bug_check):
+        source.write_bytes(put(raw, address, DISTORTIONS[distortion](raw.read(address, length), address)))
+        report = minify(source, small, MinifyOptions(verify=True, overwrite=True))
+        assert report.complete
+        assert report.verification is not None
+        assert report.verification.differences == ()
+        must_be_of_one_crash(SmallDumpFile(small), usual, machine)
+
+
+def put(raw: RawDump, address: int, data: bytes) -> bytes:
+    """Return a dump with other bytes at a virtual address."""
+    changed, at = bytearray(raw.data), 0
+    while at < len(data):
+        physical, _ = raw.translate(address + at)
+        here = min(len(data) - at, PAGE_SIZE - physical % PAGE_SIZE)
+        offset = raw.pages[physical // PAGE_SIZE] + physical % PAGE_SIZE
+        changed[offset : offset + here] = data[at : at + here]
+        at += here
+    return bytes(changed)
+
+
+def must_be_of_one_crash(small: SmallDumpFile, usual: SmallDumpFile, machine: Machine) -> None:
+    """Compare all that does not come from the structures that a parameter leads to."""
+    parts, expected = small.parts(), usual.parts()
+    assert [name for name in parts if parts[name] != expected[name]] in ([], ["data blocks"])
+    for processor in machine.processors:
+        prcb = processor.pcr + machine.version.number("OffsetPcrContainedPrcb")
+        assert held(small, prcb, machine.version.number("SizePrcb")) != b""
+        assert held(small, processor.context, 0x4D0) != b""
+        stack = processor.registers["Rsp"]
+        assert held(small, stack, 0x100) == held(usual, stack, 0x100)
+    assert len(small.data) < len(usual.data) + (1 << 20)

@@ -14,6 +14,7 @@ from samples.builder.catalog import SAMPLES, Sample, build
 from samples.builder.machine import Machine, Module, Placement, SecondaryBlob, Thread, UnloadedDriver
 from samples.builder.physical import runs_of
 from samples.builder.places import PLACES
+from support.small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +128,28 @@ def planted_dump(name: str) -> bytes:
         "VersionUser": b"DESKTOP-Q7ZK21B".ljust(32, b"\0"),
     }
     return build(replace(chosen, machine=plant(chosen.machine).machine), header=header)
+
+
+def planted_in_slack(name: str) -> bytes:
+    """Return such a small dump with more of them in what no field of its two lists of drivers uses."""
+    data = bytearray(planted_dump(name))
+    dump, text = SmallDumpFile(bytes(data)), USER.encode()
+    pointer = dump.offsets.pointer
+    places = []
+    count, size, name_at, start, _ = dump.offsets.unloaded
+    for index in range(dump.u32(dump.triage(0x18))):
+        entry = dump.triage(0x18) + count + size * index
+        length = dump.u16(entry)
+        places.append((entry + name_at + length, start - name_at - length))  # behind the name
+        places.append((entry + pointer, pointer))  # UNICODE_STRING.Buffer
+    for index in range(dump.triage(0x34)):
+        entry = dump.triage(0x30) + dump.offsets.driver[0] * index
+        places += [(entry + pointer, 3 * pointer), (entry + 0x0A * pointer, 2 * pointer)]  # links, FullDllName
+    fitting = [at for at, room in places if room >= len(text)]
+    for at in fitting:
+        data[at : at + len(text)] = text
+    assert any(dump.triage(0x18) < at < dump.triage(0x1C) for at in fitting)
+    return bytes(data)
 
 
 def sample(name: str) -> Sample:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import run
-from support.planted import COMPUTER, SECRETS, USER, cores, leaks, plant, planted_dump, sample
+from support.planted import (
+    COMPUTER,
+    SECRETS,
+    USER,
+    cores,
+    leaks,
+    plant,
+    planted_dump,
+    planted_in_slack,
+    sample,
+)
 from support.small_dump_file import SmallDumpFile
 
 if TYPE_CHECKING:
@@ -90,6 +100,14 @@ def test_bytes_that_belong_to_no_part_of_the_file_are_looked_at(tmp_path: Path) 
     assert {"header, unused bytes", "between the parts", "behind the end"} <= {
         one["place"] for one in occurrences(report)
     }
+
+
+@pytest.mark.parametrize("name", [SMALL[1], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL[::2])])
+def test_secrets_in_what_no_field_of_an_entry_of_the_driver_lists_uses_are_found(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "planted.dmp"
+    path.write_bytes(data := planted_in_slack(name))
+    assert len(list(leaks(data))) > len(list(leaks(planted_dump(name)))) + 5
+    assert not_found(data, privacy(path)) == []
 
 
 def test_a_secret_across_two_blocks_that_are_neighbours_in_memory_is_found(tmp_path: Path) -> None:

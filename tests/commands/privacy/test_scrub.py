@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import run
-from support.planted import COMPUTER, USER, cores, leaks, planted_dump, sample
+from support.planted import COMPUTER, USER, cores, leaks, planted_dump, planted_in_slack, sample
 from support.small_dump_file import Block, SmallDumpFile
 
 from samples.builder.catalog import SAMPLES, build
@@ -131,6 +131,11 @@ def test_bytes_that_belong_to_no_part_are_not_taken_over(tmp_path: Path) -> None
     data[end:end] = bytes(8) + text + bytes(8)
     data += bytes(7) + f"COMPUTERNAME={COMPUTER}".encode("utf-16-le")
     assert left_over(Pair(tmp_path, bytes(data)).data) == []
+
+
+@pytest.mark.parametrize("name", some(SMALL))
+def test_what_no_field_of_an_entry_of_the_driver_lists_uses_is_not_taken_over(name: str, tmp_path: Path) -> None:
+    assert left_over(Pair(tmp_path, planted_in_slack(name)).data) == []
 
 
 def test_a_secret_across_two_blocks_leaves_both(tmp_path: Path) -> None:
