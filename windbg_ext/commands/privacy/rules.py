@@ -30,6 +30,12 @@ TOP_LEVEL = (
     *("local", "localdomain", "lan", "corp", "internal", "intranet", "intra", "home", "ad"),
 )
 OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+NO_VERSION = "".join(
+    f"(?<!{word}{between})"
+    for word in ("version", "revision", r"\bver", r"\bbuild")
+    for between in (" ", ": ", ":", "=", '="', r"\. ", r"\0", r"\0.", r"\0..")
+)
+"""A pattern for a place that no word before it calls a version. In a version resource, that word is a text of its own."""
 
 
 class Rule(NamedTuple):
@@ -172,7 +178,7 @@ RULES: tuple[Rule, ...] = (
         "a host's full name tells whose network it is in",
         rf"{BEGINS}(?P<value>{HOST}\.(?:{'|'.join(TOP_LEVEL)}))(?![a-z0-9-]|\.[a-z0-9])",
         tuple(f".{name}" for name in TOP_LEVEL),
-        ignored=VENDORS + r"|oem\d+\.in",
+        ignored=VENDORS + r"|[a-z]{0,8}oem\d+\.in",
     ),
     Rule(
         "mail_address",
@@ -221,7 +227,7 @@ RULES: tuple[Rule, ...] = (
         "ip_address",
         "IP address",
         "it leads to a machine, or shows how a network is laid out",
-        rf"{begins('0-9a-z.')}{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}(?![0-9]|\.[0-9])",
+        rf"{begins('0-9a-z.')}(?=\d){NO_VERSION}{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}(?![0-9]|\.[0-9])",
         ignored=r"0+\..*|127\..*|255\..*|\d\.\d\.\d\.\d|\d+\.\d+\.0\.0|\d+\.0\.\d+\.\d",
     ),
     Rule(
