@@ -23,6 +23,9 @@ MAX_MEMORY_MB = 100
 MAX_READ_MB = 16
 LEAST_SPEED_UP, LEAST_MEMORY_FACTOR = 20, 10
 MAX_SECONDS_OF_POINTERS, MAX_MEMORY_OF_POINTERS_MB = 5, 300
+MAX_SHARE_OF_VERIFY, MAX_TIMES_OF_SCRUB = 0.5, 2
+MAX_SECONDS_OF_PRIVACY, MAX_SECONDS_FOR_EACH_MB = 0.5, 0.1
+"""For a small dump, and for each MB of a longer one."""
 
 
 @dataclass(frozen=True)
@@ -80,3 +83,13 @@ def of_opening(compared: Iterable[Comparison], bare_interpreter: int) -> Iterato
         yield Requirement(f"{both.dump}: times faster than kdmp-parser", faster, LEAST_SPEED_UP, at_least=True)
         less = (both.kdmp_parser.peak - bare_interpreter) / (both.windbg_ext.peak - bare_interpreter)
         yield Requirement(f"{both.dump}: times less memory", less, LEAST_MEMORY_FACTOR, at_least=True)
+
+
+def of_options(
+    dump: str, small_bytes: int, minify: float, verify: float, scrub: float, privacy: float
+) -> Iterator[Requirement]:
+    """Yield the requirements for options of `minify`, and for `dumpkind --privacy` of the small dump; in seconds."""
+    yield Requirement(f"{dump}: share that --verify adds", verify / minify - 1, MAX_SHARE_OF_VERIFY)
+    yield Requirement(f"{dump}: --scrub, times minify", scrub / minify, MAX_TIMES_OF_SCRUB)
+    most = max(MAX_SECONDS_OF_PRIVACY, MAX_SECONDS_FOR_EACH_MB * small_bytes / MB)
+    yield Requirement(f"{dump}: --privacy of its small dump", privacy, most, "s")

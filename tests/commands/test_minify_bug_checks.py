@@ -13,7 +13,6 @@ from support.source_memory import SourceMemory
 from samples.builder import write
 from samples.builder.bug_checks import BUG_CHECKS, EDGE, OBJECTS
 from samples.builder.machine import Placement
-from samples.builder.physical import PAGE_SIZE
 from windbg_ext import MinifyOptions, minify, open_dump
 from windbg_ext.commands.minify.crash import read_crash
 from windbg_ext.commands.minify.parts import order
@@ -193,24 +192,12 @@ def test_a_structure_with_another_layout_costs_no_more_than_itself(name: str, di
     minify(source, small)
     usual, raw = SmallDumpFile(small), RawDump(data)
     for address, length in objects_of(bug_check):
-        source.write_bytes(put(raw, address, DISTORTIONS[distortion](raw.read(address, length), address)))
+        source.write_bytes(raw.written(address, DISTORTIONS[distortion](raw.read(address, length), address)))
         report = minify(source, small, MinifyOptions(verify=True, overwrite=True))
         assert report.complete
         assert report.verification is not None
         assert report.verification.differences == ()
         must_be_of_one_crash(SmallDumpFile(small), usual, machine)
-
-
-def put(raw: RawDump, address: int, data: bytes) -> bytes:
-    """Return a dump with other bytes at a virtual address."""
-    changed, at = bytearray(raw.data), 0
-    while at < len(data):
-        physical, _ = raw.translate(address + at)
-        here = min(len(data) - at, PAGE_SIZE - physical % PAGE_SIZE)
-        offset = raw.pages[physical // PAGE_SIZE] + physical % PAGE_SIZE
-        changed[offset : offset + here] = data[at : at + here]
-        at += here
-    return bytes(changed)
 
 
 def must_be_of_one_crash(small: SmallDumpFile, usual: SmallDumpFile, machine: Machine) -> None:

@@ -148,6 +148,17 @@ class RawDump:
             data += self.physical(self.translate(at, root)[0], here)
         return data
 
+    def written(self, address: int, data: bytes) -> bytes:
+        """Return the whole dump with other bytes in virtual memory. Raise KeyError where nothing is mapped."""
+        changed, at = bytearray(self.data), 0
+        while at < len(data):
+            physical, _ = self.translate(address + at)
+            here = min(len(data) - at, 0x1000 - physical % 0x1000)
+            offset = self.pages[physical >> 12] + physical % 0x1000
+            changed[offset : offset + here] = data[at : at + here]
+            at += here
+        return bytes(changed)
+
     def read_pointer(self, address: int) -> int:
         return int.from_bytes(self.read(address, self.pointer_size), "little")
 

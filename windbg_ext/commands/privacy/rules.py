@@ -35,7 +35,7 @@ NO_VERSION = "".join(
     for word in ("version", "revision", r"\bver", r"\bbuild")
     for between in (" ", ": ", ":", "=", '="', r"\. ", r"\0", r"\0.", r"\0..")
 )
-"""A pattern for a place that no word before it calls a version. In a version resource, that word is a text of its own."""
+"""A pattern for where no word before it calls it a version. In a version resource, that word is a text of its own."""
 
 
 class Rule(NamedTuple):
