@@ -42,13 +42,15 @@ def opener_of(address: Address) -> Callable[[], RemoteFile]:
 
         return lambda: WebServer(address).open()
     if address.scheme == "smb":
-        from windbg_ext.sources.remote.smb import SmbFile
+        from windbg_ext.sources.remote.held import HeldFile
+        from windbg_ext.sources.remote.smb import SmbHandle
 
-        return lambda: SmbFile(address)
+        return lambda: HeldFile(SmbHandle(address))
     if address.scheme == "sftp":
-        from windbg_ext.sources.remote.sftp import SftpFile
+        from windbg_ext.sources.remote.held import HeldFile
+        from windbg_ext.sources.remote.sftp import SftpHandle
 
-        return lambda: SftpFile(address)
+        return lambda: HeldFile(SftpHandle(address))
     from windbg_ext.sources.remote.buckets import open_object
 
     return lambda: open_object(address)

@@ -9,33 +9,27 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.credentials import login_for
 from windbg_ext.sources.remote.places import Entry, temporary_beside
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
-    FIRST_BYTES,
     STALL_SECONDS,
     State,
     TransientError,
-    difference,
     missing_file,
-    within,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Callable
 
-    from paramiko import SFTPAttributes, SFTPClient, SFTPFile, SSHClient
+    from paramiko import SFTPClient, SFTPFile, SSHClient
 
     from windbg_ext.sources.remote.address import Address
-    from windbg_ext.sources.remote.transport import Answer
     from windbg_ext.sources.source import Range
 
-Result = TypeVar("Result")
 PORT = 22
 
 
@@ -80,68 +74,51 @@ def files_of(client: SSHClient) -> SFTPClient:
     return files
 
 
-class SftpFile:
-    """A file of an SSH server."""
+class SftpHandle:
+    """An open file of an SSH server."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._client: SSHClient | None = None
         self._file: SFTPFile | None = None
-        self.state, self.first = self._guarded(self._begin)
 
-    def fetch(self, ranges: Sequence[Range]) -> list[Answer]:
-        """Send all requests, then take the answers."""
-        try:
-            return self._guarded(lambda: self._fetch(ranges))
-        except (TransientError, DumpError) as error:
-            return [error for _ in ranges]
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._file is not None
 
-    def confirm(self) -> int:
-        """Raise DumpError where the file was written meanwhile."""
-        self._guarded(self._check)
+    def state(self) -> State:
+        """Ask for size and time of change. Raise DumpError for a folder."""
+        attributes = self._opened().stat()
+        if stat.S_ISDIR(attributes.st_mode or 0):
+            raise DumpError("file", "is a folder", "name the dump in it")
+        if attributes.st_size is None:
+            raise DumpError("server", "does not tell how long the file is", "copy the file to this machine")
+        return State(attributes.st_size, str(attributes.st_mtime))
+
+    def renew(self) -> int:
+        """Do nothing: servers tell the state of now."""
         return 1
 
-    def close(self) -> None:
+    def read(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Send all requests, then take the answers."""
+        return list(self._opened().readv([tuple(asked) for asked in ranges]))
+
+    def explain(self, error: BaseException) -> TransientError | DumpError:
+        """Return what an exception means."""
+        return explain(error)
+
+    def close(self, *, broken: bool) -> None:  # there is no farewell to wait for
         """Close the file and its connection."""
         if self._client is not None:
             self._client.close()
         self._client = self._file = None
-
-    def _guarded(self, ask: Callable[[], Result]) -> Result:
-        """Return what a function returns; after whatever it raises, the next request connects anew."""
-        try:
-            return within(3 * STALL_SECONDS, ask)
-        except (TransientError, DumpError):
-            self.close()
-            raise
-        except Exception as error:
-            self.close()
-            raise explain(error) from None
-
-    def _begin(self) -> tuple[State, bytes]:
-        file = self._opened()
-        attributes = file.stat()
-        if attributes.st_mode is not None and stat.S_ISDIR(attributes.st_mode):
-            raise DumpError("file", "is a folder", "name the dump in it")
-        state = _state_of(attributes)
-        length = min(FIRST_BYTES, state.size)
-        return state, next(iter(file.readv([(0, length)])), b"") if length else b""
 
     def _opened(self) -> SFTPFile:
         if self._file is None:
             self._client = connect(self._address)
             self._file = files_of(self._client).open(self._address.path, "rb", bufsize=0)
         return self._file
-
-    def _fetch(self, ranges: Sequence[Range]) -> list[Answer]:
-        if self._file is None:
-            self._check()
-        return list(self._opened().readv([tuple(asked) for asked in ranges]))
-
-    def _check(self) -> None:
-        now = _state_of(self._opened().stat())
-        if now != self.state:
-            raise difference(self.state, now)
 
 
 class SftpPlace:
@@ -217,12 +194,6 @@ class SftpPlace:
             self._client = connect(self._address)
             self._files = files_of(self._client)
         return self._files
-
-
-def _state_of(attributes: SFTPAttributes) -> State:
-    if attributes.st_size is None:
-        raise DumpError("server", "does not tell how long the file is", "copy the file to this machine")
-    return State(attributes.st_size, str(attributes.st_mtime))
 
 
 def explain(error: BaseException) -> TransientError | DumpError:

@@ -9,35 +9,30 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.credentials import Login, login_for
 from windbg_ext.sources.remote.places import Entry, temporary_beside
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
-    FIRST_BYTES,
     MAX_CONNECTIONS,
     STALL_SECONDS,
     State,
     TransientError,
-    difference,
     missing_file,
     within,
 )
-from windbg_ext.sources.source import Range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Callable
 
     from smbprotocol.connection import Connection
     from smbprotocol.open import Open
 
     from windbg_ext.sources.remote.address import Address
-    from windbg_ext.sources.remote.transport import Answer
+    from windbg_ext.sources.source import Range
 
-Result = TypeVar("Result")
 PORT = 445
 CREDIT = 1 << 16
 """Bytes of an answer that one credit of the protocol allows."""
@@ -101,53 +96,43 @@ class Share:
                 within(CONNECT_SECONDS, partial(connection.disconnect, not broken, timeout=1))
 
 
-class SmbFile:
+class SmbHandle:
     """A file of a share, open for reading while nobody else may write it, where the server keeps to that."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._share: Share | None = None
         self._open: Open | None = None
-        self.state, self.first = self._guarded(self._begin)
 
-    def fetch(self, ranges: Sequence[Range]) -> list[Answer]:
-        """Send all requests, then take the answers."""
-        try:
-            return self._guarded(lambda: self._fetch(ranges))
-        except (TransientError, DumpError) as error:
-            return [error for _ in ranges]
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session, with the file open in it."""
+        return self._open is not None
 
-    def confirm(self) -> int:
-        """Raise DumpError where the file was written meanwhile."""
-        self._guarded(self._check_anew)
+    def state(self) -> State:
+        """Ask for size and time of change."""
+        return _state_of(self._opened())
+
+    def renew(self) -> int:
+        """Close the file for it to be opened again: Samba tells of an open one the time of change as it was then."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
         return 3
 
-    def close(self) -> None:
-        """Close the file and its session."""
+    def read(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Send all requests, then take the answers."""
+        return self._read(self._opened(), ranges)
+
+    def explain(self, error: BaseException) -> TransientError | DumpError:
+        """Return what an exception means."""
+        return explain(error)
+
+    def close(self, *, broken: bool) -> None:
+        """Close the file and end its session."""
         if self._share is not None:
-            self._share.close()
+            self._share.close(broken=broken)
         self._share = self._open = None
-
-    def _guarded(self, ask: Callable[[], Result]) -> Result:
-        """Return what a function returns; after whatever it raises, the next request connects anew."""
-        try:
-            return within(3 * STALL_SECONDS, ask)
-        except (TransientError, DumpError):
-            self._abandon()
-            raise
-        except Exception as error:
-            self._abandon()
-            raise explain(error) from None
-
-    def _abandon(self) -> None:
-        if self._share is not None:
-            self._share.close(broken=True)
-        self._share = self._open = None
-
-    def _begin(self) -> tuple[State, bytes]:
-        opened = self._opened()
-        state = _state_of(opened)
-        return state, bytes(self._read(opened, [Range(0, min(FIRST_BYTES, state.size))])[0]) if state.size else b""
 
     def _opened(self) -> Open:
         import smbclient
@@ -166,25 +151,6 @@ class SmbFile:
             self._open = file.fd
             self._keep = file
         return self._open
-
-    def _fetch(self, ranges: Sequence[Range]) -> list[Answer]:
-        connects_anew = self._open is None
-        opened = self._opened()
-        if connects_anew:
-            self._check()
-        return list(self._read(opened, ranges))
-
-    def _check_anew(self) -> None:
-        """Open the file again and compare: Samba tells of an open one the time of change that it had when opened."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
-        self._check()
-
-    def _check(self) -> None:
-        now = _state_of(self._opened())
-        if now != self.state:
-            raise difference(self.state, now)
 
     def _read(self, opened: Open, ranges: Sequence[Range]) -> list[bytes]:
         """Read ranges, with as many requests under way as the server has given credits for."""
