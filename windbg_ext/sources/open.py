@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from windbg_ext.errors import DumpError
 from windbg_ext.sources.archive import ArchiveMember
 from windbg_ext.sources.formats import format_of
 from windbg_ext.sources.local import LocalFile, is_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
     from typing_extensions import TypeAlias
@@ -30,6 +33,23 @@ def open_source(what: SourceLike) -> Source:
         return source
     packed = format_of(source)
     return source if packed is None else ArchiveMember(source, packed.name, packed.open)
+
+
+@contextmanager
+def opened_source(what: SourceLike) -> Iterator[Source]:
+    """Open a source for a with statement, which closes it, unless the caller has opened it already.
+
+    A DumpError that leaves the block names it.
+    """
+    source = open_source(what)
+    try:
+        yield source
+    except DumpError as error:
+        error.path = error.path or source.name
+        raise
+    finally:
+        if source is not what:
+            source.close()
 
 
 def _open_plain(what: SourceLike) -> Source:

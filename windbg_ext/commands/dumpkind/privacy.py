@@ -17,7 +17,7 @@ from windbg_ext.dump.kinds import kind_of
 from windbg_ext.dump.opener import open_dump
 from windbg_ext.kernel.target import DumpTarget
 from windbg_ext.limits import MAX_SECONDARY_COPIED
-from windbg_ext.sources import open_source, read_field
+from windbg_ext.sources import opened_source, read_field
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.architectures import ARCHITECTURES
 
@@ -40,37 +40,32 @@ def privacy(
     own: what is looked for besides the rules. show: with the values themselves. Raise DumpError where the dump cannot
     be read.
     """
-    opened = open_source(source)
-    try:
-        with open_dump(opened, progress=progress or no_progress) as dump:
-            dump.check()
-            target = DumpTarget(dump)
-            search, notes = Search(own, dump.budget), list[str]()
-            if dump.small is not None:
-                found = _of_file(dump, dump.small, target)
-            else:
-                found = _of_target(dump, target, search, progress or no_progress)
-                notes.append(NOT_MADE_YET)
-            lowest = ARCHITECTURES[dump.header.machine].lowest_kernel
-            comment = comment_of(dump.fields)
-            all_found = [
-                *occurrences(find(found, search, dump.budget), dump.fields),
-                *personal_as_a_whole(found, lowest),
-            ]
-            if comment is not None:
-                at = type(dump.fields).comment.offset
-                all_found.append(Occurrence(rule("comment"), "header, Comment", len(comment), None, at, comment))
-            return PrivacyReport(
-                path=dump.source.name,
-                kind=kind_of(KnownFields(dump.fields)).value,
-                whole_file=dump.small is not None,
-                bytes=sum(len(stretch.data) for stretch in found),
-                findings=findings(all_found, show=show),
-                notes=tuple(notes),
-            )
-    finally:
-        if opened is not source:
-            opened.close()
+    with opened_source(source) as opened, open_dump(opened, progress=progress or no_progress) as dump:
+        dump.check()
+        target = DumpTarget(dump)
+        search, notes = Search(own, dump.budget), list[str]()
+        if dump.small is not None:
+            found = _of_file(dump, dump.small, target)
+        else:
+            found = _of_target(dump, target, search, progress or no_progress)
+            notes.append(NOT_MADE_YET)
+        lowest = ARCHITECTURES[dump.header.machine].lowest_kernel
+        comment = comment_of(dump.fields)
+        all_found = [
+            *occurrences(find(found, search, dump.budget), dump.fields),
+            *personal_as_a_whole(found, lowest),
+        ]
+        if comment is not None:
+            at = type(dump.fields).comment.offset
+            all_found.append(Occurrence(rule("comment"), "header, Comment", len(comment), None, at, comment))
+        return PrivacyReport(
+            path=dump.source.name,
+            kind=kind_of(KnownFields(dump.fields)).value,
+            whole_file=dump.small is not None,
+            bytes=sum(len(stretch.data) for stretch in found),
+            findings=findings(all_found, show=show),
+            notes=tuple(notes),
+        )
 
 
 def _of_file(dump: Dump, parts: SmallDumpParts, target: DumpTarget) -> list[Stretch]:

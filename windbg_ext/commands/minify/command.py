@@ -22,7 +22,7 @@ from windbg_ext.dump import open_dump
 from windbg_ext.dump.small_file import write_headers, write_parts
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.sources import open_source
+from windbg_ext.sources import opened_source
 from windbg_ext.sources.archive import UNKNOWN_SIZE
 from windbg_ext.sources.far import confirm, traffic_of, watched
 from windbg_ext.sources.progress import no_progress
@@ -91,8 +91,7 @@ def minify(
     DestinationError where the destination exists, is the source or cannot be written. After any of them there is no
     file.
     """
-    opened = open_source(source)
-    try:
+    with opened_source(source) as opened:
         suffix = SMALL if options.scrub is None else SCRUBBED
         destination = output_beside(opened, suffix) if destination is None else output_of(destination)
         # before it is unpacked, which may take minutes
@@ -102,12 +101,6 @@ def minify(
         dump.check()
         target = DumpTarget(dump)
         return minify_target(target, destination, options, source=opened, progress=progress, within=within)
-    except DumpError as error:
-        error.path = error.path or opened.name
-        raise
-    finally:
-        if opened is not source:
-            opened.close()
 
 
 def minify_target(

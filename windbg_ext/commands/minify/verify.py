@@ -11,7 +11,7 @@ from windbg_ext.dump import open_dump
 from windbg_ext.dump.small_file import load_small_dump
 from windbg_ext.errors import DumpError
 from windbg_ext.kernel import DumpTarget
-from windbg_ext.sources import open_source
+from windbg_ext.sources import opened_source
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.structs.header import DumpType
 from windbg_ext.values import NamedTuple
@@ -61,19 +61,12 @@ def verify(source: SourceLike, small: SourceLike, *, progress: Progress = no_pro
 
     Raise DumpError where the source cannot be read. That the small dump cannot be read is a difference.
     """
-    opened = open_source(source)
-    try:
+    with opened_source(source) as opened:
         dump = open_dump(opened, progress=progress)
         dump.check()
         if dump.header.dump_type is DumpType.TRIAGE:
             raise DumpError("DumpType", "4, the source is a small memory dump itself", "name the dump it was made of")
         return verify_crash(read_crash(DumpTarget(dump)), small, progress=progress)
-    except DumpError as error:
-        error.path = error.path or opened.name
-        raise
-    finally:
-        if opened is not source:
-            opened.close()
 
 
 def verify_crash(
@@ -81,19 +74,16 @@ def verify_crash(
 ) -> Verification:
     """Compare a small dump with the crash that it is of. written: what `minify` meant to write, if it was just now."""
     answers = _Answers()
-    opened = open_source(small)
-    try:
-        dump = open_dump(opened)
-        dump.check()
-        if dump.small is None:
-            raise DumpError("DumpType", f"{dump.header.dump_type:d} is no small memory dump")
-        loaded = load_small_dump(dump.source, dump.header, dump.small, dump.budget)
-        compare_all(Compared(crash, dump, loaded, written), answers, progress)
-    except DumpError as error:
-        answers.compare("small dump", "answers", f"none that can be read ({error.field}: {error.why})")
-    finally:
-        if opened is not small:
-            opened.close()
+    with opened_source(small) as opened:
+        try:
+            dump = open_dump(opened)
+            dump.check()
+            if dump.small is None:
+                raise DumpError("DumpType", f"{dump.header.dump_type:d} is no small memory dump")
+            loaded = load_small_dump(dump.source, dump.header, dump.small, dump.budget)
+            compare_all(Compared(crash, dump, loaded, written), answers, progress)
+        except DumpError as error:
+            answers.compare("small dump", "answers", f"none that can be read ({error.field}: {error.why})")
     return answers.verification()
 
 
