@@ -6,8 +6,9 @@ import io
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Callable
 
+from samples.builder.crashed_machine import CrashedMachine
 from samples.builder.headers import Writer
-from samples.builder.kernel import CrashedMachine, crash
+from samples.builder.kernel import crash
 from samples.builder.page_tables import X64_LA57
 from samples.builder.physical import runs_of
 from samples.builder.plausible import plausible_machine, system_thread_exception_crash, unloaded_drivers

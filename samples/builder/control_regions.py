@@ -16,7 +16,7 @@ from samples.builder.special_registers import CR4_LA57, CR4_PAE, SPECIAL_REGISTE
 from windbg_ext.structs.header import Machine
 
 if TYPE_CHECKING:
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from samples.builder.machine import Processor
 
 CR0 = 0x80050031

@@ -13,7 +13,7 @@ from windbg_ext.structs.header import FILL, SIGNATURE, DumpHeader32, DumpType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from windbg_ext.structs.layouts import RawHeader
     from windbg_ext.structs.structure import Value
 

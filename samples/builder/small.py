@@ -17,7 +17,7 @@ from windbg_ext.structs.header import DumpType
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from windbg_ext.structs.layouts import DumpUnloadedDriver
     from windbg_ext.structs.structure import Value
 

@@ -17,7 +17,7 @@ from samples.builder.writers import all_ram, kernel_pages
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from samples.builder.writers import Format
 
 DEVICES, FOUR_GIB = 0xC0000, 0x100000

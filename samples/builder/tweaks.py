@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 KI_WAIT_NEVER, KI_WAIT_ALWAYS = 0x00A3B1C5_D7E9F117, 0x9C6E2B53_48D0F1A6
 """Made-up values of the two kernel variables that are the keys of the encoding."""

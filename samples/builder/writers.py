@@ -27,7 +27,7 @@ from windbg_ext.structs.secondary import SECONDARY_SIGNATURE, DumpBlobFileHeader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from samples.builder.machine import Machine
     from windbg_ext.structs.structure import Value
 

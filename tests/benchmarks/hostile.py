@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hostile_files.process import Outcome
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 SCALES = (1, 2, 4, 8)
 CHEAP_SECONDS, CHEAP_MB = 1.0, 100

@@ -21,7 +21,7 @@ from samples.builder.writers import Bitmap, Complete, Format, all_ram, kernel_pa
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 MIB, GIB = 1 << 20, 1 << 30
 PAGES_IN_A_ROW, PAGES_BETWEEN = 12, 36

@@ -15,7 +15,7 @@ from samples.builder import SAMPLES, write
 from samples.builder.physical import PAGE_SIZE
 
 if TYPE_CHECKING:
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from samples.builder.machine import Module
 
     Objects = tuple[tuple[str, ...], ...]  # what is linked: an object file is nt.c compiled with these options

@@ -23,7 +23,7 @@ from samples.builder.physical import PAGE_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 SECONDS_UNTIL_ALL_IS_LOST = 120
 """A debugger that is silent for this long is gone."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.bang_commands import Scripts
     from engine.engine import Engine
     from engine.kd import Kd
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from samples.builder.machine import Machine
 
 MACHINE = next(sample.machine for sample in SAMPLES if sample.name == "complete")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from samples.builder import Sample
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 BY_NAME = {sample.name: sample for sample in SAMPLES}
 COMPLETE, KERNEL, RANGES = BY_NAME["complete"], BY_NAME["kernel"], BY_NAME["ranges-complete"]

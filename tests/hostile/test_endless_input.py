@@ -20,7 +20,7 @@ from samples.builder.page_tables import KERNEL_PAGE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 KERNEL = next(sample for sample in SAMPLES if sample.name == "kernel")
 REGION = 0xFFFF_A000_0000_0000

@@ -12,7 +12,7 @@ import pytest
 import samples
 from samples.builder import SAMPLES, Sample, build
 from samples.builder.contexts import context_buffer
-from samples.builder.kernel import CrashedMachine, crash
+from samples.builder.kernel import crash
 from samples.builder.machine import SYSTEM
 from samples.builder.tweaks import encode_debugger_data, loop_module_list, spoil_debugger_data
 from windbg_ext.dump import open_dump
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from samples.builder import Tweak
+    from samples.builder.crashed_machine import CrashedMachine
     from windbg_ext.structs.structure import Value
 
 KERNEL_TYPES = (DumpType.SUMMARY, DumpType.BITMAP_KERNEL, DumpType.RANGES_KERNEL)

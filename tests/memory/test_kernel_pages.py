@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from samples.builder.catalog import Sample
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
     from samples.builder.page_tables import PageTables
     from windbg_ext.dump import Dump
 

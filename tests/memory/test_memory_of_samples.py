@@ -13,7 +13,7 @@ import samples
 from samples.builder import SAMPLES, Sample
 from samples.builder.contexts import context_buffer
 from samples.builder.images import image_header
-from samples.builder.kernel import DEVICE_FRAME, CrashedMachine, crash
+from samples.builder.kernel import DEVICE_FRAME, crash
 from samples.builder.machine import SYSTEM, Backing
 from samples.builder.writers import Complete
 from windbg_ext.dump import open_dump
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from samples.builder.address_space import AddressSpace
+    from samples.builder.crashed_machine import CrashedMachine
     from windbg_ext.memory import VirtualMemory
 
 FOLDER = Path(samples.__file__).parent

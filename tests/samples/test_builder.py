@@ -30,7 +30,7 @@ from windbg_ext.structs.header import Attributes, DumpType
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 SAMPLE = SAMPLES[0]
 MACHINE = SAMPLE.machine

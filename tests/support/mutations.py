@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from samples.builder import Sample
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 BY_NAME = {sample.name: sample for sample in SAMPLES}
 LARGE = {name: sample for name, sample in BY_NAME.items() if sample.large}

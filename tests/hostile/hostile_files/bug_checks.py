@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 VERIFIED = Command(("minify", "--verify", "--salvage", DUMP, SMALL), (0, 1), writes=(SMALL,))
 

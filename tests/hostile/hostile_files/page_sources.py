@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from samples.builder.kernel import CrashedMachine
+    from samples.builder.crashed_machine import CrashedMachine
 
 BITMAP_AT = {"kernel": 0x2000, "complete-bitmap": 0x2000, "arm64-kernel": 0x2000, "x86-kernel": 0x1000}
 """File offset of the bitmap header, by the sample: formats.md, sections 2, 3 and 6."""
