@@ -7,8 +7,6 @@ the quadwords that are left out are zeros, as are all places in a dump that nobo
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable
@@ -16,10 +14,11 @@ from typing import TYPE_CHECKING, Callable
 from windbg_ext.commands.privacy.addresses import addresses_of
 from windbg_ext.commands.privacy.environment import environment_of
 from windbg_ext.commands.privacy.find import Found, find
+from windbg_ext.commands.privacy.holes import in_order, overlapping, with_block, without_spans
 from windbg_ext.commands.privacy.kept import Kept, Span, kept, merged, overlap, without
-from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS, RULES, Rule, rule
+from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS, Rule, rule
 from windbg_ext.commands.privacy.scrubbed_header import scrubbed_header
-from windbg_ext.commands.privacy.scrubbing import LeftOutByRule, Scrubbing, ScrubReport
+from windbg_ext.commands.privacy.scrubbing import Scrubbing, ScrubReport
 from windbg_ext.commands.privacy.search import Search
 from windbg_ext.commands.privacy.stretches import (
     DEBUGGER_DATA,
@@ -34,10 +33,9 @@ from windbg_ext.commands.privacy.stretches import (
     Stretch,
     stretches_of,
 )
-from windbg_ext.dump.small import BlockExtent
+from windbg_ext.commands.privacy.tally import Tally
 from windbg_ext.dump.small_file import DataBlock
 from windbg_ext.kernel.processes import IMAGE_FILE_NAME_SIZE
-from windbg_ext.memory.blocks import without_overlaps
 from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.structs.layouts import layouts_of
 from windbg_ext.values import NamedTuple
@@ -85,45 +83,6 @@ class Scrubbed(NamedTuple):
     report: ScrubReport
 
 
-class _Tally:
-    """What was left out so far, by the key of its rule. cuts: memory that goes, which is counted at the end."""
-
-    def __init__(self) -> None:
-        self.cuts: dict[str, list[Span]] = {}
-        self._times: Counter[str] = Counter()
-        self._bytes: Counter[str] = Counter()
-
-    def add(self, by: Rule, size: int, times: int = 1) -> None:
-        """Note that bytes are left out that are not cut out of memory."""
-        self._times[by.key] += times
-        self._bytes[by.key] += size
-
-    def cut(self, by: Rule, spans: Iterable[Span]) -> None:
-        """Note that spans of memory go."""
-        self.cuts.setdefault(by.key, []).extend(spans)
-
-    def removed(self, present: Sequence[Span]) -> list[Span]:
-        """Return all memory that goes. Count what was there of it, each byte for the first rule that it goes by."""
-        gone: list[Span] = []
-        for key in _KEYS:
-            cuts = merged(self.cuts.get(key, ()))
-            new = [part for span in cuts for part in without(span, gone)]
-            self._bytes[key] += sum(end - start for span in new for start, end in overlap(span, present))
-            gone = merged([*gone, *new]) if new else gone
-        return gone
-
-    def rows(self) -> tuple[LeftOutByRule, ...]:
-        """Return what was left out, by rule."""
-        return tuple(
-            LeftOutByRule(key, rule(key).name, rule(key).why, self._times[key], self._bytes[key])
-            for key in _KEYS
-            if self._times[key]
-        )
-
-
-_KEYS = tuple(dict.fromkeys(by.key for by in RULES))
-
-
 def scrub(
     dump: SmallDump,
     target: Target,
@@ -156,8 +115,8 @@ class _Scrub:
         windows: Iterable[Span] | None,
     ) -> None:
         self.options, self.target, self.blobs = options, target, blobs
-        self.tally = _Tally()
-        self.dump = replace(dump, data_blocks=_in_order(dump.data_blocks))
+        self.tally = Tally()
+        self.dump = replace(dump, data_blocks=in_order(dump.data_blocks))
         self.addresses: Addresses = addresses_of(target, dump.prcb, dump.thread)
         self.kept: Kept = kept(target, self.dump, self.addresses)
         if windows is None:
@@ -223,7 +182,7 @@ class _Scrub:
             self.tally.cut(rule("process_name"), [self._words(span)])
         removed = self.tally.removed(self._present())
         self._cut_parts(removed)
-        self.dump = replace(self.dump, data_blocks=tuple(_without(self.dump.data_blocks, removed)))
+        self.dump = replace(self.dump, data_blocks=tuple(without_spans(self.dump.data_blocks, removed)))
         return removed
 
     def _present(self) -> list[Span]:
@@ -277,7 +236,7 @@ class _Scrub:
             upto = hit[0][0] - top
             first = dump.call_stack[:upto] if upto else bytes(self._word)
             # the engine reads the rest of the stack from data blocks
-            blocks = _with(dump.data_blocks, DataBlock(top, dump.call_stack))
+            blocks = with_block(dump.data_blocks, DataBlock(top, dump.call_stack))
             self.dump = replace(dump, call_stack=first, data_blocks=blocks)
 
     def _leave_out_of_lists(self, found: Sequence[Found]) -> None:
@@ -386,43 +345,3 @@ def _lies_in(one: Found, spans: Sequence[Span]) -> bool:
         and any(low <= stretch.address + start and stretch.address + end <= high for low, high in spans)
         for stretch, start, end in parts
     )
-
-
-def overlapping(windows: Sequence[Span], span: Span) -> list[Span]:
-    """Return the windows, in ascending order and each shorter than a page, that hold any of a span."""
-    found = []
-    for index in range(bisect_left(windows, (span[0] - PAGE_SIZE,)), len(windows)):
-        if windows[index][0] >= span[1]:
-            break
-        if windows[index][1] > span[0]:
-            found.append(windows[index])
-    return found
-
-
-ROOM = 1 << 32
-"""More than a block has bytes."""
-
-
-def _in_order(blocks: Sequence[DataBlock]) -> tuple[DataBlock, ...]:
-    """Return blocks in ascending order, each address in one of them, as `BlockMemory` reads them."""
-    extents = [BlockExtent(block.address, ROOM * index, len(block.data)) for index, block in enumerate(blocks)]
-
-    def piece(extent: BlockExtent) -> DataBlock:
-        index, start = divmod(extent.offset, ROOM)
-        return DataBlock(extent.address, blocks[index].data[start : start + extent.size])
-
-    return tuple(map(piece, without_overlaps(extents)))
-
-
-def _without(blocks: Iterable[DataBlock], cuts: Sequence[Span]) -> Iterable[DataBlock]:
-    for block in blocks:
-        for start, end in without((block.address, block.address + len(block.data)), cuts):
-            yield DataBlock(start, block.data[start - block.address : end - block.address])
-
-
-def _with(blocks: Sequence[DataBlock], more: DataBlock) -> tuple[DataBlock, ...]:
-    """Return blocks and what of one more they do not have."""
-    spans = merged((block.address, block.address + len(block.data)) for block in blocks)
-    gaps = without((more.address, more.address + len(more.data)), spans)
-    new = [DataBlock(start, more.data[start - more.address : end - more.address]) for start, end in gaps]
-    return tuple(sorted([*blocks, *new]))
