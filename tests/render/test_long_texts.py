@@ -18,7 +18,8 @@ from windbg_ext.render.dumpkind import dumpkind_document
 from windbg_ext.render.dumpkind_json import dumpkind_json
 from windbg_ext.render.dumpkind_table import dumpkind_csv, dumpkind_table_document
 from windbg_ext.render.json_text import write_json
-from windbg_ext.render.text import plain, write_text
+from windbg_ext.render.lines import plain
+from windbg_ext.render.text import write_text
 
 if TYPE_CHECKING:
     from windbg_ext.commands.dumpkind import DumpReport

@@ -26,7 +26,8 @@ from windbg_ext.render.document import (
     Steps,
     Table,
 )
-from windbg_ext.render.text import in_pieces, plain, shown, text_of, verbatim, write_text
+from windbg_ext.render.lines import in_pieces, plain, shown, text_of, verbatim
+from windbg_ext.render.text import write_text
 
 
 def written(*blocks: Block, title: str = "") -> list[str]:

@@ -92,7 +92,7 @@ class Terminal:
 
         The exit status tells of the error, too.
         """
-        from windbg_ext.render.text import MAX_TEXT, shortened  # as above
+        from windbg_ext.render.lines import MAX_TEXT, shortened  # as above
 
         if sys.stderr is None:  # a process without it: pythonw, 2>&-
             return

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pykd
 
 from windbg_ext.render.dml import MAX_PIECE, verbatim_dml, write_dml
-from windbg_ext.render.text import MAX_TEXT, WIDTH, in_pieces, plain, shortened, shown, verbatim, write_text
+from windbg_ext.render.lines import MAX_TEXT, in_pieces, plain, shortened, shown, verbatim
+from windbg_ext.render.text import WIDTH, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,7 +20,8 @@ from windbg_ext.debugger.listing import open_system, script_arguments, words_beh
 from windbg_ext.errors import UsageError
 from windbg_ext.interface.registry import COMMANDS
 from windbg_ext.interface.status import WRONG_USE
-from windbg_ext.render.text import MAX_TEXT, WIDTH, plain, shortened, write_text
+from windbg_ext.render.lines import MAX_TEXT, plain, shortened
+from windbg_ext.render.text import WIDTH, write_text
 from windbg_ext.sources.local import is_file
 from windbg_ext.sources.progress import no_progress
 from windbg_ext.values import NamedTuple

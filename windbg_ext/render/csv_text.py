@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from windbg_ext.render.text import plain
+from windbg_ext.render.lines import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

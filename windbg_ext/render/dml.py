@@ -10,13 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import Address, Answer, Code, Command, DumpFile, FileCommand, ModuleName, WrittenFile
-from windbg_ext.render.text import in_pieces, lines, on_file, verbatim
+from windbg_ext.render.lines import in_pieces, on_file, verbatim
+from windbg_ext.render.text import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.render.document import Document, Span
-    from windbg_ext.render.text import Line
+    from windbg_ext.render.lines import Line
 
 MAX_PIECE = 2000
 """Characters of text that are shown at once: the engine drops what lies behind 16 K of markup."""

@@ -8,7 +8,7 @@ from windbg_ext.commands.dumpkind.modules import CodeAddress
 from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.render.document import Answer, Column, Document, DumpFile, ModuleName, Notes, Section, Table
 from windbg_ext.render.dumpkind import code_span, parameter_span, time_text
-from windbg_ext.render.text import text_of
+from windbg_ext.render.lines import text_of
 from windbg_ext.sources.local import is_address
 
 if TYPE_CHECKING:

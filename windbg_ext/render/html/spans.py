@@ -23,7 +23,8 @@ from windbg_ext.render.document import (
     WebPage,
     WrittenFile,
 )
-from windbg_ext.render.text import MAX_CELL, MAX_TEXT, on_file, shortened
+from windbg_ext.render.lines import MAX_TEXT, on_file, shortened
+from windbg_ext.render.text_tables import MAX_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -18,8 +18,8 @@ from windbg_ext.render.document import Code, ModuleName
 from windbg_ext.render.figures import megabytes, size
 from windbg_ext.render.html import shapes
 from windbg_ext.render.html.spans import Spans, colours_of, tip, visible
+from windbg_ext.render.lines import MAX_TEXT, text_of
 from windbg_ext.render.page import Catalogue, Fold, Listing
-from windbg_ext.render.text import MAX_TEXT, text_of
 from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
