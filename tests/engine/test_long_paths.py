@@ -5,11 +5,7 @@ Wine takes them without it, too; it shows folders of its own as the shares of a 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +13,7 @@ import pytest
 from support.dumps_at_hand import SAMPLES
 
 from engine.engine import windows_path
-from engine.kd import REPOSITORY
+from engine.windows_paths import answer_of, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,30 +29,10 @@ def answer(
 ) -> Iterator[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("long")
     with share_of(engine, folder) if request.param == "share" else nullcontext(windows_path(folder)) as place:
-        environment = {**os.environ, "PYTHONPATH": windows_path(REPOSITORY)}
-        source, told = windows_path(SAMPLES / "kernel.dmp"), folder / "answer.json"
-        words = (windows_path(SCRIPT), source, f"{place}\\below", windows_path(told))
-        quiet = subprocess.DEVNULL
-        subprocess.run([*engine.python, *words], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
-        found: dict[str, Any] = json.loads(told.read_text())
+        source = windows_path(SAMPLES / "kernel.dmp")
+        found = answer_of(engine, SCRIPT, folder / "answer.json", source, f"{place}\\below")
         assert found["runs"][0][0][1].startswith(place)
         yield found
-
-
-@contextmanager
-def share_of(engine: Engine, folder: Path) -> Iterator[str]:
-    """Let Wine show a folder as a share."""
-    if sys.platform == "win32":
-        pytest.skip("a share of this machine takes an administrator")
-    server = Path(engine.python[0]).parent / "prefix" / "dosdevices" / "unc" / f"server-{os.getpid()}"
-    server.mkdir(parents=True)
-    link = server / "dumps"
-    link.symlink_to(folder)
-    try:
-        yield f"\\\\{server.name}\\dumps"
-    finally:
-        link.unlink()
-        server.rmdir()
 
 
 def test_every_command_reads_and_writes_them(answer: dict[str, Any]) -> None:
