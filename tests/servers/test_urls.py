@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import os
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from support.command_line import run
 from support.fleet_dumps import made_crash, template
+from support.held_files import held_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,37 +17,10 @@ if TYPE_CHECKING:
 TOKEN = "sig=a-secret-that-signs-the-url"
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves ranges of files, with an ETag of their time and size."""
-
-    protocol_version = "HTTP/1.1"
-    folder: Path
-
-    def do_GET(self) -> None:
-        path = self.folder / self.path.partition("?")[0].lstrip("/")
-        data = path.read_bytes()
-        start, _, end = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
-        part = data[int(start) : int(end) + 1 if end else None]
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {start}-{int(start) + len(part) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
-        self.end_headers()
-        self.wfile.write(part)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    Handler.folder = tmp_path
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/a.dmp?{TOKEN}"
-    server.shutdown()
-    thread.join()
+    with held_files(tmp_path) as files:
+        yield f"{files.url('a.dmp')}?{TOKEN}"
 
 
 def test_a_dump_behind_a_url_is_read_once_and_again_when_its_version_changes(tmp_path: Path, address: str) -> None:
