@@ -115,9 +115,7 @@ def test_a_client_that_is_killed_again_and_again_loses_nothing(
     assert rows(catalog) == dumps.expected
 
 
-def test_workers_of_a_cluster_that_are_killed_lose_nothing(
-    dumps: Dumps, tmp_path: Path, dask_cluster: Cluster
-) -> None:
+def test_workers_of_a_cluster_that_are_killed_lose_nothing(dumps: Dumps, tmp_path: Path, dask_cluster: Cluster) -> None:
     catalog = tmp_path / "c.db"
     run = start("dumpkind", *dumps.names, "--catalog", catalog, "--cluster", dask_cluster.address)
     wait_until(run, lambda: taken_in(catalog) > 0)

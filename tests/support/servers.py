@@ -153,13 +153,16 @@ def runs_tasks(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """Run a Dask scheduler and workers with one thread and 1 GB each."""
+def cluster(folder: Path, workers: int = 2, *, memory: str = "1GB", **settings: str) -> Iterator[Cluster]:
+    """Run a Dask scheduler and workers with one thread and so much memory each.
+
+    settings: Dask's own, by the names of its environment variables.
+    """
     if subprocess.run([sys.executable, "-c", "import distributed"], capture_output=True, check=False).returncode:
         missing("Dask (pip install 'windbg-ext[fleet]')")
     port = free_port()
     running = Cluster(f"tcp://{LOCALHOST}:{port}", workers)
-    changes = {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    changes = {"DASK_DISTRIBUTED__WORKER__DAEMON": "False", **settings}
     log = (folder / "dask.log").open("wb")
 
     def start(what: str, *command: str) -> subprocess.Popen[bytes]:
@@ -176,7 +179,17 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     try:
         scheduler = start("scheduler", "--host", LOCALHOST, "--port", str(port), "--no-dashboard")
         wait_until_it_listens(port, scheduler)
-        options = ("--nthreads", "1", "--nworkers", "1", "--no-dashboard", "--memory-limit", "1GB", "--host", LOCALHOST)
+        options = (
+            "--nthreads",
+            "1",
+            "--nworkers",
+            "1",
+            "--no-dashboard",
+            "--memory-limit",
+            memory,
+            "--host",
+            LOCALHOST,
+        )
         for _ in range(workers):
             start("worker", running.address, *options, "--death-timeout", str(PATIENCE))
         end = time.monotonic() + PATIENCE
