@@ -378,6 +378,66 @@ def test_fixed_sizes_are_advised_only_for_certainty_or_where_the_kind_that_is_se
     assert settings_advised("--ram", "16G", *options) == advised
 
 
+COMPLETE = ("--ram", "64G", "--kind", "complete")
+"""64 GB and 257 MB are 65,793 MB."""
+
+
+@pytest.mark.parametrize(
+    ("options", "room", "drive"),
+    [
+        (("--system-managed", "--free-space", "40G"), "C: has 40,960 MB free", "D:"),
+        (("--pagefile", "8G", "--free-space", "56G"), "C: has 57,344 MB free", "D:"),
+        (("--pagefile", "8G", "--volume-size", "60G"), "C: has 61,440 MB in all", "D:"),
+        (("--pagefile", "D:=8G", "--free-space", "9G", "--boot-volume", "D:"), "D: has 9,216 MB free", "E:"),
+    ],
+)
+def test_no_paging_file_is_advised_that_the_boot_volume_has_no_room_for(
+    options: tuple[str, ...], room: str, drive: str
+) -> None:
+    names = settings_advised(*COMPLETE, *options)
+    assert names[:2] == ["DedicatedDumpFile", "DumpFileSize"]
+    text = " ".join(sections(*COMPLETE, *options)[0].split())
+    assert f"- {room}, too little for a paging file of 65,793 MB." in text
+    assert f'/d "{drive}\\dedicateddumpfile.sys"' in text
+
+
+def test_a_paging_file_that_just_finds_room_is_advised() -> None:
+    """It has 8,192 MB now, and 57,601 MB are free."""
+    assert settings_advised(*COMPLETE, "--pagefile", "8G", "--free-space", "57601M")[:1] == ["PagingFiles"]
+    assert settings_advised(*COMPLETE, "--pagefile", "8G", "--free-space", "57600M")[:1] == ["DedicatedDumpFile"]
+
+
+def test_certainty_that_the_boot_volume_has_no_room_for_is_told_so() -> None:
+    first = " ".join(sections("--ram", "64G", "--system-managed", "--free-space", "20G", "--kind", "kernel")[0].split())
+    assert "65,664 MB from the start, which C: has no room for: it has 20,480 MB free. --certain shows how" in first
+
+
+@pytest.mark.parametrize(
+    ("options", "advised"),
+    [
+        (("--system-managed", "--free-space", "40G"), ["CrashDumpEnabled"]),  # it fits most of the time
+        (("--pagefile", "30G"), ["CrashDumpEnabled"]),  # a third of RAM
+        (("--pagefile", "4G"), ["CrashDumpEnabled", "PagingFiles"]),
+        (("--pagefile", "D:=99G"), ["CrashDumpEnabled", "PagingFiles"]),
+        (("--dedicated", "30G"), ["CrashDumpEnabled"]),
+        (("--dedicated", "4G"), []),
+    ],
+)
+def test_an_automatic_dump_is_advised_with_a_paging_file_that_takes_it(
+    options: tuple[str, ...], advised: list[str]
+) -> None:
+    advice = [item for item in answer(*COMPLETE, *options)["advice"] if "automatic dump, which" in item["text"]]
+    settings = [setting for item in advice for setting in item["settings"]]
+    assert [setting["name"] for setting in settings] == advised
+    assert [setting["data"] for setting in settings[1:]] == ["?:\\pagefile.sys"] * (len(advised) - 1 if advised else 0)
+
+
+def test_a_paging_file_that_windows_does_not_make_is_told_as_the_reason() -> None:
+    first = sections("--ram", "16G", "--pagefile", "1M", "--kind", "small")[0].splitlines()[0]
+    why = "the paging file's maximum is under 2 MB, and Windows makes none so small"
+    assert first == f"The next crash leaves no small dump: {why}."
+
+
 def test_what_happens_if_a_dump_that_usually_fits_does_not_and_what_certainty_costs_are_told() -> None:
     """16,512 MB is RAM and 128 MB, the worst case; the file has an eighth of RAM now."""
     first = sections("--ram", "16G", "--system-managed", "--kind", "automatic")[0].replace("\n  ", " ")

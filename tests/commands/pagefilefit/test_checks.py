@@ -216,3 +216,24 @@ def test_hives_of_windows_xp_to_11_are_read(crash: dict[str, Value], memory: lis
     assert report.configured_known
     assert report.space.place is Place.PAGING_FILE
     assert answer(report, SET)[0] is True
+
+
+def to_do(report: PagefileFitReport) -> list[str]:
+    return [advice.text for advice in report.advice if advice.to_do]
+
+
+def test_what_costs_the_dump_is_told_before_all_advice() -> None:
+    report = report_of({"DumpFilters": ["other.sys"]}, {"Control\\BitLockerStatus": {"BootStatus": 1}})
+    assert to_do(report)[0].startswith("BitLocker lets the dump through: no, dumpfve.sys is missing")
+    assert len(to_do(report)) > 1
+
+
+def test_what_keeps_a_dump_from_being_found_is_told_after_other_advice() -> None:
+    told = to_do(report_of({"Overwrite": 0, "AutoReboot": 0, "NMICrashDump": 0}))
+    assert not told[0].startswith(RESTARTS)
+    assert [text.partition(":")[0] for text in told[-2:]] == [RESTARTS, IN_THE_WAY]
+
+
+def test_where_all_is_well_there_is_nothing_to_do() -> None:
+    fixed = {MEMORY_MANAGEMENT: {"PagingFiles": ["C:\\pagefile.sys 20000 20000"]}}
+    assert to_do(report_of({}, fixed)) == []

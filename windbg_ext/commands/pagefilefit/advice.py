@@ -24,16 +24,17 @@ from windbg_ext.commands.pagefilefit.space import Place, without_pae
 from windbg_ext.dump.kinds import DumpKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from windbg_ext.commands.pagefilefit.checks import Check
     from windbg_ext.commands.pagefilefit.situation import Situation
-    from windbg_ext.commands.pagefilefit.space import Space
+    from windbg_ext.commands.pagefilefit.space import Space, Volume
 
 SAFE_PATH = re.compile(r"[A-Za-z]:\\[\w.()-]+(?:\\[\w.()-]+)*", re.ASCII)
 """A path that may stand in a command line: what a hive says may be anything."""
 MAX_PATH_IN_COMMAND = 100
 """Characters: with 16 paging files, a command is short enough for the 8,191 that cmd takes, and to be read."""
-A_FIXED_VOLUME = "D:"
+A_FIXED_VOLUME, ANOTHER_VOLUME = "D:", "E:"
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,17 @@ class Advice:
     to_do: bool = False
 
 
-def advise(situation: Situation) -> tuple[Advice, ...]:
-    """Return the advice: what to do, most urgent first, and then what to know."""
-    return tuple(advice for part in PARTS for advice in part(situation))
+def advise(situation: Situation, objections: Sequence[Check] = ()) -> tuple[Advice, ...]:
+    """Return the advice: what to do, most urgent first, and then what to know.
+
+    objections: questions of the check list that are answered with no. Those that cost the dump come first.
+    """
+    by_urgency = {
+        decides: [Advice(f"{it.question}: no, {it.why}.", to_do=True) for it in objections if it.decides is decides]
+        for decides in (True, False)
+    }
+    usual = [advice for part in PARTS for advice in part(situation)]
+    return (*by_urgency[True], *usual, *by_urgency[False])
 
 
 def _no_dump(at: Situation) -> Iterator[Advice]:
@@ -107,9 +116,15 @@ def _certainty(at: Situation) -> Iterator[Advice]:
     size = at.for_certain
     if at.writes_none or at.certain or at.resizes or size is None or at.verdict is Verdict.FITS:
         return
-    dedicated = at.space.place is Place.DEDICATED_FILE
-    what = "a dedicated dump file" if dedicated else f"a paging file on {at.volume.letter}"
-    text = f"Certainty takes {what} of {megabytes(size):,} MB from the start{_cost(at, size)}; --certain shows how."
+    text = f"Certainty takes a paging file on {at.volume.letter} of {megabytes(size):,} MB from the start"
+    text += f"{_cost(at, size)}; --certain shows how."
+    if at.space.place is Place.DEDICATED_FILE:
+        text = f"Certainty takes a dedicated dump file of {megabytes(size):,} MB{_cost(at, size)}; --certain shows how."
+    elif not at.volume_takes_it:
+        text = (
+            f"Certainty takes {megabytes(size):,} MB from the start, which {at.volume.letter} has no room for: it has "
+            f"{_room_of(at.volume)}. --certain shows how to use another volume."
+        )
     yield Advice(text, to_do=True)
 
 
@@ -119,9 +134,16 @@ def _cost(at: Situation, size: int) -> str:
     return f", {megabytes(size - now):,} MB more of the disk than now" if now and now < size else ""
 
 
+def _room_of(volume: Volume) -> str:
+    """Return how much room a volume has, as far as that is known."""
+    if volume.free is not None:
+        return f"{megabytes(volume.free):,} MB free"
+    return f"{megabytes(volume.size or 0):,} MB in all"
+
+
 def _paging_file(at: Situation) -> Iterator[Advice]:
     enough = at.for_certain
-    if at.space.place is Place.DEDICATED_FILE or not at.resizes or enough is None:
+    if at.space.place is Place.DEDICATED_FILE or not at.resizes or enough is None or not at.volume_takes_it:
         return
     size = megabytes(enough)
     lines = [f"{at.volume.letter}\\pagefile.sys {size} {size}", *_lines_to_keep(at.space)]
@@ -152,20 +174,30 @@ def _dedicated_file(at: Situation) -> Iterator[Advice]:
         text = f"Make the dedicated dump file {megabytes(enough):,} MB large:"
         yield Advice(text, (size,), restart=True, to_do=True)
         return
-    path = f"{A_FIXED_VOLUME}\\dedicateddumpfile.sys"
-    yield Advice(
+    drive = A_FIXED_VOLUME
+    text = (
         "Or leave the paging file as it is and give the dump a file of its own, on any fixed local volume with that "
-        f"much free space ({A_FIXED_VOLUME} here):",
-        (_setting(CRASH_CONTROL, "DedicatedDumpFile", "REG_SZ", path), size),
-        restart=True,
-        to_do=True,
+        f"much free space ({drive} here):"
     )
+    if not at.volume_takes_it:
+        drive = A_FIXED_VOLUME if at.volume.letter != A_FIXED_VOLUME else ANOTHER_VOLUME
+        text = (
+            f"{at.volume.letter} has {_room_of(at.volume)}, too little for a paging file of {megabytes(enough):,} MB. "
+            f"Give the dump a file of its own on another fixed local volume with that much free space ({drive} here):"
+        )
+    path = _setting(CRASH_CONTROL, "DedicatedDumpFile", "REG_SZ", f"{drive}\\dedicateddumpfile.sys")
+    yield Advice(text, (path, size), restart=True, to_do=True)
 
 
 def _other_kind(at: Situation) -> Iterator[Advice]:
-    if at.kind is DumpKind.COMPLETE and at.room_for.verdict is Verdict.DOES_NOT_FIT:
-        text = "Or let Windows write an automatic dump, which leaves out the memory of programs:"
-        yield Advice(text, (AUTOMATIC,), restart=True, to_do=True)
+    if at.kind is not DumpKind.COMPLETE or at.room_for.verdict is not Verdict.DOES_NOT_FIT:
+        return
+    text = "Or let Windows write an automatic dump, which leaves out the memory of programs"
+    if at.automatic.likely:
+        yield Advice(f"{text}:", (AUTOMATIC,), restart=True, to_do=True)
+    elif at.space.place is not Place.DEDICATED_FILE:
+        text += ", and choose the size of the paging file, which is large enough for that most of the time:"
+        yield Advice(text, (AUTOMATIC, SYSTEM_MANAGED), restart=True, to_do=True)
 
 
 def _in_use(at: Situation) -> Iterator[Advice]:
@@ -268,3 +300,4 @@ PARTS = (
     *(_in_use, _boot_volume, _ignored_size, _pae, _four_weeks, _where, _kept, _signs),
 )
 AUTOMATIC = _setting(CRASH_CONTROL, "CrashDumpEnabled", "REG_DWORD", "7")
+SYSTEM_MANAGED = _setting(MEMORY_MANAGEMENT, "PagingFiles", "REG_MULTI_SZ", r"?:\pagefile.sys")

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 FILTERS_OF_WINDOWS = ("dumpfve.sys",)
 """BitLocker's, which is set on every Windows, with BitLocker or without."""
 SYSTEM_ROOT = "%systemroot%"
+IS_SET = "Windows is set to write a dump"
+TAKES_IT = "A file takes the dump while Windows is down"
+FITS = "The dump fits into it"
+ON_DEMAND = "An NMI from a server's console makes a dump"
+LIVE_DUMPS = "Full live dumps are kept"
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,21 @@ def check_all(checked: Checked) -> tuple[Check, ...]:
     return tuple(check for part in PARTS for check in part(checked))
 
 
+def objections(checks: tuple[Check, ...]) -> list[Check]:
+    """Return what speaks against finding the next dump, beside what the verdict tells."""
+    apart = (IS_SET, TAKES_IT, FITS, ON_DEMAND, LIVE_DUMPS)
+    return [check for check in checks if check.good is False and check.question not in apart]
+
+
 def _is_set(on: Checked) -> Iterator[Check]:
-    question, crash = "Windows is set to write a dump", on.at.crash
+    question, crash = IS_SET, on.at.crash
     kind = f"{crash.kind.value}" if crash.kind else "none" if crash.kind_known else "not set, or not known"
     good = None if not crash.kind_known else crash.kind is not None
     yield Check(question, good, kind, "CrashDumpEnabled", decides=True)
 
 
 def _takes_it(on: Checked) -> Iterator[Check]:
-    space, question = on.at.space, "A file takes the dump while Windows is down"
+    space, question = on.at.space, TAKES_IT
     if space.place is Place.DEDICATED_FILE:
         yield Check(question, True, space.path or "the dedicated dump file", "DedicatedDumpFile", decides=True)
         return
@@ -88,7 +99,7 @@ def _takes_it(on: Checked) -> Iterator[Check]:
 
 def _fits(on: Checked) -> Iterator[Check]:
     verdict, why = on.at.room_for.verdict, on.at.room_for.why
-    yield Check("The dump fits into it", verdict.likely, f"{verdict.value}: {why}", "Microsoft's figures", decides=True)
+    yield Check(FITS, verdict.likely, f"{verdict.value}: {why}", "Microsoft's figures", decides=True)
 
 
 def _up_to_date(on: Checked) -> Iterator[Check]:
@@ -242,7 +253,7 @@ def _event(on: Checked) -> Iterator[Check]:
 
 
 def _on_demand(on: Checked) -> Iterator[Check]:
-    question, nmi = "An NMI from a server's console makes a dump", on.around.nmi
+    question, nmi = ON_DEMAND, on.around.nmi
     later = "not set; Windows 8 and Server 2012 and later do so without it"
     yield Check(question, nmi, f"NMICrashDump = {int(nmi)}" if nmi is not None else later, "NMICrashDump")
 
@@ -251,7 +262,7 @@ def _live_dumps(on: Checked) -> Iterator[Check]:
     kept = on.around.live_dumps
     if kept is not None:
         source = r"FullLiveKernelReports\FullLiveReportsMax"
-        yield Check("Full live dumps are kept", kept > 0, f"at most {kept:,}", source)
+        yield Check(LIVE_DUMPS, kept > 0, f"at most {kept:,}", source)
 
 
 PARTS = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.pagefilefit.advice import Advice, advise
 from windbg_ext.commands.pagefilefit.by_hand import DEFAULT_BOOT_VOLUME, WINDOWS_PE_VOLUME, HandFigures, check_figures
-from windbg_ext.commands.pagefilefit.checks import Check, Checked, check_all
+from windbg_ext.commands.pagefilefit.checks import Check, Checked, check_all, objections
 from windbg_ext.commands.pagefilefit.judge import KindReport, Verdict, judge
 from windbg_ext.commands.pagefilefit.measure import DumpFacts, measure
 from windbg_ext.commands.pagefilefit.settings import ANY_DRIVE, CrashSettings, PagingFile, Settings, read_settings
@@ -190,6 +190,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
     situation = Situation(
         kind=advised,
         room_for=kinds[CRASH_DUMP_KINDS.index(advised)],
+        automatic=kinds[CRASH_DUMP_KINDS.index(DumpKind.AUTOMATIC)].verdict,
         architecture=architecture,
         ram=ram,
         space=space,
@@ -201,6 +202,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         in_use=inputs.kernel_use,
         server=None if inputs.surroundings is None else inputs.surroundings.server,
     )
+    checks = _checks(inputs, situation)
     return PagefileFitReport(
         verdict=situation.verdict,
         headline=headline(situation),
@@ -217,11 +219,11 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         kinds=kinds,
         kernel_pages=None if facts is None else facts.kernel_pages,
         did_not_fit=situation.did_not_fit,
-        advice=advise(situation),
+        advice=advise(situation, objections(checks)),
         notes=tuple(notes),
         hive=None if settings is None else settings.hive,
         computer=None if inputs.surroundings is None else inputs.surroundings.computer,
-        checks=_checks(inputs, situation),
+        checks=checks,
         kernel_use=situation.in_use,
         traffic=None if facts is None else facts.traffic,
     )

@@ -148,8 +148,8 @@ class _Usual(NamedTuple):
 def _verdict(enough: int | None, too_little: int | None, usual: _Usual | None, space: Space) -> tuple[Verdict, str]:
     """Return the answer and the reason for it."""
     now, maximum = space.now, space.maximum
-    if space.place is Place.NONE:
-        return Verdict.DOES_NOT_FIT, space.now_from
+    if space.place is Place.NONE or maximum == 0:
+        return Verdict.DOES_NOT_FIT, space.now_from if space.place is Place.NONE else space.maximum_from
     if enough is not None and now is not None and now >= enough:
         return Verdict.FITS, "there is room for as much as it takes"
     if maximum is not None and too_little is not None and maximum < too_little:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 class Situation:
     """All that advice depends on. kind: the one that is set, or that the user asks about; now: the time, None: unknown.
 
-    room_for: the report of that kind; did_not_fit: the dump that was named says so; certain: the user asks for
-    certainty; in_use: what the kernel uses now; server: whether Windows is a server, None: not known.
+    room_for: the report of that kind; automatic: the verdict for an automatic dump; did_not_fit: the dump that was
+    named says so; certain: the user asks for certainty; in_use: what the kernel uses now; server: whether Windows is a
+    server, None: not known.
     """
 
     kind: DumpKind
     room_for: KindReport
+    automatic: Verdict
     architecture: Architecture
     ram: int | None
     space: Space
@@ -61,6 +63,14 @@ class Situation:
         """The bytes that are enough whatever happens; None: they cannot be worked out."""
         sizes = (self.room_for.needs, self.room_for.measured)
         return None if sizes[0] is None else max(size for size in sizes if size is not None)
+
+    @property
+    def volume_takes_it(self) -> bool:
+        """Whether the boot volume has room for a paging file of that size; True where that is not known, too."""
+        size, volume = self.for_certain or 0, self.volume
+        if volume.free is not None:
+            return size - (self.space.now or 0) <= volume.free
+        return volume.size is None or size <= volume.size
 
     @property
     def resizes(self) -> bool:

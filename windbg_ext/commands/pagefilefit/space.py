@@ -89,7 +89,7 @@ def _fixed(file: PagingFile, volume: Volume) -> Room:
     assert file.initial is not None
     assert file.maximum is not None
     if file.maximum < SMALLEST_PAGING_FILE:
-        why = "its maximum is under 2 MB, and Windows makes no paging file so small"
+        why = "the paging file's maximum is under 2 MB, and Windows makes none so small"
         return 0, why, 0, why
     now = file.initial if file.current is None else file.current
     maximum, maximum_from = max(file.maximum, now), "its maximum size"
