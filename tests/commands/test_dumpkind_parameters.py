@@ -7,6 +7,7 @@ import pytest
 from windbg_ext.commands.dumpkind.modules import LoadedModule, ModuleMap
 from windbg_ext.commands.dumpkind.parameters import Sort, parameter_sorts
 from windbg_ext.structs.architectures import ARCHITECTURES
+from windbg_ext.structs.bug_check_pages import parameter_meanings
 from windbg_ext.structs.header import Machine
 
 CODE, DATA, NUMBER = Sort.CODE, Sort.DATA, Sort.NUMBER
@@ -37,3 +38,15 @@ def test_an_exception_code_of_32_bits_is_no_kernel_address() -> None:
     parameters = (0xC0000005, 0x88191010, 0x8C080000, 0)
     sorts = parameter_sorts(0x8E, parameters, ModuleMap([]), ARCHITECTURES[Machine.I386])
     assert sorts == (NUMBER, CODE, DATA, NUMBER)
+
+
+def test_what_a_parameter_means_may_depend_on_the_first() -> None:
+    of_a_blocked_irp = parameter_meanings(0x9F, (3, POOL, POOL, POOL))
+    assert "TRIAGE_9F_POWER" in of_a_blocked_irp[2]
+    assert of_a_blocked_irp[3] == "address of the blocked IRP"
+    assert parameter_meanings(0x9F, (1, POOL, POOL, POOL))[1:] == ("", "", "")
+
+
+def test_what_is_not_known_of_a_parameter_is_left_open() -> None:
+    assert parameter_meanings(0x12345, (1, 2, 3, 4)) == ("", "", "", "")
+    assert parameter_meanings(0xD1, ()) == parameter_meanings(0xD1, (POOL, 2, 1, DRIVER))

@@ -41,7 +41,7 @@ def _json(report: DumpReport) -> dict[str, object]:
             "code": f"0x{bug_check.code:X}",
             "name": bug_check.name,
             "parameters": [f"0x{parameter:x}" for parameter in bug_check.parameters],
-            "meanings": list(parameter_meanings(bug_check.plain_code)),
+            "meanings": list(parameter_meanings(bug_check.plain_code, bug_check.parameters)),
         },
         "system_time": None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "system_up_time_seconds": None if report.system_up_time is None else report.system_up_time / 10_000_000,

@@ -17,7 +17,11 @@ PARAMETERS: dict[int, tuple[str, ...]] = {
     0xA: ("address that was referenced", *ACCESS),
     0x1E: (*EXCEPTION, "first parameter of the exception", "second parameter of the exception"),
     0x3B: ("exception code", "address of the instruction", "address of the context record"),
-    0x50: ("address that was referenced", "access: 0 read, 1 or 2 write, 10 execute", "address of the instruction"),
+    0x50: (
+        "address that was referenced",
+        "access: 0 read, 1 or 2 write, 8 or 0x10 execute",
+        "address of the instruction",
+    ),
     0x7E: (*EXCEPTION, "address of the exception record", "address of the context record"),
     0x7F: ("number of the processor's trap, such as 8 for a double fault",),
     0x8E: (*EXCEPTION, "address of the trap frame"),
@@ -26,7 +30,7 @@ PARAMETERS: dict[int, tuple[str, ...]] = {
     0xD1: ("address that was referenced", *ACCESS),
     0xEF: ("process object", "0: the process ended, 1: one of its threads ended"),
     0xF4: ("3: a process ended, 6: a thread ended", "object that ended", "name of the process's image file"),
-    0xF7: ("security cookie on the stack", "security cookie that was expected", "its bits reversed"),
+    0xF7: ("security cookie on the stack", "security cookie that was expected", "complement of the expected cookie"),
     0xFC: ("address that was to be executed", "contents of its page table entry"),
     0x101: ("timeout in nominal clock ticks", "", "address of the PRCB of the hung processor"),
     0x116: ("TDR recovery context", "address in the display driver", "error code of the last operation"),
@@ -38,7 +42,14 @@ PARAMETERS: dict[int, tuple[str, ...]] = {
         "address of the exception record",
     ),
 }
-
+WITH_FIRST: dict[tuple[int, ...], tuple[str, ...]] = {
+    (0x9F, 3): (
+        "physical device object",
+        "address of a TRIAGE_9F_POWER: lists of IRPs, threads and devices",
+        "address of the blocked IRP",
+    ),
+}
+"""Parameters 2 to 4 of a bug check, by its code and its first parameter, which says which of several errors it is."""
 
 OTHERS = (
     (STATUS_PARAMETER, "exception code or NTSTATUS"),
@@ -48,9 +59,12 @@ OTHERS = (
 """What is known of parameters of other bug checks."""
 
 
-def parameter_meanings(code: int) -> tuple[str, ...]:
-    """Return what each of the four parameters means, "" where this table does not tell. code: without its flag bit."""
-    known = PARAMETERS.get(code, ())
+def parameter_meanings(code: int, parameters: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what each of the four parameters means, "" where this table does not tell.
+
+    code: without its flag bit; parameters: of this crash, since the first may tell what the others are.
+    """
+    known = (*PARAMETERS.get(code, ()), *WITH_FIRST.get((code, *parameters[:1]), ()))
     meanings = [known[number - 1] if number <= len(known) else "" for number in (1, 2, 3, 4)]
     for numbers, meaning in OTHERS:
         number = numbers.get(code)

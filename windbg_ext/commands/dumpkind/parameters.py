@@ -34,7 +34,7 @@ def parameter_sorts(
 
     code: without the flag bit.
     """
-    meanings = parameter_meanings(code)
+    meanings = parameter_meanings(code, parameters)
     return tuple(
         [
             _sort(code, number, value, meanings[number - 1], modules, architecture)

@@ -36,6 +36,7 @@ MAX_SHOWN = 400
 """Entries of other lists; what of them fits is the writer's business."""
 MODULE_BYTES = 42_000
 """What the rows of a list of modules may take: those of a real machine, which has 150 to 300."""
+NOT_DESCRIBED = "not known here: Microsoft's page may tell"
 STALE = "Addresses of code on the stack, nearest first. Some may be left over from earlier calls."
 
 
@@ -114,12 +115,12 @@ def _documentation(bug_check: BugCheckFound) -> Iterator[Span]:
 
 
 def _parameters(bug_check: BugCheckFound) -> Listing:
-    meanings = parameter_meanings(bug_check.plain_code)
+    meanings = parameter_meanings(bug_check.plain_code, bug_check.parameters)
     rows = tuple(
-        ((str(number),), (Address(value),), (meaning,))
+        ((str(number),), (Address(value),), (meaning or NOT_DESCRIBED,))
         for number, (value, meaning) in enumerate(zip(bug_check.parameters, meanings), 1)
     )
-    columns = (Column("Parameter"), Column("Value"), Column("Meaning, by Microsoft's page"))
+    columns = (Column("Parameter"), Column("Value"), Column("Meaning, in short"))
     return Listing("Parameters of the bug check", columns, rows)
 
 
