@@ -57,7 +57,7 @@ def _totals(report: CatalogReport, scanned: ScanReport | None) -> Iterator[tuple
     if chosen:
         yield "shown", (", ".join(chosen),)
     yield "crashes", (f"{report.crashes:,}, with {count(report.signatures, 'signature')}",)
-    machines = f" of {count(report.machines, 'machine')} that they tell" if report.machines else ""
+    machines = f" of {count(report.machines, 'known machine')}" if report.machines else ""
     yield "dumps", (f"{report.dumps:,}{machines}",)
     if report.first is not None:
         yield "from", (shown_time(report.first),)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MARK = "<!doctype html>\n<!-- a report of windbg-ext -->\n"
 """How every report begins: an older one may be replaced, any other file may not."""
 RIGHT = ' class="r"'
+LONG = ' class="long"'
+MAX_WORD = 36
+"""Characters: as long as the names of most bug checks. Words up to there stay whole; longer ones are broken."""
 ROOM_FOR_LONG = 12_000
 """Characters that texts longer than a name may take of one page, each of which may be escaped by five."""
 ROOM_OF_ENTRY = 4_000
@@ -161,10 +164,14 @@ class _Tables:
 
 def _row(spans: Spans, row: Sequence[Inline], right: Sequence[bool]) -> Markup:
     cells = [
-        f"<td{RIGHT if is_right else ''}>{spans.inline(cell)}</td>"  # both are markup
+        f"<td{RIGHT if is_right else LONG if _has_long_word(cell) else ''}>{spans.inline(cell)}</td>"  # all is markup
         for cell, is_right in zip(row, right)
     ]
     return Markup(f"<tr>{''.join(cells)}</tr>")
+
+
+def _has_long_word(cell: Inline) -> bool:
+    return any(len(word) > MAX_WORD for word in text_of(cell).split())
 
 
 def _entries(spans: Spans, catalogue: Catalogue) -> Iterator[Markup]:

@@ -28,7 +28,7 @@ MAX_DUMPS = 2000
 MAX_SIGNATURES = 100
 SIGNATURE_COLUMNS = (
     *(Column("Signature"), Column("Crashes", right=True), Column("Dumps", right=True), Column("Machines", right=True)),
-    *(Column("First"), Column("Last"), Column("Bug check"), Column("Driver"), Column("Hash")),
+    *(Column("First", right=True), Column("Last", right=True), Column("Bug check"), Column("Driver"), Column("Hash")),
 )
 DUMP_SHOWN = {
     "path": "Dump file",
@@ -43,7 +43,10 @@ DUMP_SHOWN = {
 }
 WIDTHS = {"Crash time (UTC)": 21, "Bug check": 36, "Windows build": 11, "Kind": 9}
 """Of columns whose texts are known; the others share the rest."""
-PATH = DUMP_COLUMNS.index("path")
+SHOWN_DIGITS = 12
+"""Of a machine's hash: as many as of a signature's. The details of a dump have all of them."""
+DAY = slice(0, 10)
+"""Of a time, as ISO 8601 has it."""
 
 
 def catalog_page(report: CatalogReport, days: Iterable[tuple[str | None, int]], dumps: Iterable[Row]) -> Page:
@@ -81,7 +84,7 @@ def _verdict(report: CatalogReport) -> Verdict:
     for label, view in (("Most frequent", "signature"), ("Most suspected", "driver"), ("Most crashes on", "machine")):
         known = [group for group in report.groups[view] if group.name is not None]
         if known:
-            name = known[0].about or known[0].name if view == "machine" else known[0].name
+            name = _machine(known[0]) if view == "machine" else known[0].name
             steps.append((label, (f"{name}, {known[0].crashes:,} of {report.crashes:,}",)))
     if report.first is not None:
         steps.append(("Between", (f"{shown_time(report.first)} and {shown_time(report.last)} UTC",)))
@@ -91,25 +94,28 @@ def _verdict(report: CatalogReport) -> Verdict:
         steps.append(("Shown", (", ".join(chosen),)))
     if report.unread:
         steps.append(("Not read", (f"{count(report.unread, 'file')}: no dump, or not to be read",)))
-    machines = f" on {count(report.machines, 'machine')} that they tell" if report.machines else ""
+    machines = f" on {count(report.machines, 'known machine')}" if report.machines else ""
     bugs = "one bug" if report.signatures == 1 else f"{report.signatures:,} different bugs"
-    answer = Answer(f"{report.crashes:,} crashes{machines}: {bugs}, by their signatures", report.crashes == 0)
+    answer = Answer(f"{report.crashes:,} crashes{machines}: {bugs}, by signature", report.crashes == 0)
     return Verdict(report.name, answer, tuple(steps))
 
 
 def _ranking(title: str, groups: Sequence[Group], note: str = "", *, named: bool = False) -> Ranking:
     known = [group for group in groups if group.name is not None]
     others = known[MOST:]
-    rows = tuple(
-        [((group.about if named else group.name) or group.name or "", group.crashes) for group in known[:MOST]]
-    )
+    rows = tuple([(_machine(group) if named else group.name or "", group.crashes) for group in known[:MOST]])
     total = sum(group.crashes for group in known)
     return Ranking(title, rows, total, (len(others), sum(group.crashes for group in others)), note)
 
 
+def _machine(group: Group) -> str:
+    """Return the computer's name, or the beginning of its hash."""
+    return group.about or (group.name or "")[:SHOWN_DIGITS]
+
+
 def _signature(group: Group) -> tuple[Inline, ...]:
     numbers = (group.crashes, group.dumps, group.machines)
-    times = (shown_time(group.first), shown_time(group.last))
+    times = (shown_time(group.first)[DAY], shown_time(group.last)[DAY])
     texts = (group.about or "", group.driver or "", group.hash or "")
     return tuple([(cell,) for cell in (group.name or NOT_TOLD, *(f"{number:,}" for number in numbers), *times, *texts)])
 
@@ -117,13 +123,14 @@ def _signature(group: Group) -> tuple[Inline, ...]:
 def _entry(row: Row) -> Entry:
     values = dict(zip(DUMP_COLUMNS, row))
     path = str(values["path"] or values["fingerprint"])
-    shown = {**values, "path": path.replace("\\", "/").rpartition("/")[2], "crashed_at": _shown(values["crashed_at"])}
+    file, machine = path.replace("\\", "/").rpartition("/")[2], str(values["machine"] or "")
+    shown = {**values, "path": file, "crashed_at": _shown(values["crashed_at"]), "machine": machine[:SHOWN_DIGITS]}
     cells: tuple[Inline, ...] = tuple([("" if shown[name] is None else str(shown[name]),) for name in DUMP_SHOWN])
     numbers = [_moment(values[name]) if name == "crashed_at" else None for name in DUMP_SHOWN]
     details: list[tuple[str, Inline]] = [
         (name.replace("_", " "), (str(value),))
         for name, value in values.items()
-        if value is not None and name not in DUMP_SHOWN
+        if value is not None and (name == "machine" or name not in DUMP_SHOWN)
     ]
     return Entry(cells, tuple(numbers), tuple(details), path)
 

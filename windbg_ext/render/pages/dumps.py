@@ -23,9 +23,9 @@ MOST = 10
 MAX_FRAMES = 8
 """Addresses of the stack in the details of a file."""
 COLUMNS = (
-    *(Column("Dump file"), Column("Crash time (UTC)", width=21), Column("Bug check", width=40), Column("Caused by")),
-    *(Column("Signature"), Column("Kind", width=10), Column("Windows build", right=True, width=10)),
-    *(Column("File size", right=True, width=11), Column("Problem")),
+    *(Column("Dump file"), Column("Crash time (UTC)", width=21), Column("Bug check", width=39), Column("Caused by")),
+    *(Column("Signature", width=28), Column("Kind", width=9), Column("Windows build", right=True, width=10)),
+    *(Column("File size", right=True, width=10), Column("Problem")),
 )
 SAME_CRASH = "The same crash has the same signature on every machine and after every start."
 SAME_MACHINE = "Dumps do not name their machine: those with the same build, processors and RAM are counted as one."
