@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.interface.command import Option
+from windbg_ext.sources.local import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Callable
 
+    from windbg_ext.commands.output import Output
     from windbg_ext.interface.console import Console
     from windbg_ext.render.page import Page
 
@@ -37,7 +38,7 @@ OVERWRITE = Option(
 )
 
 
-def html_file(name: str | None, command: str, base: object, *, overwrite: bool) -> Path | None:
+def html_file(name: str | None, command: str, base: object, *, overwrite: bool) -> Output | None:
     """Return the file that --html asks for, None without it.
 
     base: the path of the dump, beside which a file is named for `/html` alone; where it is none, the folder for
@@ -48,46 +49,62 @@ def html_file(name: str | None, command: str, base: object, *, overwrite: bool) 
     import tempfile  # only those who ask for a file wait for these
     from pathlib import Path
 
-    from windbg_ext.commands.destination import check_destination, unused
+    from windbg_ext.commands.destination import unused
+    from windbg_ext.commands.output import check_output, output_of
 
-    path = Path(name)
+    output = output_of(name)
     if name == CHOSEN:
         there = Path(base) if isinstance(base, str) and "://" not in base else Path(tempfile.gettempdir(), "windbg")
         stem = there.name if there.is_dir() else there.stem
-        path = unused(there.with_name(f"{stem}-{command}.html"))
-    check_destination(path, None, overwrite=overwrite)
-    _check_is_report(path)
-    return path
+        output = unused(there.with_name(f"{stem}-{command}.html"))
+    check_output(output, None, overwrite=overwrite)
+    _check_is_report(output)
+    return output
 
 
-def _check_is_report(path: Path) -> None:
+def _check_is_report(output: Output) -> None:
     """Raise DestinationError where a file is no report of this program's."""
     from windbg_ext.errors import DestinationError
     from windbg_ext.render.html import MARK
 
+    found = _start_of(output, len(MARK))
+    if found is not None and found != MARK.encode():
+        why = "exists, and is no report of windbg-ext"
+        raise DestinationError("destination", why, "give another name", shown(str(output)))
+
+
+def _start_of(output: Output, length: int) -> bytes | None:
+    """Return the first bytes of a file; None where there is none."""
+    from windbg_ext.commands.output import is_there
+    from windbg_ext.errors import DestinationError
+    from windbg_ext.sources import opened_source
+
+    if isinstance(output, str):
+        if not is_there(output):
+            return None
+        with opened_source(output) as source:
+            return source.read(0, length)
     try:
-        with path.open("rb") as file:
-            found = file.read(len(MARK))
+        with output.open("rb") as file:
+            return file.read(length)
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
-        raise DestinationError("destination", f"cannot be read ({error.strerror})", path=str(path)) from None
-    if found != MARK.encode():
-        raise DestinationError("destination", "exists, and is no report of windbg-ext", "give another name", str(path))
+        raise DestinationError("destination", f"cannot be read ({error.strerror})", path=str(output)) from None
 
 
-def write_report(path: Path | None, page: Callable[[], Page], overwrite: bool, console: Console | None) -> None:
+def write_report(output: Output | None, page: Callable[[], Page], overwrite: bool, console: Console | None) -> None:
     """Write a page to a file; nothing without one. console: where to tell of it, None: nowhere, as beside JSON."""
-    if path is None:
+    if output is None:
         return
-    from windbg_ext.commands.destination import replace_file
+    from windbg_ext.commands.output import output_file
     from windbg_ext.render.document import Document, Facts, Section, WrittenFile
     from windbg_ext.render.html import write_html
 
-    _check_is_report(path)  # perhaps the command itself wrote it by now
-    with replace_file(path, None, overwrite=overwrite) as file:
+    _check_is_report(output)  # perhaps the command itself wrote it by now
+    with output_file(output, None, overwrite=overwrite) as file:
         for piece in write_html(page()):
             file.write(piece.encode("utf-8", "backslashreplace"))
     if console is not None:
         console.write("")
-        console.show(Document((Section("", (Facts((("HTML report", (WrittenFile(str(path)),)),)),)),)))
+        console.show(Document((Section("", (Facts((("HTML report", (WrittenFile(shown(str(output))),)),)),)),)))

@@ -163,7 +163,7 @@ def test_a_file_that_is_not_there_is_told(served: Served) -> None:
 def test_a_server_that_says_nothing_any_more_is_not_waited_for_without_end(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("asynchronous", "http", "smb", "sftp", "buckets", "transport"):
+    for module in ("asynchronous", "held", "http", "smb", "sftp", "buckets", "transport"):
         __import__(f"windbg_ext.sources.remote.{module}")
         monkeypatch.setattr(f"windbg_ext.sources.remote.{module}.STALL_SECONDS", 0.5, raising=False)
     monkeypatch.setattr(remote_source, "DEFAULT_PATIENCE", Patience(1))
@@ -174,6 +174,8 @@ def test_a_server_that_says_nothing_any_more_is_not_waited_for_without_end(
     finally:
         served.proxy.hang(0, times=0)
     assert outcome.status == 3
+    assert ": connection: no answer " in outcome.err
+    assert outcome.err.endswith("; tried once; try again later, or copy the file to this machine\n")
     assert time.monotonic() - begun < 40
 
 
@@ -214,15 +216,16 @@ def test_a_wrong_password_is_refused_and_no_guest_stands_in(
     servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = servers.of("smb")
-    for user in (samba.USER, "nobody-knows-me"):
+    for user, told in (
+        (samba.USER, "server: refuses user and password"),
+        ("nobody-knows-me", "server: does not know this user, and takes everybody for a guest"),
+    ):
         netrc = tmp_path / "netrc"
         netrc.write_text(f"machine 127.0.0.1 login {user} password Falsch-1\n")
         monkeypatch.setenv("NETRC", str(netrc))
         for share in ("private", "open"):
-            outcome = run("dumpkind", served.url("complete.dmp").replace("private", share))
-            assert outcome.status == 3
-            assert "Falsch" not in outcome.err
-            assert "user" in outcome.err
+            url = served.url("complete.dmp").replace("private", share)
+            assert line(url) == f"{told}; docs/remote.md tells where to put user and password"
 
 
 def test_a_guest_reads_a_share_for_everybody_and_no_other(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:

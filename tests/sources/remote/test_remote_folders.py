@@ -155,6 +155,28 @@ def test_many_small_dumps_are_written_to_a_folder_under_a_url_and_done_ones_skip
     assert {file["outcome"] for file in again["files"]} == {"skipped"}
 
 
+@each_writable
+def test_an_html_report_is_written_to_a_url_and_replaces_only_an_older_one(servers: Servers, served: Served) -> None:
+    source, there = servers.files / "complete.dmp", served.url(f"report-{served.place.partition(':')[0]}.html")
+    outcome = run("dumpkind", source, "--html", there)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert f"HTML report  {there}" in outcome.out
+    assert content(there).startswith(b"<!doctype html>")
+    assert "destination: exists; give another name" in refusal_of(run("dumpkind", source, "--html", there))
+    assert run("dumpkind", source, "--html", there, "--overwrite").status == 0
+    other = servers.files / f"page-{served.place.partition(':')[0]}.html"
+    other.write_text("somebody else's")
+    served.changed(other)
+    told = refusal_of(run("dumpkind", source, "--html", served.url(other.name), "--overwrite"))
+    assert "is no report of windbg-ext" in told
+
+
+def test_a_password_in_the_url_of_a_report_is_refused_and_not_shown(tmp_path: Path) -> None:
+    for command in (["dumpkind"], ["minify", tmp_path / "a.dmp"]):
+        told = refusal_of(run(*command, tmp_path / "b.dmp", "--html", "smb://reader:Geheimnis-17@host/share/r.html"))
+        assert "smb://reader:***@host/share/r.html" in told
+
+
 def test_a_web_server_takes_no_files(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     served = servers.of("https")
     for name, value in served.environment.items():

@@ -6,7 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.transport import MAX_CONNECTIONS, STALL_SECONDS, TransientError, explained, missing_file
+from windbg_ext.sources.remote.transport import (
+    MAX_CONNECTIONS,
+    SLOWEST,
+    STALL_SECONDS,
+    TransientError,
+    explained,
+    missing_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -19,8 +26,6 @@ if TYPE_CHECKING:
     Explain = Callable[[BaseException], "TransientError | DumpError"]
 
 Result = TypeVar("Result")
-SLOWEST = 16 << 10
-"""Bytes a second that an answer comes with at least."""
 
 
 class AsyncFile:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.transport import FIRST_BYTES, STALL_SECONDS, TransientError, difference, within
+from windbg_ext.sources.remote.transport import (
+    FIRST_BYTES,
+    SLOWEST,
+    STALL_SECONDS,
+    TransientError,
+    difference,
+    within,
+)
 from windbg_ext.sources.source import Range
 
 if TYPE_CHECKING:
@@ -50,7 +57,7 @@ class HeldFile:
     def fetch(self, ranges: Sequence[Range]) -> list[Answer]:
         """Ask for all ranges at once. A file that was opened anew must be what it was."""
         try:
-            return self._guarded(lambda: self._fetch(ranges))
+            return self._guarded(lambda: self._fetch(ranges), sum(asked.length for asked in ranges))
         except (TransientError, DumpError) as error:
             return [error for _ in ranges]
 
@@ -62,10 +69,13 @@ class HeldFile:
         """Close the file and its connection."""
         self._handle.close(broken=False)
 
-    def _guarded(self, ask: Callable[[], Result]) -> Result:
-        """Return what a function returns; after whatever it raises, the next request connects anew."""
+    def _guarded(self, ask: Callable[[], Result], length: int = 0) -> Result:
+        """Return what a function returns; after whatever it raises, the next request connects anew.
+
+        length: bytes that are to come, for which a slow line has the time that it takes.
+        """
         try:
-            return within(3 * STALL_SECONDS, ask)
+            return within(3 * STALL_SECONDS + length / SLOWEST, ask)
         except (TransientError, DumpError):
             self._handle.close(broken=True)
             raise

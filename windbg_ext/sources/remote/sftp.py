@@ -222,6 +222,8 @@ def explain(error: BaseException) -> TransientError | DumpError:
         return DumpError("file", "may not be read", "check who you are for the server")
     if isinstance(error, socket.gaierror):
         return DumpError("server", "its name is not known", "check the URL")
-    if isinstance(error, (EOFError, ConnectionError, socket.timeout, OSError)):
+    if isinstance(error, (socket.timeout, TimeoutError)):
+        return TransientError("no answer came in time")
+    if isinstance(error, (EOFError, OSError)):
         return TransientError(f"the connection failed ({getattr(error, 'strerror', None) or type(error).__name__})")
     return DumpError("server", f"answers what cannot be understood ({type(error).__name__})", "check the URL")

@@ -330,7 +330,7 @@ def explain(error: BaseException) -> TransientError | DumpError:
     if isinstance(error, SMBException):
         if "guest" in str(error):
             return DumpError("server", "does not know this user, and takes everybody for a guest", who)
-        return TransientError("the connection failed")
+        return TransientError("no answer came in time" if "timeout" in str(error) else "the connection failed")
     if isinstance(error, (OSError, ValueError)):
         if "address" in str(error) and isinstance(error, ValueError):
             return TransientError("cannot connect")

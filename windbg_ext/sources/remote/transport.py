@@ -20,6 +20,8 @@ CONNECT_SECONDS = 10.0
 """For a connection to be there, its encryption included."""
 STALL_SECONDS = 30.0
 """Without a byte of an answer."""
+SLOWEST = 16 << 10
+"""Bytes a second that an answer comes with at least."""
 MAX_CONNECTIONS = 32
 """Requests under way at once: fifty four-KB answers a second from each, over a delay of 20 ms, fill 6 MB/s."""
 MAX_REQUEST = 4 << 20
