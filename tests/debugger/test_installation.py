@@ -12,6 +12,7 @@ from support.command_line import ROOT
 
 from windbg_ext.cli import main
 from windbg_ext.debugger import installation
+from windbg_ext.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,16 +88,52 @@ def test_where_pykd_is_the_variable_shell_is_no_matter(
     assert "SHELL" not in capsys.readouterr().out
 
 
-def test_the_line_that_removes_names_the_folder_and_this_python(
-    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("blank", ["", " "])
+def test_the_line_that_removes_names_the_folder_and_this_python_in_quotes_where_it_must(
+    blank: str, windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "my scripts"
+    quote = '"' if blank else ""
+    folder, python = tmp_path / f"my{blank}scripts", tmp_path / f"my{blank}python.exe"
+    monkeypatch.setattr(sys, "executable", str(python))
     assert main(["windbg-setup", "--folder", str(folder)]) == 0
     line = capsys.readouterr().out.splitlines()[-1].strip()
-    assert line == f'"{sys.executable}" -m windbg_ext windbg-setup --remove --folder "{folder}"'
+    assert line == (f"{quote}{python}{quote} -m windbg_ext windbg-setup --folder {quote}{folder}{quote} --remove")
     words = shlex.split(line)[3:]
     assert main(words) == 0
     assert not folder.exists()
+
+
+def test_a_load_that_fails_tells_to_write_the_scripts_again_where_they_are(
+    windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    for words, named in (["--folder", str(tmp_path / "s")], f" --folder {tmp_path / 's'}"), ([], ""):
+        assert main(["windbg-setup", *words]) == 0
+        folder = tmp_path / ("s" if words else "windbg-ext")
+        (line,) = [line for line in (folder / "load.wds").read_text().splitlines() if "windbg-setup again" in line]
+        assert line.endswith(f"run windbg-setup again: {sys.executable} -m windbg_ext windbg-setup{named}")
+
+
+def test_the_scripts_lead_to_what_pip_installed_of_this_version_and_not_to_a_checkout(
+    windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "site-packages"
+    bang = packages / "windbg_ext" / "debugger" / "bang.py"
+    bang.parent.mkdir(parents=True)
+    bang.write_text("")
+
+    class Distribution:
+        version = "0.0.1"
+
+        def locate_file(self, path: str) -> Path:
+            return packages / path
+
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda _name: Distribution())
+    assert installation.find_parts().bang == str(ROOT / "windbg_ext" / "debugger" / "bang.py")
+    monkeypatch.setattr(Distribution, "version", __version__)
+    assert installation.find_parts().bang == str(bang)
+    bang.unlink()  # as after `pip install -e .`
+    assert installation.find_parts().bang == str(ROOT / "windbg_ext" / "debugger" / "bang.py")
 
 
 def test_what_was_installed_from_a_wheel_is_installed_again_from_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, TypeVar
 
-from engine.engine import windows_path
+from engine.engine import EngineError, windows_path
 from engine.kd import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.engine import Engine
+    from engine.kd import Kd
+
+Answer = TypeVar("Answer")
+SECONDS_PER_TRY = 60
+TRIES = 3
+OF_SHELL = re.compile(r"^(<\.shell waiting .*>|\.shell: Process exited)\n?", re.MULTILINE)
 
 
 def run_python(engine: Engine, *arguments: str) -> None:
@@ -72,3 +79,17 @@ def sessions(page: str) -> list[list[tuple[str, str]]]:
     blocks = re.findall(r"^```text\n(.*?)^```$", (REPOSITORY / page).read_text(encoding="utf-8"), re.M | re.S)
     parts = [re.split(r"^2: kd> (.*)\n", block, flags=re.M)[1:] for block in blocks]
     return [list(zip(part[::2], part[1::2])) for part in parts]
+
+
+def until_it_ends(session: Callable[[float], Answer]) -> Answer:
+    """Run a session again if it does not end: under Wine, `.shell` may wait on for a program that has exited."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(EngineError):
+            return session(SECONDS_PER_TRY)
+    return session(SECONDS_PER_TRY)
+
+
+def shell_answers(kd: Kd, target: Path | str, *commands: str) -> list[str]:
+    """Return what commands show that `.shell` runs, without what that says of itself."""
+    answers = until_it_ends(lambda seconds: kd.run(target, commands, seconds=seconds))
+    return [OF_SHELL.sub("", answer).strip("\n") for answer in answers]

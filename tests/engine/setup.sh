@@ -5,6 +5,7 @@
 #   CPython 3.9.13 for Windows             python39.dll and its .pyd files from the panda3d wheel,
 #                                          the standard library from any CPython 3.9 of this machine
 #   CPython 3.13 for Windows, no pykd      the same, from the panda3d wheel of that version, where this machine has a CPython 3.13
+#   what `pip install .` of this package needs, as wheels for both, and pip itself
 #   Wine                                   from the distribution (installed with apt-get if it is missing, as root)
 #
 # ENGINE_HOME    the folder for all of it (default ~/.cache/windbg-ext-engine)
@@ -121,6 +122,28 @@ install_newer_python() {
   cp -r "$packages"/{construct,tabulate}* "$newer/Lib/site-packages/"
 }
 
+# For the tests that type the lines of the manual that install this package: pip finds everything here, on no index.
+fetch_wheels_for_pip() { # PYTHON
+  local python=$1 wanted stamp=$home/for-pip/complete-$1
+  # without the conditions, which pip would look at as of this machine; pykd has no wheels for newer Pythons
+  wanted=$(sed -n -e 's/^requires = \["\([^"]*\)"\]/\1/p' -e '/^dependencies = \[/,/^\]/s/^ *"\([^";]*\).*/\1/p' \
+    "$here/../../pyproject.toml" | if [ "$python" = 39 ]; then cat; else grep -v '^pykd'; fi)
+  [ "$wanted" != "$(cat "$stamp" 2>/dev/null)" ] || return 0
+  echo "fetching what pip installs in $python"
+  # tomli: what builds the wheel needs it in Pythons before 3.11
+  readarray -t wanted <<<"$wanted"
+  python3 -m pip download --quiet --only-binary=:all: --platform win_amd64 --implementation cp \
+    --python-version "$python" --dest "$home/for-pip" tomli "${wanted[@]}"
+  printf '%s\n' "${wanted[@]}" >"$stamp"
+}
+
+install_pip() { # unpacked once, for all the Pythons that tests make
+  [ -f "$home/pip/pip/__main__.py" ] && return
+  echo "fetching pip"
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 39 --dest "$home/wheels" pip
+  unzip -q -o "$home/wheels/pip-*.whl" -d "$home/pip"
+}
+
 # A wrapper, so that the home of the Windows Python does not leak into any Python of this machine.
 write_wrapper() { # FILE PROGRAM WHAT
   local windows_home="Z:${windows//\//\\}"
@@ -130,33 +153,39 @@ write_wrapper() { # FILE PROGRAM WHAT
 export WINEPREFIX='$home/prefix' WINEARCH=win64 WINEDEBUG=-all DISPLAY=
 export WINEDLLOVERRIDES='mscoree,dbgeng,dbghelp,dbgmodel,symsrv,srcsrv,msdia140=n;winedbg.exe=d'
 export PYTHONHOME='$windows_home' WINEPATH='$windows_home'
-exec wine '$windows/$2' "\$@"
+exec wine '$2' "\$@"
 WRAPPER
   chmod +x "$1"
 }
 
 install_tools
-mkdir -p "$home/wheels" "$windows/DLLs" "$packages"
+mkdir -p "$home/wheels" "$home/for-pip" "$windows/DLLs" "$packages"
 install_pykd
 install_dependencies
 install_python_dlls
 install_standard_library
 install_newer_python
+fetch_wheels_for_pip 39
+[ ! -d "$newer" ] || fetch_wheels_for_pip 313
+install_pip
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$windows/python.exe" "$here/wine/python.c"
 x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -shared -o "$windows/mscoree.dll" "$here/wine/mscoree.c"
 cp "$windows/mscoree.dll" "$packages/pykd/" # a debugger that loads pykd as an extension looks for it there
 [ ! -d "$newer" ] || x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$newer/python.exe" "$here/wine/newer_python.c"
 x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -municode -o "$windows/kd.exe" "$here/wine/kd.cpp"
+mkdir -p "$home/launcher" # a folder of its own, to be on PATH without a Python
+x86_64-w64-mingw32-gcc -O2 -Wall -Wextra -municode -o "$home/launcher/py.exe" "$here/wine/py.c"
 mkdir -p "$windows/bootstrapper" # a folder of its own: pykd.dll is the real one's name, too
 x86_64-w64-mingw32-g++ -O2 -Wall -Wextra -static -shared -o "$windows/bootstrapper/pykd.dll" "$here/wine/bootstrapper.cpp" \
   "$windows/python39.dll"
 
 # For engine.py, the wrapper is the sign that the engine works, so it gets its name only after a test.
 rm -f "$home/winpython"
-write_wrapper "$home/kd" kd.exe 'A console debugger'
-write_wrapper "$home/winpython.untried" python.exe 'CPython 3.9 for Windows with pykd'
+write_wrapper "$home/kd" "$windows/kd.exe" 'A console debugger'
+write_wrapper "$home/cmd" cmd 'The command prompt of Windows'
+write_wrapper "$home/winpython.untried" "$windows/python.exe" 'CPython 3.9 for Windows with pykd'
 version=$(timeout 300 "$home/winpython.untried" -c 'import pykd; print(pykd.__version__)' </dev/null 2>&1 | tr -d '\r' | tail -n 1)
 [ "$version" = 0.3.4.15 ] || fail "pykd does not start under Wine: $version"
 mv "$home/winpython.untried" "$home/winpython"
-[ ! -d "$newer" ] || write_wrapper "$home/newpython" ../newer/python.exe 'CPython 3.13 for Windows, without pykd'
+[ ! -d "$newer" ] || write_wrapper "$home/newpython" "$newer/python.exe" 'CPython 3.13 for Windows, without pykd'
 echo "$home"

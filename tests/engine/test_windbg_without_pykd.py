@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 from support.dumps_at_hand import SAMPLES, read_dump_header
 
-from engine.bang_commands import command_line, in_the_debugger, sessions, without_suggestions
-from engine.engine import EngineError, windows_path
+from engine.bang_commands import (
+    OF_SHELL,
+    command_line,
+    in_the_debugger,
+    sessions,
+    shell_answers,
+    until_it_ends,
+    without_suggestions,
+)
+from engine.engine import windows_path
 from engine.live_kernel import live
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder.kernel import crash
@@ -22,25 +29,11 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.kd import Kd
 
-Answer = TypeVar("Answer")
 COMPLETE = SAMPLES / "complete.dmp"
-SECONDS_PER_TRY = 60
-TRIES = 3
-OF_SHELL = re.compile(r"^(<\.shell waiting .*>|\.shell: Process exited)\n?", re.MULTILINE)
-
-
-def until_it_ends(session: Callable[[float], Answer]) -> Answer:
-    """Run a session again if it does not end: under Wine, `.shell` may wait on for a program that has exited."""
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(EngineError):
-            return session(SECONDS_PER_TRY)
-    return session(SECONDS_PER_TRY)
 
 
 def typed(kd: Kd, scripts: Scripts, target: Path | str, *commands: str) -> list[str]:
-    """Return what the commands show, without what `.shell` says of itself."""
-    answers = until_it_ends(lambda seconds: kd.run(target, [scripts.load, *commands], seconds=seconds))
-    return [OF_SHELL.sub("", answer).strip("\n") for answer in answers]
+    return shell_answers(kd, target, scripts.load, *commands)
 
 
 def test_loading_is_told_by_the_python_that_runs_the_commands(kd: Kd, without_pykd: Scripts) -> None:

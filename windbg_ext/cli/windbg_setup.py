@@ -46,16 +46,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write(files["load.wds"].rstrip())
         return 0
     installation.write_scripts(folder, files)
-    custom = "" if options.folder is None else f' --folder "{folder}"'
-    console.write("\n".join(_advice(place, parts, custom)))
+    console.write("\n".join(_advice(place, parts)))
     return 0
 
 
-def _advice(folder: str, parts: Parts, custom: str) -> Iterator[str]:
-    import sys
+def _advice(folder: str, parts: Parts) -> Iterator[str]:
     from pathlib import PureWindowsPath
 
-    from windbg_ext.debugger.installation import bitness, hints
+    from windbg_ext.debugger.installation import bitness, hints, setup_command
 
     def path(name: str) -> str:
         return str(PureWindowsPath(folder, name))
@@ -83,7 +81,7 @@ def _advice(folder: str, parts: Parts, custom: str) -> Iterator[str]:
     yield f"  .settings load {path('config.xml')}"
     yield "To be rid of it:"
     yield f"  $$><{path('unload.wds')}    in an open session"
-    yield f'  "{sys.executable}" -m windbg_ext windbg-setup --remove{custom}'
+    yield f"  {setup_command(folder)} --remove"
 
 
 WINDBG_SETUP = Command(

@@ -67,9 +67,9 @@ class Parts:
             return f'.block {{ .shell -ci "||;al" {self._program} }}'
         return f'!pykd.pyd.py -g "{self.bang}"'
 
-    def say_loaded(self) -> str:
-        """Return the lines that say what was loaded or, if nothing was, what to do."""
-        again = f'run windbg-setup again: "{sys.executable}" -m windbg_ext windbg-setup'
+    def say_loaded(self, folder: str) -> str:
+        """Return the lines that say what was loaded or, if nothing was, what to do. folder: of the scripts."""
+        again = f"run windbg-setup again: {setup_command(folder)}"
         if self.pykd is None:
             hint = f"windbg-ext is not loaded, the line above says why: {again}"
             start = f'.shell -ci "||;al" {self._program} windbg-ext {LOADED}'
@@ -105,7 +105,7 @@ def problems() -> Iterator[str]:
         return
     pykd = _pykd_version()
     if pykd is not None and tuple(map(int, re.findall(r"\d+", pykd))) < OLDEST_PYKD:
-        yield f'pykd {pykd} is too old: "{sys.executable}" -m pip install --upgrade pykd'
+        yield f"pykd {pykd} is too old: {this_python()} -m pip install --upgrade pykd"
     for what, path in _files(with_pykd=pykd is not None):
         if not path.is_file():
             yield f"{what} is not where it should be: there is no {path}"
@@ -137,6 +137,23 @@ def install_command() -> str:
     return f'py -3.9 -m pip install "{_origin()}"'
 
 
+def setup_command(folder: str) -> str:
+    """Return what runs windbg-setup for the scripts in a folder, whatever PATH has."""
+    usual = default_folder()
+    named = "" if usual is not None and folder == script_path(usual) else f" --folder {in_quotes(folder)}"
+    return f"{this_python()} -m windbg_ext windbg-setup{named}"
+
+
+def this_python() -> str:
+    """Return what starts this Python at a prompt: without quotes if possible, which PowerShell takes for a text."""
+    return in_quotes(script_path(Path(sys.executable)))
+
+
+def in_quotes(path: str) -> str:
+    """Return a path as it is typed at a prompt: in quotes if it needs them."""
+    return path if re.fullmatch(r"[\w:\\/.~-]+", path) else f'"{path}"'
+
+
 def _origin() -> str:
     """Return the checkout or the wheel that this was installed from, as far as that is known."""
     if PACKAGE.with_name("pyproject.toml").is_file():
@@ -160,8 +177,21 @@ def _pykd_version() -> str | None:
 def _files(*, with_pykd: bool) -> tuple[tuple[str, Path], ...]:
     """Return what the scripts name."""
     if with_pykd:
-        return ("Python's DLL", _python_dll()), ("pykd", _pykd()), ("windbg_ext", BANG)
-    return ("Python", Path(sys.executable)), ("windbg_ext", SHELL_BANG)
+        return ("Python's DLL", _python_dll()), ("pykd", _pykd()), ("windbg_ext", _installed(BANG))
+    return ("Python", Path(sys.executable)), ("windbg_ext", _installed(SHELL_BANG))
+
+
+def _installed(script: Path) -> Path:
+    """Return a script of this package where pip installed it, or where it is if this version is not installed.
+
+    In a checkout, `python -m windbg_ext` runs the code there: once it is installed from there, that folder may go.
+    """
+    try:
+        distribution = importlib.metadata.distribution("windbg-ext")
+    except importlib.metadata.PackageNotFoundError:
+        return script
+    installed = Path(str(distribution.locate_file(str(script.relative_to(PACKAGE.parent)))))
+    return installed if distribution.version == __version__ and installed.is_file() else script
 
 
 def bitness() -> int:
@@ -172,8 +202,8 @@ def bitness() -> int:
 def find_parts() -> Parts:
     """Return the paths of this installation."""
     if _pykd_version() is None:
-        return Parts(script_path(Path(sys.executable)), None, script_path(SHELL_BANG))
-    return Parts(*(script_path(path) for path in (_python_dll(), _pykd(), BANG)))
+        return Parts(script_path(Path(sys.executable)), None, script_path(_installed(SHELL_BANG)))
+    return Parts(*(script_path(path) for path in (_python_dll(), _pykd(), _installed(BANG))))
 
 
 def _python_dll() -> Path:
@@ -207,7 +237,7 @@ def scripts(parts: Parts, folder: str, commands: Sequence[Command]) -> dict[str,
     values = {
         "LOAD": parts.load(),
         "RUN": parts.run(),
-        "SAY_LOADED": parts.say_loaded(),
+        "SAY_LOADED": parts.say_loaded(folder),
         "VERSION": __version__,
         "VERSION4": _four_numbers(__version__),
         "NAMES": ", ".join(f"!{name}" for name in names),
