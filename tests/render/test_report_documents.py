@@ -16,7 +16,7 @@ from windbg_ext.commands.pagefilefit import DumpKind, HandFigures, pagefilefit
 from windbg_ext.commands.pagefilefit.settings import PagingFile
 from windbg_ext.render.batch import batch_document
 from windbg_ext.render.dml import write_dml
-from windbg_ext.render.document import Address, Answer, Bars, Code, Facts, MemoryMap, ModuleName, Table
+from windbg_ext.render.document import Address, Answer, Bars, Code, Facts, MemoryMap, ModuleName, Table, of_files
 from windbg_ext.render.dumpkind import dumpkind_document, time_text
 from windbg_ext.render.dumpkind_table import dumpkind_table_document
 from windbg_ext.render.pagefilefit import pagefilefit_document
@@ -94,6 +94,18 @@ def test_the_table_of_many_dumps_has_links_too(tmp_path: Path) -> None:
     assert linked == ["lmvm faulty", f"u {FAULTY}"] * 2
     every = links("".join(write_dml(dumpkind_table_document([report], details=True))))
     assert {"lmvm sample", "lmvm faulty", "db 0xffffe00010080000"} <= set(every)
+
+
+def test_only_what_is_about_the_open_dump_links_to_its_memory_and_modules(tmp_path: Path) -> None:
+    report = report_of(tmp_path, "complete.dmp")
+    path = str(tmp_path / "complete.dmp")
+    for document in (dumpkind_document(report), dumpkind_table_document([report])):
+        open_here = links("".join(write_dml(of_files(document, [path], path))))
+        assert f"u {FAULTY}" in open_here
+        assert "lmvm faulty" in open_here
+        for open_dump in (None, "C:\\other.dmp"):
+            elsewhere = links("".join(write_dml(of_files(document, [path], open_dump))))
+            assert {link.partition(" ")[0] for link in elsewhere} <= {".opendump"}
 
 
 @pytest.mark.parametrize(

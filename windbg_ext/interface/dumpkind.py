@@ -24,6 +24,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Look at the files, print what they are, and return the exit status."""
     from windbg_ext.commands.dumpkind import is_single  # --help should not wait for it
     from windbg_ext.errors import DumpError, UsageError
+    from windbg_ext.render.document import of_files
     from windbg_ext.render.dumpkind import dumpkind_document
     from windbg_ext.render.dumpkind_table import (
         COLUMNS,
@@ -72,9 +73,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     elif options.csv:
         console.write(dumpkind_csv(reports))
     elif not single:
-        console.show(dumpkind_table_document(reports, details=options.verbose))
+        table = dumpkind_table_document(reports, details=options.verbose)
+        console.show(of_files(table, [report.path for report in reports], console.open_dump))
     elif not unreadable:
-        console.show(dumpkind_document(reports[0]))
+        console.show(of_files(dumpkind_document(reports[0]), [reports[0].path], console.open_dump))
         pictures = () if options.html else ("!dumpkind /html",)
         console.suggest(*_next(reports[0], console.open_dump, pictures))
     if unreadable:

@@ -22,6 +22,7 @@ def run_privacy(options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.privacy.report import unread
     from windbg_ext.commands.privacy.words import NO_WORDS, read_rules
     from windbg_ext.errors import DumpError, UsageError
+    from windbg_ext.render.document import of_files
     from windbg_ext.render.pages.privacy import privacy_page
     from windbg_ext.render.privacy import privacy_document, privacy_json
 
@@ -41,7 +42,8 @@ def run_privacy(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         console.write(privacy_json(reports))
     else:
-        console.show(privacy_document(reports, details=options.verbose, show=options.show))
+        document = privacy_document(reports, details=options.verbose, show=options.show)
+        console.show(of_files(document, [report.path for report in reports], console.open_dump))
     quiet = None if options.json else console
     write_report(page, lambda: privacy_page(reports, show=options.show), options.overwrite, quiet)
     return 1 if any(report.findings or report.problem for report in reports) else 0

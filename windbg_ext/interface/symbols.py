@@ -18,6 +18,7 @@ def run_symbols(options: argparse.Namespace, console: Console) -> int:
     from windbg_ext.commands.dumpkind import find_dumps, is_single  # --help should not wait for it
     from windbg_ext.commands.dumpkind.symbols import SymbolsReport, symbols
     from windbg_ext.errors import DumpError, UsageError
+    from windbg_ext.render.document import of_files
     from windbg_ext.render.symbols import symbols_document, symbols_json, symbols_manifest
 
     if options.csv or options.html is not None:
@@ -37,5 +38,5 @@ def run_symbols(options: argparse.Namespace, console: Console) -> int:
     elif options.manifest:
         console.write(symbols_manifest(reports))
     else:
-        console.show(symbols_document(reports))
+        console.show(of_files(symbols_document(reports), [report.path for report in reports], console.open_dump))
     return 0 if all(report.complete for report in reports) else 1

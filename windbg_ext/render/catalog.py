@@ -43,7 +43,7 @@ def catalog_document(
             sections.append(_section(view, groups, report.more[view]))
     if dumps is not None:
         sections.append(_dumps(dumps, most))
-    return Document(tuple(sections))
+    return Document(tuple(sections), elsewhere=True)
 
 
 def _totals(report: CatalogReport, scanned: ScanReport | None) -> Iterator[tuple[str, Inline]]:

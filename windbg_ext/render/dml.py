@@ -40,7 +40,7 @@ UNSAFE_IN_COMMAND = re.compile(r'["\x00-\x1f\x7f-\U0010ffff]')
 
 def write_dml(document: Document, width: int | None = None) -> Iterator[str]:
     """Yield the document in pieces that the engine shows whole, each line with its end. width: as for `write_text`."""
-    return _markup(lines(document, width))
+    return _markup(lines(document, width), elsewhere=document.elsewhere)
 
 
 def verbatim_dml(text: str) -> Iterator[str]:
@@ -48,8 +48,12 @@ def verbatim_dml(text: str) -> Iterator[str]:
     return _markup(verbatim(text))
 
 
-def _markup(lines: Iterable[Line]) -> Iterator[str]:
-    return ("".join(_linked(text, span) for text, span in piece) for piece in in_pieces(lines, MAX_PIECE))
+def _markup(lines: Iterable[Line], *, elsewhere: bool = False) -> Iterator[str]:
+    for piece in in_pieces(lines, MAX_PIECE):
+        yield "".join(
+            _escape(text) if elsewhere and isinstance(span, (Address, Code, ModuleName)) else _linked(text, span)
+            for text, span in piece
+        )
 
 
 def _escape(text: str) -> str:

@@ -218,6 +218,12 @@ class Section(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A report."""
+    """A report. elsewhere: of no file that a debugger has open, which would look at its own memory instead."""
 
     sections: tuple[Section, ...]
+    elsewhere: bool = False
+
+
+def of_files(document: Document, paths: list[str], open_dump: Optional[str]) -> Document:
+    """Return a document about files, which are elsewhere unless the debugger has just that one open."""
+    return document._replace(elsewhere=any(path != open_dump for path in paths))
