@@ -204,7 +204,7 @@ def test_a_large_dump_is_never_replaced_and_is_named_with_what_converts_it(tmp_p
     there.write_bytes(build(KERNEL))
     report = minify_many([source], options=MinifyOptions(overwrite=overwrite))
     assert problem(report) == (
-        f"destination: {there} exists and is a kernel memory dump, which is never replaced; move it away; "
+        "destination: exists and is a kernel memory dump, which is never replaced; move it away; "
         f'to convert it: windbg-ext minify "{there}" DESTINATION'
     )
     assert there.read_bytes() == build(KERNEL)

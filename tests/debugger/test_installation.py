@@ -62,7 +62,7 @@ def test_without_pykd_any_python_will_do_and_setup_says_what_it_cannot(
     assert f'py -3.9 -m pip install "{ROOT}"' in said
     assert "py -3.9 -m windbg_ext windbg-setup" in said
     assert "SHELL" not in said
-    assert f'.shell -ci "||;al" {sys.executable} ' in (windows / "scripts" / "run.wds").read_text()
+    assert f'.shell -ci "||;al" -t 8640 {sys.executable} ' in (windows / "scripts" / "run.wds").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING
 
-from engine.engine import EngineError, windows_path
+from engine.engine import windows_path
 from engine.kd import REPOSITORY
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.kd import Kd
 
-Answer = TypeVar("Answer")
-SECONDS_PER_TRY = 60
-TRIES = 3
 OF_SHELL = re.compile(r"^(<\.shell waiting .*>|\.shell: Process exited)\n?", re.MULTILINE)
 
 
@@ -31,17 +27,19 @@ def run_python(engine: Engine, *arguments: str) -> None:
     subprocess.run([*engine.python, *arguments], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120)
 
 
-def command_line(engine: Engine, folder: Path, *arguments: str) -> str:
-    """Return what the command line prints under the debugger's Python."""
+def command_line(engine: Engine, folder: Path, *arguments: str, errors: bool = False) -> str:
+    """Return what the command line prints under the debugger's Python; with errors, if asked for."""
     output = folder / "output.txt"
     # no standard error: on Windows NUL is a terminal, and a progress bar would want to be shown on it
     program = """
 import sys
 sys.stdout, sys.stderr = open(sys.argv[1], "w", encoding="utf-8"), None
+if sys.argv[2]:
+    sys.stderr = sys.stdout
 from windbg_ext.cli import main
-main(sys.argv[2:])
+main(sys.argv[3:])
 """
-    run_python(engine, "-c", program, windows_path(output), *arguments)
+    run_python(engine, "-c", program, windows_path(output), "errors" if errors else "", *arguments)
     return output.read_text(encoding="utf-8").strip("\n")
 
 
@@ -81,15 +79,6 @@ def sessions(page: str) -> list[list[tuple[str, str]]]:
     return [list(zip(part[::2], part[1::2])) for part in parts]
 
 
-def until_it_ends(session: Callable[[float], Answer]) -> Answer:
-    """Run a session again if it does not end: under Wine, `.shell` may wait on for a program that has exited."""
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(EngineError):
-            return session(SECONDS_PER_TRY)
-    return session(SECONDS_PER_TRY)
-
-
 def shell_answers(kd: Kd, target: Path | str, *commands: str) -> list[str]:
     """Return what commands show that `.shell` runs, without what that says of itself."""
-    answers = until_it_ends(lambda seconds: kd.run(target, commands, seconds=seconds))
-    return [OF_SHELL.sub("", answer).strip("\n") for answer in answers]
+    return [OF_SHELL.sub("", answer).strip("\n") for answer in kd.run(target, commands)]

@@ -14,7 +14,6 @@ from engine.bang_commands import (
     in_the_debugger,
     sessions,
     shell_answers,
-    until_it_ends,
     without_suggestions,
 )
 from engine.engine import windows_path
@@ -86,7 +85,7 @@ def test_the_batch_script_converts_a_dump_tells_the_status_and_quits(
 ) -> None:
     small = tmp_path / "small.dmp"
     line = f"$$>a<{windows_path(without_pykd.folder / 'batch.wds')} minify {windows_path(small)}"
-    done = until_it_ends(lambda seconds: kd.run_line(COMPLETE, line.replace("minify", "minify /o"), seconds=seconds))
+    done = kd.run_line(COMPLETE, line.replace("minify", "minify /o"))
     assert "windbg-ext: exit status 0" in done
     assert "Next: " not in done
     assert done.rstrip().endswith("quit:")
@@ -96,16 +95,24 @@ def test_the_batch_script_converts_a_dump_tells_the_status_and_quits(
 def test_a_live_target_is_refused_with_the_reason(kd: Kd, without_pykd: Scripts, tmp_path: Path) -> None:
     machine = next(sample.machine for sample in DESCRIPTIONS if sample.name == "complete")
     lines = [without_pykd.load, f"!minify {windows_path(tmp_path / 'small.dmp')}"]
-
-    def attached(seconds: float) -> list[str]:
-        with live(crash(machine)) as connection:
-            return kd.run(connection, lines, seconds=seconds)
-
-    answer = OF_SHELL.sub("", until_it_ends(attached)[1]).strip("\n")
+    with live(crash(machine)) as connection:
+        _, answer = shell_answers(kd, connection, *lines)
     assert answer == (
         "windbg-ext: this Python runs beside the debugger and reads files only: a live target needs pykd "
         "(windbg-setup tells how)"
     )
+
+
+def test_a_command_that_takes_longer_than_shell_waits_by_default_is_waited_for_without_a_question(
+    kd: Kd, without_pykd: Scripts, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time\ntime.sleep(11)\nprint('done')\n")
+    run = (without_pykd.folder / "run.wds").read_text()
+    scripts = without_pykd.variant(
+        tmp_path / "variant", re.sub(r'"[^"]*shell_bang\.py"', windows_path(slow).replace("\\", r"\\"), run)
+    )
+    assert typed(kd, scripts, COMPLETE, "!dumpkind")[1] == "done"
 
 
 @pytest.mark.parametrize("gone", ["python.exe", "shell_bang.py"])

@@ -49,7 +49,7 @@ def test_the_load_script_loads_pythons_dll_before_pykd_and_defines_an_alias_for_
 def test_without_pykd_the_scripts_start_the_python_and_load_nothing() -> None:
     parts = Parts(r"C:\Program Files\Python313\python.exe", None, r"C:\x\shell_bang.py")
     written = scripts(parts, FOLDER, COMMANDS)
-    start = r'.shell -ci "||;al" "C:\Program Files\Python313\python.exe" "C:\x\shell_bang.py"'
+    start = r'.shell -ci "||;al" -t 8640 "C:\Program Files\Python313\python.exe" "C:\x\shell_bang.py"'
     assert written["run.wds"] == f".block {{ {start} }}\n"
     assert written["batch.wds"] == f".block {{ {start} }}\n.block {{ q }}\n"
     assert ".load" not in written["load.wds"]

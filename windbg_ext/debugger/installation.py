@@ -40,6 +40,10 @@ FILES = (
 )
 
 OLDEST_PYKD = (0, 3, 4, 15)
+TENS_OF_SECONDS = 8640
+"""A day, as `.shell -t` counts. By default it asks after ten seconds whether to wait on, and a batch hangs there.
+
+Measured on dbgeng 10.0.15063, which takes `-t` only behind `-ci`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Parts:
         A block, because `.shell` takes all of a script that follows it.
         """
         if self.pykd is None:
-            return f'.block {{ .shell -ci "||;al" {self._program} }}'
+            return f".block {{ {self._shell} }}"
         return f'!pykd.pyd.py -g "{self.bang}"'
 
     def say_loaded(self, folder: str) -> str:
@@ -72,8 +76,7 @@ class Parts:
         again = f"run windbg-setup again: {setup_command(folder)}"
         if self.pykd is None:
             hint = f"windbg-ext is not loaded, the line above says why: {again}"
-            start = f'.shell -ci "||;al" {self._program} windbg-ext {LOADED}'
-            return f".block {{ {start} & if errorlevel 1 echo {hint} }}"
+            return f".block {{ {self._shell} windbg-ext {LOADED} & if errorlevel 1 echo {hint} }}"
         hint = f"windbg-ext is not loaded, the lines above say why (the debugger must be {bitness()}-bit): {again}"
         return "\n".join(
             (
@@ -87,9 +90,9 @@ class Parts:
         )
 
     @property
-    def _program(self) -> str:
+    def _shell(self) -> str:
         python = f'"{self.python}"' if " " in self.python else self.python
-        return f'{python} "{self.bang}"'
+        return f'.shell -ci "||;al" -t {TENS_OF_SECONDS} {python} "{self.bang}"'
 
 
 def default_folder() -> Path | None:

@@ -1,6 +1,6 @@
 """Bang commands in a Python of its own, which `.shell` starts: no pykd, so it may be any Python.
 
-    run.wds:  .block { .shell -ci "||;al" C:\\...\\python.exe "C:\\...\\shell_bang.py" }
+    run.wds:  .block { .shell -ci "||;al" -t 8640 C:\\...\\python.exe "C:\\...\\shell_bang.py" }
 
 `-ci` pipes what the debugger prints for `||` and `al` into standard input: which dump is open, and the arguments of the
 script. They never pass through cmd, which would interpret some of their characters. A dump is opened by its path.

@@ -12,6 +12,7 @@ from windbg_ext.render.document import (
     DumpFile,
     DumpText,
     FileCommand,
+    Message,
     ModuleName,
     ShellCommand,
     Table,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from windbg_ext.interface.command import Command as BangCommand
     from windbg_ext.interface.command import Option
-    from windbg_ext.render.document import Document
+    from windbg_ext.render.document import Document, Inline
 
 SWITCH = re.compile(r"(?<![\w-])--([a-z][a-z-]*)(?![\w-])")
 NOT_OURS = (Column, Command, DumpFile, DumpText, FileCommand, ModuleName, ShellCommand)
@@ -66,7 +67,17 @@ def spelled(document: Document, spelling: Callable[[str], str]) -> Document:
 def _spelled(node: object, spelling: Callable[[str], str]) -> object:
     if isinstance(node, str):
         return spelling(node)
-    if isinstance(node, NOT_OURS) or (isinstance(node, Table) and not node.flowing) or not isinstance(node, tuple):
+    if isinstance(node, Table) and not node.flowing:
+        return node._replace(rows=tuple([_with_message(row, spelling) for row in node.rows]))
+    if isinstance(node, NOT_OURS) or not isinstance(node, tuple):
         return node
     parts = tuple([_spelled(part, spelling) for part in node])
     return type(node)(*parts) if hasattr(node, "_fields") else parts  # type: ignore[arg-type]  # a named tuple
+
+
+def _with_message(row: tuple[Inline, ...], spelling: Callable[[str], str]) -> tuple[Inline, ...]:
+    """Return a row of a table with the message at its end, if there is one, in a spelling."""
+    *cells, last = row or ((),)
+    if len(last) == 1 and isinstance(last[0], Message):
+        return (*cells, (Message(spelling(last[0].text)),))
+    return row

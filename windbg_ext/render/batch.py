@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.minify.batch import Outcome
-from windbg_ext.render.document import Answer, Column, Document, DumpFile, Notes, Section, Table
+from windbg_ext.render.document import Answer, Column, Document, DumpFile, Message, Notes, Section, Table
 from windbg_ext.render.figures import count, size
 from windbg_ext.render.json_text import write_json
 from windbg_ext.render.minify import contents
@@ -32,7 +32,7 @@ def batch_document(report: BatchReport) -> Document:
 def _row(file: FileReport) -> tuple[Inline, ...]:
     written = "" if file.report is None else size(file.report.bytes)
     outcome = Answer(file.outcome.value, good=file.outcome in (Outcome.WRITTEN, Outcome.SKIPPED))
-    return (_source(file),), (outcome,), (written,), (file.problem,)
+    return (_source(file),), (outcome,), (written,), (Message(file.problem),)
 
 
 def _source(file: FileReport) -> Span:

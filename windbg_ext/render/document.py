@@ -39,6 +39,12 @@ class DumpText(NamedTuple):
     text: str
 
 
+class Message(NamedTuple):
+    """A message of this program's own in a table of other texts: it names switches and commands as they are typed."""
+
+    text: str
+
+
 class Command(NamedTuple):
     """A command for the debugger. It must be one of this program's own: no text of a dump may be part of it."""
 
@@ -98,6 +104,7 @@ Span = Union[
     Code,
     ModuleName,
     DumpText,
+    Message,
     Command,
     DumpFile,
     FileCommand,

@@ -309,7 +309,9 @@ def _needs_none(task: Task, options: MinifyOptions) -> str:
     name = str(task.destination)
     found = larger_dump(task.destination)
     if found is not None:
-        why = f"{name} exists and is {found.name}, which is never replaced"
+        # what converts it names the file, and both names would leave no room for the rest in a table
+        named = "" if found.convertible and isinstance(task.destination, Path) else f"{name} "
+        why = f"{named}exists and is {found.name}, which is never replaced"
         way = way_out(found, task.destination, "move it away") if isinstance(task.destination, Path) else "move it away"
         raise DestinationError("destination", why, way)
     try:

@@ -17,6 +17,7 @@ from windbg_ext.render.document import (
     DumpFile,
     DumpText,
     FileCommand,
+    Message,
     ModuleName,
     Reference,
     ShellCommand,
@@ -91,8 +92,8 @@ class Spans:
     def _span(self, span: Span, longest: int) -> str:
         if isinstance(span, str):
             return self._text(span, longest)
-        if isinstance(span, (DumpText, DumpFile)):
-            return self._text(span.text if isinstance(span, DumpText) else span.shown, longest)
+        if isinstance(span, (DumpText, DumpFile, Message)):
+            return self._text(span.shown if isinstance(span, DumpFile) else span.text, longest)
         if isinstance(span, FileCommand):
             return f"<kbd>{_safe(on_file(span))}</kbd>"
         if isinstance(span, Address):
