@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import run
-from support.planted import COMPUTER, USER, cores, leaks, planted_dump, planted_in_slack, sample
+from support.planted import COMPUTER, SECRETS, USER, cores, leaks, plant, planted_dump, planted_in_slack, sample
 from support.small_dump_file import Block, SmallDumpFile
 
 from samples.builder.catalog import SAMPLES, build
@@ -97,6 +97,44 @@ def test_what_is_left_is_as_it_was(name: str, tmp_path: Path) -> None:
         for driver in plain.drivers
     ]
     assert {"ntoskrnl.exe", "faulty.sys", "probe.sys"} <= set(named)
+
+
+@pytest.mark.parametrize("name", some(["x86-complete", "x86-pae-complete", "complete", "arm64-complete"]))
+def test_of_structures_and_stacks_only_the_words_of_a_text_go_and_of_windows_all(name: str, tmp_path: Path) -> None:
+    """A text on a stack or in a KPRCB, thread or process leaves all words around it where they are."""
+    pair, machine = Pair(tmp_path, planted_dump(name)), sample(name).machine
+    plain, scrubbed = pair.plain, pair.scrubbed
+    word, longest = plain.offsets.pointer, 2 * max(len(secret.text) for secret in SECRETS)
+    texts = [(address - longest, address + len(core) + longest) for address, core in plant(machine).placed]
+
+    def near_a_text(address: int) -> bool:
+        return any(start <= address < end for start, end in texts)
+
+    top, stack = plain.top_of_stack, plain.call_stack
+    words = [address for address in range(top, top + len(stack), word) if not near_a_text(address)]
+    assert len(words) > 64
+    for address in words:
+        at = address - top
+        assert held(scrubbed, address, word) == stack[at : at + word]
+    sizes = {part: machine.version.number(size) for part, size in (("prcb", "SizePrcb"), ("thread", "SizeEThread"))}
+    for part, size in {**sizes, "process": machine.version.number("SizeEProcess")}.items():
+        before, behind = (dump.parts()[part] for dump in (plain, scrubbed))
+        assert isinstance(before, bytes)
+        assert isinstance(behind, bytes)
+        changed = [at for at in range(0, size, word) if before[at : at + word] != behind[at : at + word]]
+        assert 0 < len(changed) <= longest // word + 2
+        assert all(not any(behind[at : at + word]) for at in changed)
+    windows = [address & -0x400 for address, _ in plant(machine).placed if address & 0x3FF in range(0x80, 0x100)]
+    gone = [address for address in windows if plain.memory(address, 0x100) and not scrubbed.memory(address, 1)]
+    assert len(gone) > len(SECRETS)
+
+
+def held(dump: SmallDumpFile, address: int, size: int) -> bytes | None:
+    """Return memory from the call stack or from data blocks, None where neither holds it."""
+    at = address - dump.top_of_stack
+    if 0 <= at <= len(dump.call_stack) - size and any(dump.call_stack):
+        return dump.call_stack[at : at + size]
+    return dump.memory(address, size)
 
 
 @pytest.mark.parametrize("name", some(["x86-pae-complete", "small"]))
