@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable
 
 import pytest
 from support.dumps_at_hand import LARGE, SAMPLES, SMALL, given_dumps, read_dump_header
+from support.planted import leaks, planted_dump
 
 from engine.agreement import measure_agreement
 from engine.bang_commands import Scripts, command_line, in_the_debugger, without_suggestions
@@ -16,6 +17,7 @@ from engine.engine import windows_path
 from engine.kd import REPOSITORY
 from samples.builder import SAMPLES as DESCRIPTIONS
 from samples.builder import build
+from windbg_ext import MinifyOptions, Scrubbing, minify
 from windbg_ext.interface.registry import COMMANDS
 
 if TYPE_CHECKING:
@@ -75,6 +77,21 @@ def test_the_engine_answers_about_a_dump_made_in_the_debugger_as_about_its_sourc
     kd.run(SAMPLES / kind, [scripts.load, f"!minify {windows_path(small)}"])
     agreement = measure_agreement(engine, SAMPLES / kind, small)
     assert (agreement.asked, agreement.agreed) == (agreement.questions, agreement.questions)
+
+
+@pytest.mark.parametrize("name", ["complete", "small"])
+def test_scrubbing_in_the_debugger_leaves_out_what_it_leaves_out_outside(
+    name: str, engine: Engine, kd: Kd, written: Scripts, tmp_path: Path
+) -> None:
+    source, inside, outside = (tmp_path / f"{one}.dmp" for one in ("planted", "inside", "outside"))
+    source.write_bytes(planted_dump(name))
+    minify(source, outside, MinifyOptions(scrub=Scrubbing()))
+    report, found = kd.run(source, [written.load, f"!minify /scrub {windows_path(inside)}", "!dumpkind /privacy"])[1:]
+    assert "Left out because it could identify a person or a machine" in report
+    assert inside.read_bytes() == outside.read_bytes()
+    assert list(leaks(inside.read_bytes())) == []
+    expected = command_line(engine, tmp_path, "dumpkind", "--privacy", windows_path(source))
+    assert without_suggestions(found) == in_the_debugger(expected)
 
 
 def test_arguments_arrive_in_every_form(kd: Kd, scripts: Scripts, tmp_path: Path) -> None:

@@ -221,6 +221,7 @@ RULES: tuple[Rule, ...] = (
         + r"[0-9a-f]{2}(?P<by>[:-])(?:[0-9a-f]{2}(?P=by)){4}[0-9a-f]{2}(?!(?P=by)?[0-9a-f])|"
         + begins("0-9a-f.")
         + r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}(?![0-9a-f.])",
+        ("-", ":", "."),
         ignored=r"(?:00[:-]){5}00|(?:ff[:-]){5}ff|0000\.0000\.0000|\d{4}\.\d{4}\.\d{4}",
     ),
     Rule(
@@ -228,6 +229,7 @@ RULES: tuple[Rule, ...] = (
         "IP address",
         "it leads to a machine, or shows how a network is laid out",
         rf"{begins('0-9a-z.')}(?=\d){NO_VERSION}{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}(?![0-9]|\.[0-9])",
+        (".",),
         ignored=r"0+\..*|127\..*|255\..*|\d\.\d\.\d\.\d|\d+\.\d+\.0\.0|\d+\.0\.\d+\.\d",
     ),
     Rule(
@@ -236,6 +238,7 @@ RULES: tuple[Rule, ...] = (
         "the same in IPv6",
         begins("0-9a-z:.") + r"(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![0-9a-f:])|"
         r"(?:fe80|f[cd][0-9a-f]{2}|2[0-9a-f]{3}):(?=:|[0-9a-f:]{0,30}::)(?:[0-9a-f]{0,4}:){1,6}[0-9a-f]{1,4}(?![0-9a-f:]))",
+        (":",),
     ),
     Rule(
         "command_line",
@@ -316,6 +319,7 @@ RULES: tuple[Rule, ...] = (
         + r"(?:[BCDFGHJKMNPQRTVWXY2346789]{5}-){4}[BCDFGHJKMNPQRTVWXY2346789]{5}(?![A-Z0-9-])|"
         + begins("0-9-")
         + r"(?:\d{6}-){7}\d{6}(?![0-9-])",
+        ("-",),
         cased=True,
     ),
     Rule(
