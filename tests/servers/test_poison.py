@@ -33,7 +33,7 @@ def test_a_poisoned_task_costs_itself_on_a_cluster(dask_cluster: Cluster) -> Non
             found = {done.task: done for done in arriving}
     assert sorted(found) == list(range(16))
     lost = [done for done in found.values() if done.error is not None]
-    assert [done.task for done in lost] == [POISONED]
+    assert [done.task for done in lost] == [POISONED], [(done.task, done.error) for done in lost]
     told = str(as_dump_error(lost[0].error or AssertionError()))
     assert "KilledWorker" in told
     assert "\n" not in told

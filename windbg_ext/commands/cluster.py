@@ -48,7 +48,7 @@ def connected(
             raise DumpError("cluster", f"no scheduler answers ({why})", "name it as tcp://HOST:8786", address) from None
         try:
             _check(client, address, sources, destination, tell)
-            yield client.get_executor()
+            yield client.get_executor(pure=False)  # else Dask answers a second try with what it has of the first
         finally:
             with suppress(Exception):  # the scheduler may have gone, and what it did is told already
                 client.close(timeout=SECONDS_TO_CONNECT)
