@@ -144,7 +144,7 @@ has a problem; 3: the one file that was named is no kernel dump or cannot be rea
             "tell what a symbol server needs for each module (exit status 1: some have no key)",
             action="store_true",
         ),
-        Option(("--manifest",), "with --symbols, print it as symchk /om does", action="store_true"),
+        Option(("--manifest",), "with --symbols, print it for symchk /im", action="store_true"),
         Option(
             ("--privacy",),
             "tell what could identify a person or a machine, and where it is (exit status 1: there is something)",
