@@ -129,6 +129,15 @@ MAX_NAME = Limit(0x8000, "characters in one name", "a path of Windows has at mos
 MAX_DRIVER_NAMES = Limit(1 << 20, "characters in the names of drivers", "those of 250 drivers with paths take 14,000")
 MAX_SMALL_DUMP = Limit(256 * MB, "bytes to load at once", "small dumps of Windows have up to 10 MB")
 
+# What goes into a small dump, whatever size is asked for
+
+MAX_WINDOW_PAGES = 1 << 16
+"""Pages that windows at pointers touch, counted for each window: 16 MB of windows. Real dumps have up to 8,000 windows."""
+MAX_STACKS = 96 * MB
+"""Bytes of threads and their stacks, overlapping ones counted each time: 4,000 of 24 KB."""
+MAX_PAGES_WITH_ENTRIES = 1 << 17
+"""Pages whose page-table entries are collected: those of as many windows, and of the other parts."""
+
 # Secondary data
 
 MAX_BLOBS = Limit(0x10000, "blobs", "Windows and drivers add a few dozen")

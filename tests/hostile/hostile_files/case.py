@@ -121,6 +121,12 @@ def salvage(*statuses: int, **more: object) -> Command:
     return replace(command, **more)  # type: ignore[arg-type]
 
 
+def large(*statuses: int, **more: object) -> Command:
+    """Return `minify --salvage --size 1G MEMORY.DMP small.dmp`."""
+    command = Command(("minify", "--salvage", "--size", "1G", DUMP, SMALL), statuses, writes=(SMALL,))
+    return replace(command, **more)  # type: ignore[arg-type]
+
+
 def privacy(*statuses: int, **more: object) -> Command:
     """Return `dumpkind --privacy --json MEMORY.DMP`."""
     return replace(Command(("dumpkind", "--privacy", "--json", DUMP), statuses), **more)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import struct
 from functools import partial
 from typing import TYPE_CHECKING, Callable
 
-from hostile_files.case import DUMP, MB, Case, dumpkind, dumpkind_json, minify, salvage
+from hostile_files.case import DUMP, MB, Case, dumpkind, dumpkind_json, large, minify, salvage
 from hostile_files.machines import (
     ALL_KINDS,
     IOP_TRIAGE_DUMP_DATA_BLOCKS,
@@ -133,6 +133,14 @@ def a_hundred_thousand_pages(crashed: CrashedMachine, kind: Kind) -> None:
     pages = (kind.region + 0x1000 * index + 0x10 for index in reversed(range(count)))
     crashed.write(kind.table, kind.pointers(*pages))
     lead_to_table(crashed, kind, MB)
+
+
+def a_million_windows(crashed: CrashedMachine, kind: Kind) -> None:
+    """Let 8 MB be pointers to windows that lie beside one another, in pages that are all one page."""
+    alias(crashed, kind, b"window")
+    count = 8 * MB // kind.pointer_size
+    crashed.write(kind.table, kind.pointers(*(kind.region + 0x100 * index for index in range(count))))
+    lead_to_table(crashed, kind, 8 * MB)
 
 
 def eight_bytes_in_each_of_a_hundred_thousand_pages(crashed: CrashedMachine, kind: Kind) -> None:
@@ -322,6 +330,7 @@ MINIFIED: tuple[tuple[str, Callable[..., None], tuple[Kind, ...], bool], ...] = 
         ALL_KINDS,
         True,
     ),
+    ("pointers lead to a million windows, or two", a_million_windows, KINDS, True),
     ("4,096 registered blocks overlap all but 8 bytes", registered_blocks_that_overlap, KINDS, False),
     (
         "4,096 registered blocks are single bytes in pages that are not mapped",
@@ -343,4 +352,5 @@ def cases() -> Iterator[Case]:
     for name, spoil, kinds, slow in MINIFIED:
         for kind in kinds:
             write_it = partial(write, kind=kind, spoil=spoil)
-            yield Case(f"{name} ({kind.name})", write_it, (minify(0, 1), salvage(0, 1), dumpkind(0, 1)), slow)
+            commands = (minify(0, 1), salvage(0, 1), large(0, 1), dumpkind(0, 1))
+            yield Case(f"{name} ({kind.name})", write_it, commands, slow)

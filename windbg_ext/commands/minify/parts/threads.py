@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.minify.account import MAX_BYTES_WITHOUT_SIZE
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.errors import MemoryReadError
 from windbg_ext.kernel.threads import read_thread
+from windbg_ext.limits import MAX_STACKS
 from windbg_ext.memory.ahead import gather
 from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD
 
@@ -25,7 +25,6 @@ BUG_CHECK_LISTS = "lists of the bug check"
 def collect_other_threads(crash: Crash, collector: Collector) -> None:
     """Collect the threads at the addresses of windows."""
     whole_stack = bool(collector.pointers.get(BUG_CHECK_LISTS))
-    limit = max(MAX_BYTES_WITHOUT_SIZE, collector.account.room)
 
     def threads() -> Iterator[Wanted]:
         looked_at = 0
@@ -36,7 +35,7 @@ def collect_other_threads(crash: Crash, collector: Collector) -> None:
                     continue
                 seen.add(wanted)
                 looked_at += wanted.length
-                if looked_at > limit:
+                if looked_at > MAX_STACKS:
                     collector.lose(f"stopped after {looked_at >> 20} MB of threads and stacks that overlap")
                     return
                 yield wanted

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.processors import contexts
 from windbg_ext.errors import MemoryReadError
+from windbg_ext.limits import MAX_WINDOW_PAGES
 from windbg_ext.memory.ahead import gather, is_far, prefetch
+from windbg_ext.memory.paging import PAGE_SHIFT
 from windbg_ext.memory.virtual import Piece
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def collect_windows(crash: Crash, collector: Collector) -> None:
         collector.refuse()
         return
     limit = MAX_WINDOW_BYTES if account.limit is None else max(MAX_WINDOW_BYTES, account.room)
-    looked_at = 0
+    looked_at = pages = 0
     seen: set[int] = set()
     pieces = _roots(crash, collector)
     for level in range(MAX_LEVELS):
@@ -53,8 +55,12 @@ def collect_windows(crash: Crash, collector: Collector) -> None:
                     why = f"stopped after {looked_at >> 20} MB of windows, there are more; a larger --size saves more"
                     collector.lose(why)
                     return
+                if pages >= MAX_WINDOW_PAGES:
+                    collector.lose(f"stopped after windows in {pages:,} pages, there are more")
+                    return
                 collector.windows.append(window.address)
                 looked_at += window.length
+                pages += (window.address + window.length - 1 >> PAGE_SHIFT) - (window.address >> PAGE_SHIFT) + 1
                 found.extend(collector.save([window]))
                 if account.full:
                     return
