@@ -132,7 +132,7 @@ MAX_SMALL_DUMP = Limit(256 * MB, "bytes to load at once", "small dumps of Window
 # What goes into a small dump, whatever size is asked for
 
 MAX_WINDOW_PAGES = 1 << 16
-"""Pages that windows at pointers touch, counted for each window: 16 MB of windows. Real dumps have up to 8,000 windows."""
+"""Pages that windows at pointers touch, counted for each window: 16 MB of windows. Real dumps have 8,000 windows."""
 MAX_STACKS = 96 * MB
 """Bytes of threads and their stacks, overlapping ones counted each time: 4,000 of 24 KB."""
 MAX_PAGES_WITH_ENTRIES = 1 << 17

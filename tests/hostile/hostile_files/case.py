@@ -26,7 +26,7 @@ class Command:
     writes: names of the files that may be new afterwards; standard_input, standard_output, standard_error: a file to
     connect instead of the usual ones; longest_line, largest_output: characters and bytes of standard output; written:
     bytes that it may write in all, reports and temporary files included; seconds, peak_mb: what it may take; dml: it
-    is run with the debugger's writer, which has one place for reports and complaints.
+    is run with the debugger's writer, which has one place for reports and complaints; environment: further variables.
     """
 
     arguments: tuple[str, ...]
@@ -43,6 +43,7 @@ class Command:
     seconds: float = 5.0
     peak_mb: int = 300
     dml: bool = False
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def json(self) -> bool:

@@ -70,7 +70,7 @@ def run(command: Command, folder: Path) -> Outcome:
                     *(sys.executable, *([str(AS_DML)] if command.dml else ["-m", "windbg_ext"]), *command.arguments),
                 ],
                 cwd=folder,
-                env=_environment(temporary),
+                env={**_environment(temporary), **dict(command.environment)},
                 stdin=source,
                 stdout=shown,
                 stderr=complaints,

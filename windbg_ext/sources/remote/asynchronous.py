@@ -53,9 +53,7 @@ class AsyncFile:
         async def answer(asked: Range) -> Answer:
             async with free:
                 try:
-                    return await asyncio.wait_for(
-                        self._read(asked.offset, asked.length), STALL_SECONDS + asked.length / SLOWEST
-                    )
+                    return await in_time(asked.length, self._read(asked.offset, asked.length))
                 except Exception as error:
                     return explained(error, self._explain)
 
@@ -68,6 +66,11 @@ class AsyncFile:
     def close(self) -> None:
         """Close the connections."""
         self._close()
+
+
+async def in_time(length: int, answer: Awaitable[Result]) -> Result:
+    """Return an answer of at most `length` bytes. Raise TimeoutError where it takes longer than it may."""
+    return await asyncio.wait_for(answer, STALL_SECONDS + length / SLOWEST)
 
 
 def run(loop: asyncio.AbstractEventLoop, coroutine: Awaitable[Result]) -> Result:

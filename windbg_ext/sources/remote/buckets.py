@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Callable, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Callable, Protocol, TypeVar
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, run
-from windbg_ext.sources.remote.credentials import settings_of
+from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, in_time, run
 from windbg_ext.sources.remote.places import Entry
+from windbg_ext.sources.remote.s3 import S3Object, S3Store
 from windbg_ext.sources.remote.transport import (
-    CONNECT_SECONDS,
     COPY_IT,
     FIRST_BYTES,
-    MAX_CONNECTIONS,
-    STALL_SECONDS,
     State,
     TransientError,
     changed,
-    checked_range,
-    difference,
+    code_of,
     explained,
     missing_file,
 )
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 
     from adlfs import AzureBlobFileSystem
     from gcsfs import GCSFileSystem
-    from s3fs import S3FileSystem
 
     from windbg_ext.sources.remote.address import Address
 
@@ -42,7 +37,7 @@ def open_object(address: Address) -> AsyncFile:
     """Open an object. Raise TransientError or DumpError."""
     try:
         bucket = OBJECTS[address.scheme](address)
-        state, first = run(bucket.loop, bucket.begin())
+        state, first = run(bucket.loop, in_time(FIRST_BYTES, bucket.begin()))
     except Exception as error:
         raise explained(error, explain) from None
 
@@ -61,47 +56,6 @@ class Bucket(Protocol):
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return a range of the object. Raise DumpError where it is no longer the same."""
-
-
-class S3Object:
-    """An object in an S3 bucket: every answer carries its ETag and its length."""
-
-    def __init__(self, address: Address) -> None:
-        self.system = s3_system()
-        self.loop = self.system.loop
-        self._bucket, self._key = address.host, address.key
-        self._state: State | None = None
-
-    async def begin(self) -> tuple[State, bytes]:
-        """Return the state of the object and its first bytes."""
-        try:
-            state, first = await self._get(0, FIRST_BYTES)
-        except Exception as error:
-            if code_of(error) not in ("InvalidRange", "416"):
-                raise
-            state, first = State(0, ""), b""  # there is no first byte of an empty object
-        self._state = state
-        return state, first
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Return a range of the object. Raise DumpError where it is no longer the same."""
-        state, data = await self._get(offset, length)
-        if state != self._state:
-            raise difference(cast("State", self._state), state)
-        return data
-
-    async def _get(self, offset: int, length: int) -> tuple[State, bytes]:
-        asked = f"bytes={offset}-{offset + length - 1}"
-        answer = await self.system._call_s3("get_object", Bucket=self._bucket, Key=self._key, Range=asked)
-        body = answer["Body"]
-        try:
-            size, expected = checked_range(answer.get("ContentRange") or "", offset, length)
-            data = bytearray()
-            while len(data) < expected and (piece := await body.read(expected - len(data))):
-                data += piece
-        finally:
-            body.close()
-        return State(size, str(answer.get("ETag", ""))), bytes(data)
 
 
 class AzureBlob:
@@ -180,23 +134,6 @@ async def _both(told: Awaitable[Told], first: Awaitable[First]) -> tuple[Told, F
 OBJECTS: dict[str, Callable[[Address], Bucket]] = {"s3": S3Object, "az": AzureBlob, "gs": GoogleObject}
 
 
-def s3_system() -> S3FileSystem:
-    """Return s3fs with the limits of this package, and otherwise as it is configured."""
-    from s3fs import S3FileSystem
-
-    own = settings_of("s3").get("config_kwargs")
-    config = {
-        "connect_timeout": CONNECT_SECONDS,
-        "read_timeout": STALL_SECONDS,
-        "max_pool_connections": MAX_CONNECTIONS,
-        "retries": {"max_attempts": 0},
-        **(own if isinstance(own, dict) else {}),
-    }
-    system = S3FileSystem(skip_instance_cache=True, use_listings_cache=False, config_kwargs=config)
-    system.retries = 1  # the source tries again, and says so
-    return system
-
-
 def azure_system() -> AzureBlobFileSystem:
     """Return adlfs as it is configured."""
     from adlfs import AzureBlobFileSystem
@@ -217,10 +154,13 @@ class BucketPlace:
     """The keys of a bucket, as folders by the slashes in them."""
 
     def __init__(self, address: Address) -> None:
-        self._system = {"s3": s3_system, "az": azure_system, "gs": google_system}[address.scheme]()
+        self._s3 = S3Store() if address.scheme == "s3" else None
+        self._system = self._s3.system if self._s3 else azure_system() if address.scheme == "az" else google_system()
 
     def entries(self, folder: Address) -> list[Entry]:
         """Return what is in a folder."""
+        if self._s3 is not None:
+            return self._s3.entries(folder)
         top = f"{folder.host}{folder.path}"
         found = []
         for told in self._system.ls(top.rstrip("/"), detail=True, refresh=True):
@@ -233,6 +173,8 @@ class BucketPlace:
 
     def is_folder(self, address: Address) -> bool:
         """Tell whether there are keys that go on behind a slash."""
+        if self._s3 is not None:
+            return self._s3.is_folder(address)
         return bool(self._system.isdir(f"{address.host}{address.path}"))
 
     def exists(self, address: Address) -> bool:
@@ -254,14 +196,6 @@ class BucketPlace:
 
     def close(self) -> None:
         """Nothing is open but what the library keeps."""
-
-
-def code_of(error: BaseException) -> str:
-    """Return the code of an error that an object store answered, empty if it is none."""
-    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-    if isinstance(response, dict):
-        return str(response.get("Error", {}).get("Code", ""))
-    return str(getattr(error, "status_code", None) or getattr(error, "code", None) or "")
 
 
 def explain(error: BaseException) -> TransientError | DumpError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, run
+from windbg_ext.sources.remote.asynchronous import AsyncFile, explain_connection, in_time, run
 from windbg_ext.sources.remote.credentials import login_for
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from windbg_ext.sources.remote.address import Address
 
 MAX_REDIRECTS = 5
-MAX_LISTING = 4 << 20
-"""Bytes of the page that lists a folder: 20,000 names with their links."""
 EMPTY = re.compile(r"bytes \*/0")
 TRY_LATER = (408, 429, 500, 502, 503, 504)
 RANGES = "sends whole files only, and cannot be asked for a part of one"
@@ -47,24 +45,31 @@ class WebServer:
     def __init__(self, address: Address) -> None:
         from fsspec.implementations.http import HTTPFileSystem
 
+        from windbg_ext.sources.remote.meter import Meter
+
         self._address = address
         self._login = login_for(address) if address.scheme == "https" else None  # no password goes over a plain line
         self._system = HTTPFileSystem(skip_instance_cache=True, get_client=self._new_client)
         self.loop = self._system.loop
         self._url = address.url
+        self._meter = Meter()
 
     async def _new_client(self, loop: object = None, **options: object) -> aiohttp.ClientSession:
-        import ssl
-
         import aiohttp
 
+        from windbg_ext.sources.remote.meter import MeteredConnector
+
+        context = None
+        if self._address.scheme == "https":
+            import ssl  # aiohttp makes a context when it is imported, before SSL_CERT_FILE may be set
+
+            context = ssl.create_default_context()
         headers = {"Accept-Encoding": "identity", "User-Agent": "windbg-ext"}
         if self._login is not None and self._login.user and self._login.password:
             login = f"{self._login.user}:{self._login.password}".encode()
             headers["Authorization"] = f"Basic {b64encode(login).decode()}"
         return aiohttp.ClientSession(
-            # of its own: aiohttp makes one when it is imported, before SSL_CERT_FILE may be set
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=ssl.create_default_context()),
+            connector=MeteredConnector(self._meter, limit=MAX_CONNECTIONS, context=context),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS),
             headers=headers,
             auto_decompress=False,
@@ -74,13 +79,13 @@ class WebServer:
     def open(self) -> AsyncFile:
         """Open the file. Raise TransientError or DumpError."""
         try:
-            state, first = run(self.loop, self._open())
+            state, first = run(self.loop, in_time(FIRST_BYTES, self._open()))
         except Exception as error:
             self.close()
             raise explained(error, explain_connection) from None
 
         async def read(offset: int, length: int) -> bytes:
-            data, now = await self._get(offset, length)
+            data, now = await self._meter.measured(length, self._get(offset, length))
             if now != state:
                 raise difference(state, now)
             return data
@@ -88,7 +93,7 @@ class WebServer:
         return AsyncFile(self.loop, read, explain_connection, state, first, self.close)
 
     async def _open(self) -> tuple[State, bytes]:
-        data, state = await self._get(0, FIRST_BYTES)
+        data, state = await self._meter.measured(FIRST_BYTES, self._get(0, FIRST_BYTES))
         return state, data
 
     async def _get(self, offset: int, length: int) -> tuple[bytes, State]:
@@ -149,8 +154,12 @@ class WebServer:
             raise changed("it is shorter now")
         raise DumpError("server", f"answers {status}", "check the URL")
 
-    async def listing(self) -> str:
-        """Return the page under the URL, which lists a folder."""
+    def listing(self, folder: Address, most: int) -> str:
+        """Return the page of at most so many bytes which lists a folder of this server."""
+        self._url = folder.url
+        return run(self.loop, in_time(most, self._meter.measured(most, self._listing(most))))
+
+    async def _listing(self, most: int) -> str:
         client = await self._system.set_session()
         for _ in range(MAX_REDIRECTS):
             async with client.get(self._encoded(), allow_redirects=False) as answer:
@@ -162,7 +171,7 @@ class WebServer:
                 if not answer.headers.get("Content-Type", "").startswith("text/html"):
                     answer.close()
                     raise DumpError("folder", "is not listed by the server", "name the file itself")
-                return (await _body(answer, MAX_LISTING, at_most=True)).decode("utf-8", "replace")
+                return (await _body(answer, most, at_most=True)).decode("utf-8", "replace")
         raise DumpError("server", f"redirects more than {MAX_REDIRECTS} times", "check the URL")
 
     def close(self) -> None:
@@ -186,8 +195,10 @@ async def _body(answer: aiohttp.ClientResponse, expected: int, *, at_most: bool 
             pieces += piece
             if len(pieces) > expected:
                 answer.close()
-                what = "a page of more than 4 MB" if at_most else "more bytes than it announced"
-                raise DumpError("server", f"sends {what}", COPY_IT)
+                if at_most:
+                    why = f"is listed in more than {expected:,} bytes"
+                    raise DumpError("folder", why, "name one of its subfolders, or a file")
+                raise DumpError("server", "sends more bytes than it announced", COPY_IT)
     except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError):
         if at_most or not pieces:
             raise

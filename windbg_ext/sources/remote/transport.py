@@ -143,6 +143,14 @@ def checked_range(told: str, offset: int, length: int) -> tuple[int, int]:
     return size, last + 1 - start
 
 
+def code_of(error: BaseException) -> str:
+    """Return the code of an error that an object store answered, empty if it is none."""
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    if isinstance(response, dict):
+        return str(response.get("Error", {}).get("Code", ""))
+    return str(getattr(error, "status_code", None) or getattr(error, "code", None) or "")
+
+
 def explained(error: BaseException, explain: Callable[[BaseException], Failure]) -> Failure:
     """Return what an exception means. Its text is never passed on: it may hold a URL with all that is in it."""
     import asyncio

@@ -1,0 +1,84 @@
+"""What a web server sends, counted where it comes in: before it is known to be a header, an answer or part of one.
+
+aiohttp bounds a line and the number of headers, but neither interim answers (100 Continue) nor what may stand between
+the chunks of a body. It takes them for as long as they come.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from windbg_ext.errors import DumpError
+from windbg_ext.sources.remote.transport import COPY_IT
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable
+    from ssl import SSLContext
+
+Result = TypeVar("Result")
+MAX_BESIDE = 512 << 10
+"""Bytes that may come with an answer beside what was asked for: headers, redirects, the page of an error."""
+
+
+class Meter:
+    """Bytes that may still come, over all connections. flooded: more came, and the connection was cut."""
+
+    def __init__(self) -> None:
+        self.flooded = False
+        self._left = MAX_BESIDE
+
+    async def measured(self, length: int, answer: Awaitable[Result]) -> Result:
+        """Return an answer of at most `length` bytes. Raise DumpError where much more than that comes."""
+        self._left += length + MAX_BESIDE
+        try:
+            return await answer
+        finally:  # what is raised here takes the place of what was made of the connection that was cut
+            if self.flooded:
+                raise DumpError("server", "sends more than it was asked for, without end", COPY_IT)
+
+    def take(self, length: int) -> bool:
+        """Note that so many bytes came; tell whether they may be looked at."""
+        self._left -= length
+        self.flooded = self.flooded or self._left < 0
+        return not self.flooded
+
+
+class _Metered(ResponseHandler):  # type: ignore[misc]  # mypy does not look into aiohttp
+    """A connection of aiohttp whose bytes are counted."""
+
+    def __init__(self, meter: Meter, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._meter = meter
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes that came, unless they are too many."""
+        if self._meter.take(len(data)):
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.abort()
+
+
+class MeteredConnector(aiohttp.TCPConnector):  # type: ignore[misc]  # nor here
+    """Connections that share a meter."""
+
+    def __init__(self, meter: Meter, *, limit: int, context: SSLContext | None) -> None:
+        super().__init__(limit=limit, ssl=True if context is None else context)
+        self._factory = partial(_Metered, meter, loop=self._loop)
+
+
+def metered_session(meter: Meter) -> type:
+    """Return what aiobotocore is to make its connections with."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class MeteredSession(AIOHTTPSession):  # type: ignore[misc]  # it ships no types
+        async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
+            session = await super()._get_session(proxy_url)
+            session.connector._factory = partial(_Metered, meter, loop=session.connector._loop)
+            return session
+
+    return MeteredSession
