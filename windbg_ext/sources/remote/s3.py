@@ -65,7 +65,7 @@ class S3Store:
 
     def is_folder(self, address: Address) -> bool:
         """Tell whether there are keys that go on behind a slash."""
-        told = run(self.loop, self._page(address.host, address.path.strip("/") + "/", MaxKeys=1))
+        told = run(self.loop, self._page(address.host, address.path.strip("/") + "/"))
         return bool(told.get("Contents") or told.get("CommonPrefixes"))
 
     async def _entries(self, folder: Address) -> list[Entry]:
