@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile_files.case import into_catalog
+from hostile_files.case import also, into_catalog
 from hostile_files.checks import broken, unexpected
 from hostile_files.everything import all_cases
 from hostile_files.process import bytes_on_disk, remove, run
@@ -89,7 +89,8 @@ def _parameters() -> Iterator[object]:
         if not later:
             seen.add(sentence)
         dml, into = case.in_dml(), None if later else into_catalog(case)
-        commands = [command for command in (*case.commands, into, dml) if command is not None]
+        another = None if later else also(case, len(seen))
+        commands = [command for command in (*case.commands, into, dml, another) if command is not None]
         at_once = () if later else (commands[0], dml) if family == OF_TEXT else (commands[0],)
         turn = variants[sentence]
         variants[sentence] += 1

@@ -89,6 +89,25 @@ def into_catalog(case: Case) -> Command | None:
     return Command(arguments, (0, 1), writes=("fleet.db",), seconds=first.seconds, peak_mb=first.peak_mb)
 
 
+ALSO = (
+    ("dumpkind", "--privacy", "-v"),
+    ("minify", "--scrub", "--salvage", "--size", "1G"),
+    ("dumpkind", "--symbols", "--json"),
+    ("minify", "--html", REPORT),
+)
+
+
+def also(case: Case, turn: int) -> Command | None:
+    """Return one of the commands that most families do not name, by turns; None for a case that is not one dump."""
+    if not any(DUMP in command.arguments for command in case.commands):
+        return None
+    first, words = case.commands[0], ALSO[turn % len(ALSO)]
+    destination = (SMALL,) * (words[0] == "minify")
+    return Command(
+        (*words, DUMP, *destination), (0, 1, 3), writes=(SMALL, REPORT), seconds=first.seconds, peak_mb=first.peak_mb
+    )
+
+
 def dumpkind(*statuses: int, field: str = "", **more: object) -> Command:
     """Return `dumpkind MEMORY.DMP`."""
     return replace(Command(("dumpkind", DUMP), statuses, field), **more)  # type: ignore[arg-type]  # its own fields
