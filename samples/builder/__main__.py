@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from samples.builder.catalog import SAMPLES, write
@@ -10,7 +10,9 @@ from samples.builder.catalog import SAMPLES, write
 
 def main() -> None:
     """Write the samples."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
+    parser = ArgumentParser(prog="python -m samples.builder", description="Write every sample.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1], help="by default samples/")
+    folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for sample in SAMPLES:
         write(sample, folder / sample.file_name)

@@ -132,7 +132,7 @@ def test_the_library_takes_the_executor_of_a_client(tmp_path: Path, dask_cluster
 
     write_fleet(tmp_path / "large", 2, crashes=2, form=Bitmap(DumpType.BITMAP_KERNEL, kernel_pages))
     with distributed.Client(dask_cluster.address, set_as_default=False) as client:
-        report = minify_many(tmp_path / "large", tmp_path / "small", executor=client.get_executor())
+        report = minify_many(tmp_path / "large", tmp_path / "small", executor=client.get_executor(pure=False))
     assert report.complete
 
 

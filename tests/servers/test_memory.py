@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from concurrent.futures import Executor, Future
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 from support.command_line import run_process
@@ -20,11 +19,7 @@ from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Callable
 
-    import distributed
-
-T = TypeVar("T")
 MB = 1 << 20
 LIMIT = 450
 """MB. A worker without a task has 100 to 150, and a dump takes at most 300."""
@@ -82,7 +77,7 @@ def test_a_task_that_takes_more_than_its_worker_may_have_costs_itself(small_clus
         return len(taken)
 
     with distributed.Client(small_cluster.address, set_as_default=False) as client:
-        tasks = run_tasks(take, (1, 2 * LIMIT, 2), client.get_executor())
+        tasks = run_tasks(take, (1, 2 * LIMIT, 2), client.get_executor(pure=False))
         with closing(tasks) as arriving:
             found = {done.task: done for done in arriving}
     told = {task: str(as_dump_error(done.error)) for task, done in found.items() if done.error is not None}
@@ -93,43 +88,3 @@ def test_a_task_that_takes_more_than_its_worker_may_have_costs_itself(small_clus
     while not small_cluster.worker_processes():
         assert time.monotonic() < end
         time.sleep(0.1)
-
-
-def test_a_second_try_is_one_also_while_the_first_is_remembered(tmp_path: Path, small_cluster: Cluster) -> None:
-    pytest.importorskip("distributed")
-    import distributed
-
-    kept: list[distributed.Future] = []
-
-    def die_twice(folder: str) -> int:
-        """End two workers, after which the scheduler gives up; then return. Sent to workers as it is."""
-        import os
-        import signal
-
-        deaths = len(os.listdir(folder))  # noqa: PTH208 - nothing of this module is there
-        if deaths < 2:
-            os.mkdir(f"{folder}/{deaths}")  # noqa: PTH102 - as above
-            os.kill(os.getpid(), signal.SIGKILL)
-        return deaths
-
-    class Remembering(Executor):
-        """Dask's client as an executor whose futures live on, as those of a caller may."""
-
-        def submit(self, function: Callable[..., T], /, *arguments: object, **_: object) -> Future[T]:
-            given, future = Future[T](), client.submit(function, *arguments)
-            kept.append(future)
-            future.add_done_callback(lambda done: _pass_on(done, given))
-            return given
-
-    with distributed.Client(small_cluster.address, set_as_default=False) as client:
-        with closing(run_tasks(die_twice, [str(tmp_path)], Remembering())) as arriving:
-            (done,) = arriving
-        assert len(kept) == 2
-    assert done.result == 2
-
-
-def _pass_on(done: distributed.Future, given: Future[T]) -> None:
-    if done.status == "error":
-        given.set_exception(done.exception())
-    else:
-        given.set_result(done.result())

@@ -28,7 +28,7 @@ def test_a_poisoned_task_costs_itself_on_a_cluster(dask_cluster: Cluster) -> Non
         return number
 
     with distributed.Client(dask_cluster.address, set_as_default=False) as client:
-        tasks = run_tasks(die_of_the_poisoned_one, range(16), client.get_executor())
+        tasks = run_tasks(die_of_the_poisoned_one, range(16), client.get_executor(pure=False))
         with closing(tasks) as arriving:
             found = {done.task: done for done in arriving}
     assert sorted(found) == list(range(16))

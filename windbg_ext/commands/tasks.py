@@ -122,10 +122,7 @@ class _Run(Generic[Task, Result]):
     def _submit(self, task: Task, attempt: int) -> Exception | None:
         """Give a task to the executor. Return why it does not take it: it is broken, or was shut down."""
         try:
-            if attempt == 1:
-                future = self._executor.submit(self._function, task)
-            else:
-                future = self._executor.submit(_again, attempt, self._function, task)
+            future = self._executor.submit(self._function, task)
         except Exception as error:
             return error
         self._submitted += 1
@@ -157,11 +154,6 @@ class _Run(Generic[Task, Result]):
             self.lost.append((task, attempt + 1))
             return None
         return Done(task, None, error)
-
-
-def _again(attempt: int, function: Callable[[Task], Result], task: Task) -> Result:
-    """Call a function once more. Dask takes the same call with the same arguments for what it has an answer to."""
-    return function(task)
 
 
 def _is_loss(error: BaseException) -> bool:
