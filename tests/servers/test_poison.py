@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from windbg_ext.commands.cluster import connected
 from windbg_ext.commands.tasks import as_dump_error, run_tasks
 
 if TYPE_CHECKING:
@@ -37,3 +39,10 @@ def test_a_poisoned_task_costs_itself_on_a_cluster(dask_cluster: Cluster) -> Non
     told = str(as_dump_error(lost[0].error or AssertionError()))
     assert "KilledWorker" in told
     assert "\n" not in told
+
+
+def test_a_second_try_is_made_while_the_first_is_remembered(dask_cluster: Cluster) -> None:
+    """Dask answers a call that it knows without making it, unless it is told otherwise."""
+    with connected(dask_cluster.address, [], tell=print) as executor:
+        first, second = executor.submit(time.time_ns), executor.submit(time.time_ns)
+        assert second.result(60) != first.result(60)
