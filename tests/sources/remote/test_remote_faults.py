@@ -308,6 +308,15 @@ def test_without_the_libraries_one_line_says_what_to_install(tmp_path: Path) -> 
         assert len(outcome.err.splitlines()) == 1
 
 
+def test_a_library_that_is_too_old_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        def __init__(self, connector_args: object = None) -> None: ...
+
+    monkeypatch.setattr("aiobotocore.config.AioConfig", Old)
+    told = line("s3://dumps/a.dmp")
+    assert told == "URL: what reads s3:// is too old; python -m pip install 'aiobotocore>=2.26'"
+
+
 def test_threads_may_share_a_far_source(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     from windbg_ext.sources.remote.open import open_address
 

@@ -7,6 +7,7 @@ the chunks of a body. It takes them for as long as they come.
 from __future__ import annotations
 
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -72,8 +73,12 @@ class MeteredConnector(aiohttp.TCPConnector):  # type: ignore[misc]  # nor here
 
 
 def metered_session(meter: Meter) -> type:
-    """Return what aiobotocore is to make its connections with."""
+    """Return what aiobotocore is to make its connections with. Raise DumpError where it is too old for that."""
+    from aiobotocore.config import AioConfig
     from aiobotocore.httpsession import AIOHTTPSession
+
+    if "http_session_cls" not in signature(AioConfig).parameters:
+        raise DumpError("URL", "what reads s3:// is too old", "python -m pip install 'aiobotocore>=2.26'")
 
     class MeteredSession(AIOHTTPSession):  # type: ignore[misc]  # it ships no types
         async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
