@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -109,6 +110,16 @@ class Children:
         """Return the peak memory, in bytes, of an interpreter that does nothing."""
         status = self.run("-c", "print(open('/proc/self/status').read())").output.split()
         return int(status[status.index("VmHWM:") + 1]) * 1024
+
+
+def options_of(description: str | None, runs: int, room: str = "") -> ArgumentParser:
+    """Return what reads a benchmark's arguments. runs: by default; room: of its dumps, such as ", 200 MB"."""
+    if not sys.platform.startswith("linux"):
+        give_up("time, memory and reads are taken from wait4 and /proc: run this on Linux")
+    parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=runs, help="how often each thing is timed (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help=f"where to write the dumps{room} (default: for temporary files)")
+    return parser
 
 
 def give_up(why: str) -> NoReturn:

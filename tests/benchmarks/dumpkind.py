@@ -1,6 +1,6 @@
 """Measure `dumpkind` on 64 GiB bitmap dumps and on a folder of 500 small dumps, beside kdmp-parser and Volatility 3.
 
-    python tests/benchmarks/dumpkind.py [--runs N] [--volatility PYTHON]
+    python tests/benchmarks/dumpkind.py [--runs N] [--folder FOLDER] [--volatility PYTHON]
 
 PYTHON: one that has volatility3; without it, that comparison is left out. WINDBG_EXT_DUMPS: a folder whose small dumps
 replace the sample in the 500. Every run is a process of its own, interpreter and imports included, and the
@@ -10,7 +10,6 @@ requirement is met, 1 one is not.
 
 from __future__ import annotations
 
-import argparse
 import lzma
 import os
 import subprocess
@@ -21,7 +20,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from children import MB, ROOT, Children, Run, Runs, give_up
+from children import MB, ROOT, Children, Run, Runs, give_up, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,13 +71,10 @@ Crashinfo(context, "plugins.Crashinfo").run().populate(lambda node, _: print(*no
 
 def main() -> int:
     """Build the dumps, measure and print everything, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=15, help="how often each thing is timed (default: %(default)s)")
+    parser = options_of(__doc__, 15)
     parser.add_argument("--volatility", metavar="PYTHON", help="a Python that has volatility3")
     options = parser.parse_args()
-    if not sys.platform.startswith("linux"):
-        give_up("peak memory is taken from wait4: run this on Linux")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         children = Children(folder)
         children.run("-c", BUILD, name)

@@ -10,7 +10,6 @@ could not be measured.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from children import MB, Children, Run, Runs, give_up
+from children import MB, Children, Run, Runs, options_of
 
 DUMPS = 200
 LEAST_SHARE = 0.85
@@ -50,12 +49,7 @@ COUNT = "sum(i * i for i in range(8_000_000))"
 
 def main() -> int:
     """Build the dumps, measure and print everything, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5, help="how often each thing is timed (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="where to write the dumps, 200 MB (default: for temporary files)")
-    options = parser.parse_args()
-    if not sys.platform.startswith("linux"):
-        give_up("peak memory is taken from wait4: run this on Linux")
+    options = options_of(__doc__, 5, ", 200 MB").parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         met = measure(Path(name), options.runs)
     return 0 if met else 1

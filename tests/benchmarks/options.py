@@ -10,7 +10,6 @@ could not be measured.
 
 from __future__ import annotations
 
-import argparse
 import lzma
 import os
 import shutil
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requirements
-from children import HERE, ROOT, Children, Run, Runs, give_up
+from children import HERE, ROOT, Children, Run, Runs, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +31,7 @@ SMALL = 4
 
 def main() -> int:
     """Read the arguments, run everything, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5, help="how often each thing is timed (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="where to write the dumps (default: for temporary files)")
-    options = parser.parse_args()
-    if not sys.platform.startswith("linux"):
-        give_up("processor time is taken from wait4: run this on Linux")
+    options = options_of(__doc__, 5).parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         children = Children(folder)

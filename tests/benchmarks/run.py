@@ -5,7 +5,6 @@ Exit status: 0 every requirement is met, 1 one is not, 2 it could not be measure
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requirements
-from children import HERE, MB, Children, give_up
+from children import HERE, MB, Children, give_up, options_of
 from measurements import compare_opening, count_reads, time_all
 
 if TYPE_CHECKING:
@@ -25,13 +24,9 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Read the arguments, run everything, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="how often each thing is timed (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="where to write the dumps, 100 MB (default: for temporary files)")
+    parser = options_of(__doc__, 7, ", 100 MB")
     parser.add_argument("--without-kdmp-parser", action="store_true", help="leave out the comparison")
     options = parser.parse_args()
-    if not sys.platform.startswith("linux"):
-        give_up("peak memory and reads are taken from /proc: run this on Linux")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         check_holes(Path(folder))
         met = benchmark(Path(folder), options.runs, with_kdmp_parser=not options.without_kdmp_parser)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAMES = ("dumpkind", "dumps", "catalog", "pagefilefit", "machines", "minify")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
+each_report = pytest.mark.parametrize("name", NAMES)
+each_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 OVERLAPS = """
 () => {
   const found = [];
@@ -110,7 +112,7 @@ def column(page: Page, number: int) -> list[str]:
     return cells
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_report
 def test_a_report_says_nothing_on_the_console_asks_for_nothing_and_breaks_no_policy(
     name: str, chrome: Browser, reports: dict[str, Path]
 ) -> None:
@@ -140,7 +142,7 @@ def test_what_a_report_must_not_have_is_noticed_and_refused_by_its_policy(
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", NAMES)
+@each_report
 def test_axe_finds_no_violation(name: str, dark: bool, chrome: Browser, axe: str, reports: dict[str, Path]) -> None:
     with opened(chrome, reports[name], dark=dark) as (page, _):
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
@@ -151,8 +153,8 @@ def test_axe_finds_no_violation(name: str, dark: bool, chrome: Browser, axe: str
         assert result["testEngine"]["name"] == "axe-core"
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("name", NAMES)
+@each_size
+@each_report
 def test_no_label_of_a_picture_overlaps_another_or_leaves_its_picture(
     name: str, size: tuple[int, int], chrome: Browser, reports: dict[str, Path]
 ) -> None:
@@ -167,8 +169,8 @@ def test_labels_that_overlap_are_noticed(chrome: Browser, reports: dict[str, Pat
         assert page.evaluate(OVERLAPS) != []
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("name", NAMES)
+@each_size
+@each_report
 def test_no_word_of_a_table_is_broken_and_no_row_is_a_tower(
     name: str, size: tuple[int, int], chrome: Browser, reports: dict[str, Path]
 ) -> None:
@@ -179,14 +181,14 @@ def test_no_word_of_a_table_is_broken_and_no_row_is_a_tower(
         assert max(heights) < 140
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_report
 def test_on_a_phone_the_page_is_as_wide_as_the_screen(name: str, chrome: Browser, reports: dict[str, Path]) -> None:
     with opened(chrome, reports[name], PHONE) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('dd')).fontSize)") >= 14
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_report
 def test_on_paper_all_is_dark_on_white_and_what_is_folded_is_open(
     name: str, chrome: Browser, reports: dict[str, Path]
 ) -> None:
