@@ -171,8 +171,8 @@ def all_series() -> Iterator[Series]:
         pagefilefit(0),
     )
     yield Series("kernel image that aliases a page of KDBG tags", kernel_image, minify(3))
-    yield Series("threads that share a stack", threads, minify(0, 1))
-    # the rest of its table of pointers is zeros
+    # the rest of their tables of pointers is zeros
+    yield Series("threads that share a stack", threads, minify(0, 1), unit=MB // 8)
     yield Series("last 8 bytes of pages", last_bytes, minify(0, 1), unit=MB // 8)
     for kind in KINDS:
         yield Series(
