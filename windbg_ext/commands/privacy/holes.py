@@ -39,7 +39,7 @@ def without_spans(blocks: Iterable[DataBlock], cuts: Sequence[Span]) -> Iterable
 
 
 def with_block(blocks: Sequence[DataBlock], more: DataBlock) -> tuple[DataBlock, ...]:
-    """Return blocks and what of one more they do not have."""
+    """Return blocks, with what they do not have yet of one more."""
     spans = merged((block.address, block.address + len(block.data)) for block in blocks)
     gaps = without((more.address, more.address + len(more.data)), spans)
     new = [DataBlock(start, more.data[start - more.address : end - more.address]) for start, end in gaps]
