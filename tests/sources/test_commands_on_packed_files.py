@@ -22,7 +22,7 @@ from support.command_line import ROOT, command, environment, refusal, refusal_of
 from support.dump_file import copy_with_blob
 from support.limits import limited
 from support.open_files import open_files
-from support.packers import PACKERS, zip_file
+from support.packers import PACKERS, gzip_file, zip_file
 
 from samples.builder import SAMPLES, build
 from windbg_ext import MinifyOptions, dumpkind, minify, pagefilefit
@@ -183,10 +183,10 @@ REFUSED = {
     "blocks in the middle of nowhere": (at(CAB, 36, "<I", 0xFFFFFFF0), "it ends too early"),
     "a block of more than 32 KB": (at(CAB, CAB.index(b"CK") - 2, "<H", 0xFFFF), "bytes for 65535"),
     "a block that unpacks to nothing": (at(CAB, CAB.index(b"CK") - 2, "<H", 0), "a block of"),
-    "gzip in gzip": (gzip.compress(gzip.compress(KERNEL)), "holds no kernel dump: Signature: '\\x1f\\x8b"),
-    "gzip in zip": (zip_file({"x.dmp.gz": gzip.compress(KERNEL)}), "a gzip file; unpack it"),
-    "nothing in gzip": (gzip.compress(b""), "holds no kernel dump: file: is empty"),
-    "four bytes in gzip": (gzip.compress(b"PAGE"), "'PAGE' is not PAGEDU64"),
+    "gzip in gzip": (gzip_file(gzip_file(KERNEL)), "holds no kernel dump: Signature: '\\x1f\\x8b"),
+    "gzip in zip": (zip_file({"x.dmp.gz": gzip_file(KERNEL)}), "a gzip file; unpack it"),
+    "nothing in gzip": (gzip_file(b""), "holds no kernel dump: file: is empty"),
+    "four bytes in gzip": (gzip_file(b"PAGE"), "'PAGE' is not PAGEDU64"),
     "a text in zip": (zip_file({"a.txt": b"Dear diary\n"}), "holds no kernel dump: Signature: 'Dear dia'"),
 }
 

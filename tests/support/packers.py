@@ -24,6 +24,11 @@ LZX_WINDOW = 21
 """Bits; dbgeng.dll asks for LZX with this window (0x1503) when it makes a CAB file."""
 
 
+def gzip_file(data: bytes) -> bytes:
+    """Pack with no time in the header: the same bytes whenever a test runs."""
+    return gzip.compress(data, mtime=0)
+
+
 def zip_file(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:
@@ -44,7 +49,7 @@ def lzx_cab(data: bytes) -> bytes:
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
+    "gzip": gzip_file,
     "xz": lzma.compress,
     "zstd": zstd.compress,
     "zip": lambda data: zip_file({"MEMORY.DMP": data}),
