@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import compileall
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.remote_servers.fixtures"]
 BY_DEFAULT = "not engine and not slow and not exhaustive and not browser and not server"
 
-settings.register_profile("tests", deadline=None)  # a busy machine must not fail a test
+settings.register_profile(
+    "tests",
+    # the same examples every time, however busy the machine: a change fails for what it changed
+    derandomize="WINDBG_EXT_EXAMPLES" not in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("tests")
 
 

@@ -45,7 +45,7 @@ def assert_same(pages: PageSource, naive: NaiveBitmap, frames: list[int]) -> Non
     assert pages.end == naive.first_page + 0x1000 * naive.count()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=40), st.integers(0, 7), st.integers(0, 5000))
 def test_every_page_is_where_counting_bits_puts_it(bitmap: bytes, unused_bits: int, gap: int) -> None:
     bits = max(0, len(bitmap) * 8 - unused_bits)

@@ -25,7 +25,7 @@ def disjoint_ranges(draw: st.DrawFn) -> Runs:
     return draw(st.permutations(ranges))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(TYPES), disjoint_ranges(), st.integers(0, 3))
 def test_every_page_is_where_counting_all_pages_puts_it(dump_type: int, ranges: Runs, room: int) -> None:
     with pages_of(ranges_dump(dump_type, ranges, room=room)) as pages:

@@ -27,7 +27,7 @@ def disjoint_runs(draw: st.DrawFn) -> Runs:
     return draw(st.permutations(runs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(disjoint_runs())
 def test_every_page_is_where_counting_all_pages_puts_it(runs: Runs) -> None:
     with pages_of(header(1, runs)) as pages:

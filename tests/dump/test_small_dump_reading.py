@@ -45,7 +45,7 @@ def load(data: bytes) -> SmallDump:
         return load_small_dump(file, header, read_small_dump(file, header, Budget()), Budget())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(ALL), st.integers(0, 9))
 def test_every_part_is_found_in_whatever_order_they_lie(order: Sequence[str], gap: int) -> None:
     dump = load(small_dump(order, gap=gap))

@@ -117,13 +117,13 @@ def without_offsets(dump: SmallDump) -> SmallDump:
     return replace(dump, header=dump.header.replace(**blank), drivers=drivers)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(small_dumps())
 def test_what_is_written_is_read_again(dump: SmallDump) -> None:
     assert without_offsets(load(write(dump))) == without_offsets(dump)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(small_dumps(), st.binary(max_size=60))
 def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: SmallDump, secondary: bytes) -> None:
     data = write(dump, secondary)
@@ -135,7 +135,7 @@ def test_secondary_data_lies_behind_the_valid_mark_to_the_end_of_the_file(dump: 
     assert struct.unpack_from("<I", data, 0xF98 if wide else 0xF88) == (4,)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(small_dumps(), st.binary(max_size=60))
 def test_what_is_written_between_parts_and_headers_is_secondary_data(dump: SmallDump, secondary: bytes) -> None:
     out = io.BytesIO()

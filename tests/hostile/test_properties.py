@@ -1,6 +1,6 @@
 """Whatever is changed in a sample, minify gives a small dump or one line of error, soon and in little memory.
 
-WINDBG_EXT_EXAMPLES: how many variants of each sample to try; with it they are other ones every time.
+WINDBG_EXT_EXAMPLES: how many variants of each sample to try; with it all tests with examples try other ones each time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.command_line import Outcome, command, environment, run
 from support.contract import check_minify
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @each_large_sample
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=GIVEN is None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_no_variant_of_a_sample_ends_in_a_traceback_a_hang_or_a_lot_of_memory(
     folder: Path, name: str, data: st.DataObject
@@ -72,9 +72,7 @@ def limit_process() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory and processor time for a process")
 @each_large_sample
-@settings(
-    max_examples=PROCESSES, deadline=None, derandomize=GIVEN is None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=PROCESSES)
 @given(data=st.data())
 def test_it_holds_for_a_process_of_its_own_that_may_not_have_more(folder: Path, name: str, data: st.DataObject) -> None:
     (folder / "MEMORY.DMP").write_bytes(changed(original(name), data.draw(changes(name))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.written_memory import WrittenMemory, debugger_data
 
@@ -117,7 +117,6 @@ def test_a_thread_that_is_not_all_in_the_dump_is_none(offset: int) -> None:
     assert read_thread(memory, WINDOWS_10, THREAD) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1 << 64))
 def test_of_garbage_no_thread_with_contradictions_is_made(seed: int) -> None:
     memory = WrittenMemory()

@@ -38,7 +38,7 @@ def block_extents(extents: Extents) -> list[BlockExtent]:
     return placed
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(0, 25)), max_size=8),
     st.sampled_from([0, 0xFFFFE000_00000FF0, TOP - 60]),

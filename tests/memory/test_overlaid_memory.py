@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.memory_files import file_of
 
@@ -18,7 +18,6 @@ HOLE = range(8, 12)
 BELOW = bytes(range(0x40, 0x40 + SIZE))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([0, 0x1000, (1 << 64) - SIZE]),
     st.integers(0, SIZE - 1),

@@ -296,7 +296,7 @@ def test_the_self_map_shows_page_tables_at_their_own_addresses() -> None:
     assert read(tables, {FRAME: TEXT}, address, 8) == struct.pack("<Q", FRAME << 12 | VALID)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 1 << 32), st.integers(0, (1 << 64) - 1), st.integers(0, 0x3000), st.sampled_from([4, 5]))
 def test_page_tables_of_garbage_raise_one_of_the_two_errors_or_give_bytes(
     seed: int, address: int, length: int, levels: int

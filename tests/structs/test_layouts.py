@@ -416,7 +416,7 @@ def test_each_field_is_read_from_its_documented_bytes(structure: type[Structure]
 
 
 @each_structure
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1 << 64))
 def test_whatever_bytes_are_read_are_built_again(structure: type[Structure], seed: int) -> None:
     data = Random(seed).randbytes(structure.SIZE)
