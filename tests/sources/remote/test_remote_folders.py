@@ -75,6 +75,15 @@ def test_a_folder_is_one_without_a_slash_too_and_other_wildcards_are_known(serve
     assert names(served, "sub/[no]?e.dmp") == ["sub/one.dmp"]
 
 
+@each_writable
+def test_a_file_whose_name_has_brackets_is_that_file_and_no_wildcard(served: Served, tmp_path: Path) -> None:
+    url = served.url("sub/two [1].DMP")
+    assert names(served, "sub/two [1].DMP") == ["sub/two [1].DMP"]
+    assert run("minify", url, tmp_path / "scrubbed.dmp", "--scrub").status == 0
+    assert (tmp_path / "scrubbed.dmp").is_file()
+    assert "no file fits this wildcard" in run("dumpkind", served.url("sub/two [2].DMP")).err
+
+
 @each_protocol
 def test_a_folder_without_dumps_and_a_wildcard_that_nothing_fits_are_told(served: Served) -> None:
     assert "no file fits this wildcard" in run("dumpkind", served.url("sub/x*.dmp")).err

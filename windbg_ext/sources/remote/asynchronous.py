@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Explain = Callable[[BaseException], "TransientError | DumpError"]
 
 Result = TypeVar("Result")
+Told = TypeVar("Told")
+First = TypeVar("First")
 
 
 class AsyncFile:
@@ -82,6 +84,14 @@ def run(loop: asyncio.AbstractEventLoop, coroutine: Awaitable[Result]) -> Result
 
     result: Result = sync(loop, awaited)
     return result
+
+
+async def both(told: Awaitable[Told], first: Awaitable[First]) -> tuple[Told, First | None]:
+    """Ask for two things at once. Raise what the first raises; where the second raises anything, it is None."""
+    answers = await asyncio.gather(told, first, return_exceptions=True)
+    if isinstance(answers[0], BaseException):
+        raise answers[0]
+    return answers[0], None if isinstance(answers[1], BaseException) else answers[1]
 
 
 def explain_connection(error: BaseException) -> TransientError | DumpError:

@@ -43,11 +43,17 @@ def is_folder(url: str) -> bool:
 
 
 def is_pattern(url: str) -> bool:
-    """Tell whether a URL has wildcards."""
+    """Tell whether a URL has wildcards, and is not the name of a file with brackets or question marks in it.
+
+    With what Windows has in no name, it is one without a look: an asterisk, on a share also a question mark.
+    """
     try:
-        return parse_address(url).is_pattern
+        address = parse_address(url)
     except DumpError:
         return False
+    if not address.is_pattern or "*" in address.path or (address.scheme == "smb" and "?" in address.path):
+        return address.is_pattern
+    return not at_place(address, lambda place: place.exists(address))
 
 
 def files_of_folder(url: str) -> list[str]:

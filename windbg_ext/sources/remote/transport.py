@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 COPY_IT = "copy the file to this machine"
+WHO = "docs/remote.md tells where to put credentials"
 CONNECT_SECONDS = 10.0
 """For a connection to be there, its encryption included."""
 STALL_SECONDS = 30.0
@@ -123,6 +124,16 @@ def within(seconds: float, ask: Callable[[], Result]) -> Result:
     if not found:
         raise TransientError(f"no answer within {seconds:.0f} s")
     return found[0]
+
+
+def keep_quiet(*libraries: str) -> None:
+    """Let nothing that a library logs come to the terminal: what goes wrong is told in a line, without secrets."""
+    import logging
+
+    for name in libraries:
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
