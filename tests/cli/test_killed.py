@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command_line import ROOT, contents, refusal_of, run_process
 from support.dump_file import copy_with_blob
-from support.minify_process import finish, start, start_writing, temporary_files
+from support.minify_process import finish, start, start_stopping, temporary_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals 
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 LONG, SHORT = 64 << 20, 8 << 20
-"""Bytes of secondary data. Writing them takes about as long as the rest of a run, so that a kill may hit it."""
+"""Bytes of secondary data. Writing the many takes about as long as the rest of a run, so that a kill may hit it."""
 OLD = b"an older file"
 KILLS = 20
 RUNS_AT_ONCE = 6
@@ -85,8 +85,8 @@ def test_killed_at_random_moments_it_leaves_the_destination_whole_or_as_it_was(
 
 
 def test_the_next_run_to_the_same_destination_clears_away_what_a_killed_one_left(tmp_path: Path) -> None:
-    folder = folder_with_dump(tmp_path, LONG)
-    process = start_writing(folder / "MEMORY.DMP", folder / "small.dmp")
+    folder = folder_with_dump(tmp_path, SHORT)
+    process = start_stopping(folder / "MEMORY.DMP", folder / "small.dmp")
     process.kill()
     assert finish(process).status == -signal.SIGKILL
     assert len(temporary_files(folder)) == 1
@@ -109,8 +109,7 @@ def whole(tmp_path: Path) -> bytes:
 @OVERWRITE_OR_NOT
 def test_a_run_leaves_alone_what_another_one_is_writing(tmp_path: Path, whole: bytes, options: list[str]) -> None:
     folder = tmp_path / "folder"
-    first = start_writing(folder / "MEMORY.DMP", folder / "small.dmp", *options)
-    first.send_signal(signal.SIGSTOP)
+    first = start_stopping(folder / "MEMORY.DMP", folder / "small.dmp", *options)
     try:
         of_first = temporary_files(folder)
         second = finish(start(folder / "MEMORY.DMP", folder / "small.dmp", *options))

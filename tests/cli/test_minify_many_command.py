@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import ROOT, command, contents, environment, refusal_of, run, run_process
@@ -19,6 +20,9 @@ from support.dump_file import copy_with_blob
 from support.minify_process import ALL_SECONDARY_DATA
 
 from windbg_ext import minify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SAMPLE = ROOT / "samples" / "kernel.dmp"
 LARGEST_BLOB = 0xFFFF0000
@@ -190,6 +194,15 @@ def temporary_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(".*.tmp"))
 
 
+def sizes(folder: Path) -> list[int]:
+    """Return the sizes of the temporary files that are there; one may go while this looks."""
+    found = []
+    for path in temporary_files(folder):
+        with suppress(FileNotFoundError):
+            found.append(path.stat().st_size)
+    return found
+
+
 def start(*arguments: object) -> subprocess.Popen[str]:
     """Start minify in its own process group, as a shell does."""
     return subprocess.Popen(
@@ -202,7 +215,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(process: subprocess.Popen[str], reached: Any) -> None:
+def wait_for(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not reached():
         assert process.poll() is None, process.communicate()
@@ -250,11 +263,8 @@ def slow(tmp_path: Path) -> Path:
 
 
 def in_the_middle(process: subprocess.Popen[str], folder: Path) -> None:
-    """Wait until two files are done and part of the third is on the disk."""
-    wait_for(
-        process,
-        lambda: len(written(folder)) == 2 and any(path.stat().st_size > 1 << 20 for path in temporary_files(folder)),
-    )
+    """Wait until two files are done and part of the third is on the disk; it is the only temporary file."""
+    wait_for(process, lambda: len(written(folder)) == 2 and [size > 1 << 20 for size in sizes(folder)] == [True])
 
 
 @on_posix
@@ -291,8 +301,10 @@ def test_ctrl_c_stops_all_workers_and_leaves_whole_files_only(
 def worker_that_has(path: Path, run: int) -> int:
     """Return the process, a child of the run, that has this file open."""
     for process in map(int, Path(f"/proc/{run}/task/{run}/children").read_text().split()):
-        if any(path == file.readlink() for file in Path(f"/proc/{process}/fd").iterdir()):
-            return process
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                if file.readlink() == path:
+                    return process
     raise AssertionError(f"no worker has {path} open")
 
 

@@ -292,7 +292,7 @@ def test_a_task_that_does_not_unwind_is_killed(tmp_path: Path, monkeypatch: pyte
 
 def test_the_time_limit_is_for_one_task() -> None:
     with LocalWorkers(1, time_limit=3) as workers:
-        for future in [workers.submit(time.sleep, 1) for _ in range(4)]:
+        for future in [workers.submit(time.sleep, 0.3) for _ in range(11)]:
             future.result()
 
 

@@ -17,6 +17,7 @@ from support.command_line import Outcome, command, environment, run
 from support.contract import check_minify
 from support.limits import MEMORY, SECONDS, limited
 from support.mutations import LARGE, changed, changes, original
+from support.slowness import slowness
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,8 @@ def limit_process() -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    seconds = round(SECONDS * slowness())
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory and processor time for a process")

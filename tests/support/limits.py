@@ -7,6 +7,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from support.slowness import slowness
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -19,7 +21,8 @@ MEMORY = 300 << 20
 def limited(seconds: int = SECONDS) -> Iterator[None]:
     """Fail if the block uses more processor time, or more than MEMORY above what is in use at its start.
 
-    Processor time does not count waiting for other programs; a block that waits itself has a minute.
+    Processor time does not count waiting for other programs; a block that waits itself has a minute. A machine that is
+    slower than the one that the bounds were tried on has more.
     """
     if sys.platform != "linux":
         yield
@@ -33,8 +36,8 @@ def limited(seconds: int = SECONDS) -> Iterator[None]:
         used = int(usage.read().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = {number: signal.signal(number, too_long) for number in (signal.SIGALRM, signal.SIGPROF)}
-    signal.setitimer(signal.ITIMER_REAL, 12 * seconds)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 12 * seconds * slowness())
+    signal.setitimer(signal.ITIMER_PROF, seconds * slowness())
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, hard))
     try:
         yield

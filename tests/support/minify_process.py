@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -15,12 +17,36 @@ ALL_SECONDARY_DATA = ("--size", "1T")
 """Without a size, long secondary data is left out."""
 DEADLINE = 60
 """Seconds after which a test gives up."""
+STOPS = """
+import os, signal, sys
+fsync = os.fsync
+def stop_before(file):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    fsync(file)
+os.fsync = stop_before
+from windbg_ext.cli import main
+sys.exit(main())
+"""
 
 
 def start(source: Path, destination: Path, *options: str) -> subprocess.Popen[str]:
     """Start it."""
+    return _started(command("minify", source, destination, *ALL_SECONDARY_DATA, *options))
+
+
+def start_stopping(source: Path, destination: Path, *options: str) -> subprocess.Popen[str]:
+    """Start it and wait until it has stopped itself: all is written, but nothing has the name of the destination."""
+    _, _, _, *arguments = command("minify", source, destination, *ALL_SECONDARY_DATA, *options)
+    process = _started([sys.executable, "-c", STOPS, *arguments])
+    state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert state is not None
+    assert state.si_code == os.CLD_STOPPED, process.communicate()
+    return process
+
+
+def _started(arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command("minify", source, destination, *ALL_SECONDARY_DATA, *options),
+        arguments,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -40,7 +66,7 @@ def temporary_files(folder: Path) -> list[Path]:
 
 
 def start_writing(source: Path, destination: Path, *options: str) -> subprocess.Popen[str]:
-    """Start it and wait until more than 1 MB of the small dump is on the disk."""
+    """Start it and wait until more than 1 MB of the small dump is on the disk, which should become a lot larger."""
     before = set(temporary_files(destination.parent))
     process = start(source, destination, *options)
     end = time.monotonic() + DEADLINE

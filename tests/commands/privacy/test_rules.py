@@ -206,17 +206,23 @@ PIECES = [
 ]
 
 
+SHORT, LONG = 4_000, 128_000
+"""Characters."""
+
+
 @pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-16-le", marks=pytest.mark.slow)])
 def test_no_text_holds_the_rules_up(encoding: str) -> None:
-    """Of each piece that rules are made of, repeated: eight times the text takes not much longer for each."""
+    """Of each piece that rules are made of, repeated: the time grows as the text does, not as its square.
+
+    A text of 32 times the length may take 320 times as long, which leaves room for a busy machine; its square is 1,024.
+    """
     seconds = {}
     for piece in PIECES:
-        for size in (4_000, 32_000):
+        for size in (SHORT, LONG):
             text = (piece * (size // len(piece))).encode(encoding)
             by = Search(own_words(["aa*a*a*a*a*ab", "?" * 20 + "aa", "11*1*1*12"]))
             start = time.process_time()
             assert sum(1 for _ in by.first(text)) <= size
             seconds[piece, size] = time.process_time() - start
-    slow = [piece for piece in PIECES if seconds[piece, 32_000] > 0.1 + 12 * seconds[piece, 4_000]]
-    assert slow == []
-    assert sum(seconds.values()) < 5
+    grown = 10 * LONG / SHORT
+    assert [piece for piece in PIECES if seconds[piece, LONG] > grown * max(seconds[piece, SHORT], 0.001)] == []

@@ -7,6 +7,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from support.slowness import slowness
+
 from hostile_files.case import MB
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ LONGEST_COMPLAINT = 4_000
 
 def broken(command: Command, outcome: Outcome, on_disk: int) -> Iterator[str]:
     """Yield what of the promises a run did not keep. on_disk: bytes that the case's files really take."""
-    seconds = command.seconds + on_disk / HONEST_SPEED
+    seconds = (command.seconds + on_disk / HONEST_SPEED) * slowness()
     if outcome.killed:
         yield f"it was killed after {outcome.processor_seconds:.1f} s of processor time, at {outcome.peak // MB} MB"
     elif outcome.processor_seconds > seconds:

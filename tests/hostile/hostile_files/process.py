@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from support.slowness import slowness
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -58,8 +60,8 @@ def run(command: Command, folder: Path) -> Outcome:
             shown = files.enter_context(Path(command.standard_output or out).open("wb"))
             complaints = files.enter_context(Path(command.standard_error or err).open("wb"))
             limits = {
-                "processor": MOST_PROCESSOR_SECONDS,
-                "clock": MOST_SECONDS,
+                "processor": round(MOST_PROCESSOR_SECONDS * slowness()),
+                "clock": round(MOST_SECONDS * slowness()),
                 "addresses": MOST_ADDRESSES,
                 "file": MOST_FILE,
                 "answer": told.fileno(),
