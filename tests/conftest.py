@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["support.remote_servers.fixtures"]
 BY_DEFAULT = "not engine and not slow and not exhaustive and not browser and not server"
 
+for name in ("NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS"):  # who runs the tests may have decided on colours
+    os.environ.pop(name, None)
+
 settings.register_profile(
     "tests",
     # the same examples every time, however busy the machine: a change fails for what it changed

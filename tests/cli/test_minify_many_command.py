@@ -57,7 +57,7 @@ def test_the_table_has_a_row_for_each_file_and_the_sums_below(folder: Path, tmp_
     assert (outcome.status, outcome.err) == (1, "")
     lines = outcome.out.splitlines()
     assert lines[0].split() == ["File", "Outcome", "Size", "Reason"]
-    rows = {words[0]: words[1:] for words in (line.split(maxsplit=2) for line in lines[2:6])}
+    rows = {words[0]: words[1:] for words in (re.split(" {2,}", line) for line in lines[2:6])}
     size = (tmp_path / "out" / "a-small.dmp").stat().st_size
     assert rows[str(folder / "a.dmp")] == rows[str(folder / "sub" / "c.dmp")] == ["written", f"{size / 1024:.1f} KB"]
     assert rows[str(folder / "b.dmp")][0] == "failed"

@@ -33,15 +33,16 @@ def dumps(tmp_path: Path) -> Path:
 @pytest.mark.skipif(sys.platform == "win32", reason="this is cron's")
 def test_the_line_for_cron_runs_in_the_environment_that_cron_has(dumps: Path, tmp_path: Path) -> None:
     (line,) = re.findall(r"^0 2 \* \* \*  (.*)$", PAGE, re.MULTILINE)
-    program, *_ = shlex.split(line)
+    program, *words = shlex.split(line)
     assert program.startswith("/")
     assert "%" not in line  # which is a new line for cron
     script = tmp_path / "windbg-ext"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m windbg_ext "$@"\n')
+    python = f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)}"
+    script.write_text(f'#!/bin/sh\n{python} -m windbg_ext "$@"\n')
     script.chmod(0o755)
-    line = line.replace(program, str(script)).replace("/srv/dumps", str(dumps)).replace("/srv", str(tmp_path))
+    words = [word.replace("/srv/dumps", str(dumps)).replace("/srv", str(tmp_path)) for word in words]
     done = subprocess.run(
-        ["/bin/sh", "-c", line],
+        ["/bin/sh", "-c", shlex.join([str(script), *words])],
         env=CRON,
         cwd="/",
         stdin=subprocess.DEVNULL,

@@ -440,7 +440,11 @@ def test_whoever_may_read_the_source_may_read_the_small_dump_and_nobody_else(
     source: Path, mode: int, expected: int
 ) -> None:
     source.chmod(mode)
-    assert run("minify", source, source.with_name("small.dmp")).status == 0
+    before = os.umask(0o022)
+    try:
+        assert run("minify", source, source.with_name("small.dmp")).status == 0
+    finally:
+        os.umask(before)
     assert stat.S_IMODE(source.with_name("small.dmp").stat().st_mode) == expected
 
 

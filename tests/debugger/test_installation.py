@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
+import string
 import sys
 from typing import TYPE_CHECKING
 
@@ -88,16 +89,21 @@ def test_where_pykd_is_the_variable_shell_is_no_matter(
     assert "SHELL" not in capsys.readouterr().out
 
 
+def quoted(path: Path | str) -> str:
+    """Return a path as a prompt takes it: the folder for temporary files may have a blank, too."""
+    plain = set(string.ascii_letters + string.digits + "_:\\/.~-")
+    return str(path) if set(str(path)) <= plain else f'"{path}"'
+
+
 @pytest.mark.parametrize("blank", ["", " "])
 def test_the_line_that_removes_names_the_folder_and_this_python_in_quotes_where_it_must(
     blank: str, windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quote = '"' if blank else ""
     folder, python = tmp_path / f"my{blank}scripts", tmp_path / f"my{blank}python.exe"
     monkeypatch.setattr(sys, "executable", str(python))
     assert main(["windbg-setup", "--folder", str(folder)]) == 0
     line = capsys.readouterr().out.splitlines()[-1].strip()
-    assert line == (f"{quote}{python}{quote} -m windbg_ext windbg-setup --folder {quote}{folder}{quote} --remove")
+    assert line == f"{quoted(python)} -m windbg_ext windbg-setup --folder {quoted(folder)} --remove"
     words = shlex.split(line)[3:]
     assert main(words) == 0
     assert not folder.exists()
@@ -107,11 +113,11 @@ def test_a_load_that_fails_tells_to_write_the_scripts_again_where_they_are(
     windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
-    for words, named in (["--folder", str(tmp_path / "s")], f" --folder {tmp_path / 's'}"), ([], ""):
+    for words, named in (["--folder", str(tmp_path / "s")], f" --folder {quoted(tmp_path / 's')}"), ([], ""):
         assert main(["windbg-setup", *words]) == 0
         folder = tmp_path / ("s" if words else "windbg-ext")
         (line,) = [line for line in (folder / "load.wds").read_text().splitlines() if "windbg-setup again" in line]
-        assert line.endswith(f"run windbg-setup again: {sys.executable} -m windbg_ext windbg-setup{named}")
+        assert line.endswith(f"run windbg-setup again: {quoted(sys.executable)} -m windbg_ext windbg-setup{named}")
 
 
 def test_the_scripts_lead_to_what_pip_installed_of_this_version_and_not_to_a_checkout(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.command_line import ROOT, environment
@@ -12,6 +13,9 @@ from support.command_line import ROOT, environment
 from windbg_ext.debugger.installation import SHELL_BANG
 from windbg_ext.debugger.listing import OpenSystem, open_system
 from windbg_ext.debugger.shell import session_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMPLETE = ROOT / "samples" / "complete.dmp"
 SYSTEMS = f".  0 64-bit Full kernel dump: {COMPLETE}\r\n"
@@ -44,8 +48,9 @@ def test_standard_input_tells_which_dump_is_open() -> None:
 def test_the_arguments_of_a_script_come_the_same_way(tmp_path: Path) -> None:
     small = tmp_path / "small; 50% & more.dmp"
     listing = SYSTEMS + aliases("minify", str(small), "/c", "<a> & b; c ^ %PATH%")
-    status, shown = bang(listing=listing.replace(str(small), Path(small).as_posix()), program=(str(SHELL_BANG),))
-    assert "there is no switch" in shown or status == 0  # a path that begins with a slash is a switch there
+    if os.name == "nt":  # elsewhere a path begins with a slash, as a switch does
+        status, _ = bang(listing=listing.replace(str(small), small.as_posix()), program=(str(SHELL_BANG),))
+        assert status == 0
     relative = listing.replace(str(small), "small.dmp")
     done = subprocess.run(
         [sys.executable, str(SHELL_BANG)], input=relative.encode(), env=environment(), cwd=tmp_path, check=False
