@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import ROOT, Outcome, run, run_process
+from support.hive_file import system_hive
+from support.registry_hives import CRASH_CONTROL
 
 from samples.builder import SAMPLES, build
 
@@ -191,6 +193,25 @@ def test_a_bar_for_each_kind_is_drawn_to_one_scale() -> None:
     assert bars["room"] == "=" * 19 + " " * 21
     assert bars["small"] == "-" + " " * 39
     assert bars["complete"] == "-" * 40
+
+
+def test_no_bars_are_drawn_where_only_a_small_dump_would_have_one(tmp_path: Path) -> None:
+    """Without RAM, nothing tells how long the others are: empty ones would say that they take nothing."""
+    hive, page = tmp_path / "SYSTEM", tmp_path / "report.html"
+    hive.write_bytes(system_hive({CRASH_CONTROL: {"CrashDumpEnabled": 7}}))
+    assert "|" not in run("pagefilefit", "--system-hive", hive, "--html", page).out
+    assert "to one scale" not in page.read_text("utf-8")
+    assert "|" in run("pagefilefit", "--system-hive", hive, "--ram", "4G", "--html", page, "--overwrite").out
+    assert "to one scale" in page.read_text("utf-8")
+
+
+def test_what_a_dump_usually_takes_is_marked_as_no_bound_in_every_report(tmp_path: Path) -> None:
+    """A third of 16 GB is what a kernel dump usually takes; that a complete one takes RAM + 1 MB is a bound."""
+    page = tmp_path / "report.html"
+    text = run("pagefilefit", "--ram", "16G", "--pagefile", "16G", "--html", page).out
+    for told in (text, page.read_text("utf-8")):
+        assert "~5,461.3 MB" in told
+        assert "~16,385 MB" not in told
 
 
 def test_a_megabyte_too_little_shows_in_the_bar() -> None:

@@ -12,6 +12,10 @@ from support.dump_bytes import dump32
 from support.dumpkind_cases import ACTIVE, BITMAP, BY_NAME, COMPLETE, FILL, KERNEL, SMALL, build, look, look_at
 
 from samples.builder import SAMPLES, Sample
+from windbg_ext.render.dumpkind import dumpkind_document
+from windbg_ext.render.html import write_html
+from windbg_ext.render.pages.dumpkind import dumpkind_page
+from windbg_ext.render.text import write_text
 from windbg_ext.structs.header import Machine
 
 
@@ -319,6 +323,36 @@ def test_details_are_there_when_asked_for() -> None:
     assert small is not None
     assert small.data_blocks
     assert {name for name, _, _ in small.parts} >= {"PRCB", "call stack", "driver list"}
+
+
+@pytest.mark.parametrize("pages", [0, 3, 50])
+@pytest.mark.parametrize("sample", [COMPLETE, KERNEL], ids=["runs", "bitmap"])
+def test_the_map_of_a_cut_dump_has_the_pages_that_are_still_in_the_file(sample: Sample, pages: int) -> None:
+    data = build(sample)
+    whole = look(data, details=True)
+    assert whole.details is not None
+    assert whole.details.memory_map is not None
+    held = whole.details.memory_map.present
+    secondary = sum(length for name, _, length in whole.details.file_parts if name == "secondary data")
+    end = len(data) - secondary - held * 0x1000  # where the pages begin
+    details = look(data[: end + pages * 0x1000 + 0xFFF], details=True).details
+    assert details is not None
+    assert details.memory_map is not None
+    memory = details.memory_map
+    assert (memory.present, memory.cut) == (pages, held - pages)
+    assert memory.missing == (whole.details.memory_map.missing or 0) + held - pages
+    assert sum(memory.in_runs) == sum(present for present, _ in memory.slices) == pages
+
+
+def test_a_cut_dump_is_not_said_to_hold_the_pages_that_are_cut_off() -> None:
+    report = look(build(COMPLETE)[:200_000], details=True)
+    text = write_text(dumpkind_document(report))
+    assert ", 88 pages by its header" in text
+    assert "46 of 88 pages are there" in text
+    assert "Physical memory: 46 pages in the file, 0 pages of RAM left out, 42 cut off" in text
+    page = "".join(write_html(dumpkind_page(report)))
+    assert "46 pages of memory are in the dump, 0 pages of RAM were left out, 42 are cut off" in page
+    assert "RAM that was left out or cut off" in page
 
 
 def test_the_memory_map_counts_where_ram_is_and_what_of_it_is_left_out() -> None:

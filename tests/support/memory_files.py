@@ -20,6 +20,7 @@ class ListedPages:
 
     def __init__(self, offsets: Mapping[int, int]) -> None:
         self._offsets = offsets
+        self.in_order = sorted(offsets) == sorted(offsets, key=offsets.__getitem__)
         self.page_count = len(offsets)
         self.end = PAGE_SIZE * len(offsets)
         self.frames = max(offsets, default=-1) + 1

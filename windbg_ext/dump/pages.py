@@ -51,6 +51,10 @@ class PageSource(Protocol):
     """The pages of a dump. `end`: the file offset behind the last page, whether or not the file goes that far."""
 
     @property
+    def in_order(self) -> bool:
+        """Whether page frames with higher numbers lie farther back in the file."""
+
+    @property
     def page_count(self) -> int:
         """How many pages the dump says that it holds."""
 
@@ -104,7 +108,8 @@ class RunPages:
         self.end = first_page_offset + self.page_count * PAGE_SIZE
         self._bases, self._counts = _numbers(bases), _numbers(counts)
         self._starts = self._below = starts
-        if not _ascending(self._bases):
+        self.in_order = _ascending(self._bases)
+        if not self.in_order:
             order = sorted(range(len(starts)), key=self._bases.__getitem__)
             self._bases, self._counts, self._starts = (
                 _numbers(map(column.__getitem__, order)) for column in (self._bases, self._counts, starts)
@@ -181,6 +186,8 @@ class BitmapPages:
     Where blocks of the bitmap cannot be read, page_count tells how many bits are set in them, so that the pages behind
     them are found; those in between are lost. unread: a sentence that says so, None where all could be read.
     """
+
+    in_order = True
 
     def __init__(self, source: Source, bitmap_offset: int, bits: int, first_page_offset: int, page_count: int) -> None:
         self._source = source

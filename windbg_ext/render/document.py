@@ -185,7 +185,7 @@ class MemoryMap(NamedTuple):
     """Physical memory in equal slices, and how much of it the dump holds, all in pages.
 
     slices: (pages in the dump, pages of RAM) of each; runs: (first page frame, pages) of RAM; missing: what the dump
-    leaves out of RAM, None if that cannot be told.
+    leaves out of RAM, None if that cannot be told; cut: what of that was in the file before it was cut short.
     """
 
     pages_per_slice: int
@@ -193,6 +193,7 @@ class MemoryMap(NamedTuple):
     runs: tuple[tuple[int, int], ...]
     present: int
     missing: Optional[int]
+    cut: int = 0
 
 
 class Notes(NamedTuple):

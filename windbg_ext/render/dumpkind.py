@@ -157,7 +157,8 @@ def _windows(report: DumpReport) -> str:
 def _machine(report: DumpReport) -> str:
     processors = "unknown number of processors" if report.processors is None else count(report.processors, "processor")
     ram = "RAM unknown" if report.ram_bytes is None else f"{size(report.ram_bytes)} of RAM"
-    pages = "" if report.pages_in_file is None else f", {count(report.pages_in_file, 'page')} in the file"
+    where = "by its header" if report.whole.missing else "in the file"
+    pages = "" if report.pages_in_file is None else f", {count(report.pages_in_file, 'page')} {where}"
     return f"{report.architecture or 'unknown architecture'}, {processors}, {ram}{pages}"
 
 
@@ -207,7 +208,7 @@ def _up_time(ticks: int) -> str:
 def _detail_sections(details: Details, report: DumpReport) -> Iterator[Section]:
     memory = details.memory_map
     if memory is not None:
-        shown = MemoryMap(memory.pages_per_slice, memory.slices, memory.runs, memory.present, memory.missing)
+        shown = MemoryMap(memory.pages_per_slice, memory.slices, memory.runs, memory.present, memory.missing, memory.cut)
         yield Section("", (shown,))
     blobs = [
         _texts(guid, name, f"0x{offset:x}", f"{length:,} bytes") for guid, name, offset, length in details.secondary

@@ -22,5 +22,5 @@ def megabytes(number: int | None) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun: 1 processor, 4 processors."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number with its noun: 1 processor, 1,234 pages."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -36,7 +36,7 @@ def minify_document(report: MinifyReport, *, details: bool = False) -> Document:
     if report.left_out:
         sections.append(Section("Left out:", (Notes(tuple((lost.part, lost.why) for lost in report.left_out)),)))
     if details:
-        rows = tuple(((part.part,), (f"{part.bytes:,}",), (str(part.blocks),)) for part in report.parts)
+        rows = tuple(((part.part,), (f"{part.bytes:,}",), (f"{part.blocks:,}",)) for part in report.parts)
         sections.append(Section("", (Table(rows, COLUMNS),)))
     return Document(tuple(sections))
 

@@ -61,12 +61,16 @@ class Part(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A picture of a whole and its parts, to scale, and a table of them. total: bytes of the whole."""
+    """A picture of a whole and its parts, to scale, and a table of them. total: bytes of the whole.
+
+    where: the header over what is said about each part.
+    """
 
     title: str
     total: int
     parts: tuple[Part, ...]
     about: str = ""
+    where: str = "Where"
 
 
 class PhysicalMap(NamedTuple):

@@ -97,16 +97,21 @@ def _place(space: Space) -> str:
 
 def _row(kind: KindReport, report: PagefileFitReport) -> tuple[Inline, ...]:
     name = f"{kind.kind.value}{' *' if kind.kind is report.configured else ''}"
-    about = "" if any(source.role == "floor" for source in kind.sources) or kind.floor is None else "~"
     return (
         (name,),
         (megabytes(kind.needs),),
-        (about + megabytes(kind.floor),),
+        (floor_of(kind),),
         (megabytes(kind.measured),),
         (megabytes(kind.now),),
         (megabytes(kind.maximum),),
         (answer_of(kind),),
     )
+
+
+def floor_of(kind: KindReport) -> str:
+    """Return the least that a kind of dump takes, behind a mark where that is only what it usually takes."""
+    about = "" if any(source.role == "floor" for source in kind.sources) or kind.floor is None else "~"
+    return about + megabytes(kind.floor)
 
 
 def answer_of(kind: KindReport) -> Answer:
@@ -115,13 +120,18 @@ def answer_of(kind: KindReport) -> Answer:
 
 
 def _bars(report: PagefileFitReport) -> Iterator[Section]:
-    """Yield the room and what each kind takes, to the scale of the largest; nothing where no figure is known."""
+    """Yield the room and what each kind takes, to the scale of the largest."""
     space = report.space
     taken = (figure for kind in report.kinds for figure in (kind.needs, kind.measured))
     scale = max((figure for figure in (space.now, *taken) if figure is not None), default=0)
-    if scale:
+    if is_to_scale(report):
         kinds = [Bar(kind.kind.value, kind.measured, kind.needs, answer_of(kind), kind.floor) for kind in report.kinds]
         yield Section("", (Bars(scale, space.now, space.maximum, tuple(kinds)),))
+
+
+def is_to_scale(report: PagefileFitReport) -> bool:
+    """Tell whether bars can be held against each other: without RAM, only that of a small dump would have a length."""
+    return all(kind.needs is not None or kind.measured is not None for kind in report.kinds)
 
 
 def _checks(report: PagefileFitReport) -> Iterator[Section]:

@@ -127,7 +127,8 @@ def _bar_lines(bars: Bars) -> Iterator[str]:
 
 
 def _map_lines(memory: MemoryMap) -> Iterator[Line]:
-    missing = "" if memory.missing is None else f", {memory.missing:,} pages of RAM left out"
+    missing = "" if memory.missing is None else f", {memory.missing - memory.cut:,} pages of RAM left out"
+    missing += f", {memory.cut:,} cut off" if memory.cut else ""
     scale = size(memory.pages_per_slice * PAGE_SIZE)
     yield line_of((f"Physical memory: {memory.present:,} pages in the file{missing}; a character is {scale}",))
     strip = "".join(_mark(present, ram, memory.pages_per_slice) for present, ram in memory.slices)

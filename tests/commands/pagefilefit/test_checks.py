@@ -75,7 +75,8 @@ def answer(report: PagefileFitReport, question: str) -> tuple[bool | None, str]:
         (TAKES, {"DedicatedDumpFile": "D:\\dump.sys"}, {}, True, "D:\\dump.sys"),
         (TAKES, {}, {MEMORY_MANAGEMENT: {"PagingFiles": ["D:\\p.sys 99 99"]}}, False, "those on D: do not count"),
         (TAKES, {}, {MEMORY_MANAGEMENT: {}}, None, "no paging file was named"),
-        (FITS, {}, {}, True, "fits most of the time"),
+        (FITS, {}, {}, None, "fits most of the time"),  # which is no yes
+        (FITS, {"CrashDumpEnabled": 3}, {}, True, "fits: "),
         (FITS, {}, {MEMORY_MANAGEMENT: {"PagingFiles": []}}, False, "does not fit"),
         (FITS, {"CrashDumpEnabled": 1}, {}, None, "only if it grows"),
         (LETTER, {}, {MOUNTED: WITH_LETTERS}, True, "C: is among the drives C:, D:"),
@@ -117,6 +118,15 @@ def test_a_setting_has_its_answer(
     found, reason = answer(report_of(crash, keys), question)
     assert found is good
     assert why in reason
+
+
+def test_a_small_dump_fits_every_paging_file_also_where_its_size_is_not_known() -> None:
+    """Windows makes none of less than 2 MB, which is what Microsoft's pages ask for."""
+    for line, good in (("?:\\pagefile.sys", True), ("C:\\pagefile.sys 1 1", False)):
+        report = report_of({"CrashDumpEnabled": 3}, {MEMORY_MANAGEMENT: {"PagingFiles": [line]}}, HandFigures())
+        assert report.ram is None
+        assert answer(report, FITS)[0] is good
+        assert [kind.verdict.fits for kind in report.kinds[:1]] == [good]
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,13 @@ from windbg_ext.render.dumpkind_json import dumpkind_json
 from windbg_ext.render.figures import megabytes
 from windbg_ext.render.html import MARK, write_html
 from windbg_ext.render.html.spans import visible
-from windbg_ext.render.minify import minify_json
+from windbg_ext.render.minify import minify_document, minify_json
 from windbg_ext.render.pagefilefit import pagefilefit_json
 from windbg_ext.render.pages.dumpkind import dumpkind_page
 from windbg_ext.render.pages.dumps import dumps_page
 from windbg_ext.render.pages.minify import batch_page, minify_page
 from windbg_ext.render.pages.pagefilefit import pagefilefit_page
+from windbg_ext.render.text import write_text
 from windbg_ext.structs.bug_check_pages import REFERENCE
 
 if TYPE_CHECKING:
@@ -274,6 +275,15 @@ def test_the_report_of_minify_has_every_number_of_the_json_report() -> None:
         expected += [saved["start"], saved["end"], f"{saved['bytes']:,}"]
     assert told["left_out"]
     assert [value for value in expected if value not in text] == []
+
+
+def test_the_parts_of_a_small_dump_are_told_with_their_pieces_in_text_and_page() -> None:
+    first, *others = small_dump().parts
+    report = replace(small_dump(), parts=(replace(first, blocks=2_048), *others))
+    page = HtmlPage.of("".join(write_html(minify_page(report))))
+    assert "2,048 pieces" in page.text
+    assert "Pieces" in [header.text for header in page.all("th")]
+    assert any(line.endswith(" 2,048") for line in write_text(minify_document(report, details=True)).splitlines())
 
 
 def test_the_report_of_pagefilefit_has_every_number_source_and_command_of_the_json_report() -> None:

@@ -10,7 +10,7 @@ from windbg_ext.commands.dumpkind.kind import attribute_bits, evidence_of, has, 
 from windbg_ext.commands.dumpkind.parameters import Sort, parameter_sorts
 from windbg_ext.commands.dumpkind.report import BugCheckFound, DumpReport, Evidence, Whole
 from windbg_ext.commands.dumpkind.signature import signature_of
-from windbg_ext.commands.dumpkind.whole import is_whole, pages_in
+from windbg_ext.commands.dumpkind.whole import is_whole, pages_in, pages_there
 from windbg_ext.dump.dump import Part
 from windbg_ext.dump.header import comment_of, physical_pages
 from windbg_ext.dump.kinds import DumpKind, kind_of
@@ -218,6 +218,11 @@ class _Answers:
             found.extend(small_marks(dump.known, dump.triage, dump.source.size, driver_names))
         return found
 
+    def _pages_there(self) -> int | None:
+        """Return how many pages a file has that ends before its last page; None where it has all, or may have."""
+        pages, size = self.dump.pages, self.dump.source.size
+        return pages_there(pages, size) if pages is not None and self._size_known and size < pages.end else None
+
     def _details(self, crash: Crash | None) -> Details:
         from windbg_ext.commands.dumpkind import details as more  # not for those to wait for who do not ask for it
         from windbg_ext.commands.dumpkind import machine
@@ -230,7 +235,7 @@ class _Answers:
         runs = dump.parsed.physical_memory if dump.parsed else None
         return more.Details(
             header_fields=tuple(more.header_fields(dump.fields)),
-            memory_map=more.memory_map(dump.pages, runs) if dump.pages is not None else None,
+            memory_map=more.memory_map(dump.pages, runs, self._pages_there()) if dump.pages is not None else None,
             secondary=tuple(more.secondary_blobs(blobs[:MAX_LISTED])),
             parts=tuple(more.small_parts(dump.small)) if dump.small else (),
             data_blocks=tuple((block.address, block.offset, block.size) for block in blocks[:MAX_LISTED]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from windbg_ext.structs.header import FILL
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sized
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 
     from windbg_ext.commands.dumpkind.machine import ProcessorState
     from windbg_ext.commands.dumpkind.modules import LoadedModule
@@ -43,7 +44,8 @@ class MemoryMap(NamedTuple):
 
     slices: (pages in the dump, pages of RAM) of each equal part of it; pages_per_slice: the length of a part; runs:
     (first page frame, count) of RAM; present, missing: pages of RAM that the dump holds or leaves out; fine: as
-    (pages_per_slice, slices), in smaller parts; in_runs: pages of each run that the dump holds.
+    (pages_per_slice, slices), in smaller parts; in_runs: pages of each run that the dump holds; cut: pages that it held
+    before the file was cut short, and which count as missing.
     """
 
     pages_per_slice: int
@@ -53,6 +55,7 @@ class MemoryMap(NamedTuple):
     missing: int | None
     fine: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
     in_runs: tuple[int, ...] = ()
+    cut: int = 0
 
 
 class HeaderField(NamedTuple):
@@ -109,32 +112,44 @@ def header_fields(raw: RawHeader) -> Iterator[HeaderField]:
             yield HeaderField(name, value.rstrip(b"\0").decode("latin-1"))
 
 
-def memory_map(pages: PageSource, runs: tuple[PhysicalMemoryRun, ...] | None) -> MemoryMap | None:
+def memory_map(
+    pages: PageSource, runs: tuple[PhysicalMemoryRun, ...] | None, there: int | None = None
+) -> MemoryMap | None:
     """Count the pages of each part of physical memory. runs: of RAM; None: of none is known. Return None without pages.
 
-    Without runs, what is not in the dump cannot be told from what is no RAM.
+    there: how many pages a file has that is cut short; None: all. Without runs, what is not in the dump cannot be told
+    from what is no RAM.
     """
     ram = [(run.base_page, run.page_count) for run in runs or ()]
     end = max([pages.frames, *(base + count for base, count in ram)])
     if not end:
         return None
-    step, slices = _slices(pages, ram, end, SLICES)
-    present = pages.pages_below(end)
-    in_runs = tuple(pages.pages_below(base + count) - pages.pages_below(base) for base, count in ram)
+    below = pages.pages_below
+    if there is not None and pages.in_order:  # else the first pages of the file are anywhere in memory
+        below = partial(_at_most, there, pages.pages_below)
+    step, slices = _slices(below, ram, end, SLICES)
+    present = below(end)
+    in_runs = tuple(below(base + count) - below(base) for base, count in ram)
     missing = sum(count for _, count in ram) - sum(in_runs) if ram else None
-    return MemoryMap(step, slices, tuple(ram), present, missing, _slices(pages, ram, end, FINE_SLICES), in_runs)
+    held = sum(pages.pages_below(base + count) - pages.pages_below(base) for base, count in ram)
+    cut = held - sum(in_runs) if ram else pages.pages_below(end) - present
+    return MemoryMap(step, slices, tuple(ram), present, missing, _slices(below, ram, end, FINE_SLICES), in_runs, cut)
+
+
+def _at_most(there: int, pages_below: Callable[[int], int], pfn: int) -> int:
+    return min(there, pages_below(pfn))
 
 
 def _slices(
-    pages: PageSource, ram: list[tuple[int, int]], end: int, parts: int
+    below: Callable[[int], int], ram: list[tuple[int, int]], end: int, parts: int
 ) -> tuple[int, tuple[tuple[int, int], ...]]:
     """Return the page frames of a slice, and of each slice its pages in the dump and in RAM."""
     step = max(1, -(-end // parts))
-    return step, tuple([_count(pages, ram, start, start + step) for start in range(0, end, step)])
+    return step, tuple([_count(below, ram, start, start + step) for start in range(0, end, step)])
 
 
-def _count(pages: PageSource, ram: list[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
-    present = pages.pages_below(end) - pages.pages_below(start)
+def _count(below: Callable[[int], int], ram: list[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
+    present = below(end) - below(start)
     return present, sum(max(0, min(end, base + count) - max(start, base)) for base, count in ram)
 
 

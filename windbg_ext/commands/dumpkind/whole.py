@@ -102,9 +102,13 @@ def _use_of_cut(dump: Dump, body: int) -> str:
         return "not usable: the part that tells where the pages lie is cut" if size < body else ""
     if size >= body:
         return "usable: all pages are there, only secondary data is missing"
+    return f"{pages_there(pages, size):,} of {pages_in(pages):,} pages are there; WinDbg opens it with a warning"
+
+
+def pages_there(pages: PageSource, size: int) -> int:
+    """Return how many of the pages a file of so many bytes has, as whole ones."""
     first = pages.end - pages_in(pages) * PAGE_SIZE
-    there = max(0, size - first) // PAGE_SIZE
-    return f"{there:,} of {pages_in(pages):,} pages are there; WinDbg opens it with a warning"
+    return min(pages_in(pages), max(0, size - first) // PAGE_SIZE)
 
 
 def pages_in(pages: PageSource) -> int:

@@ -99,7 +99,7 @@ def _takes_it(on: Checked) -> Iterator[Check]:
 
 def _fits(on: Checked) -> Iterator[Check]:
     verdict, why = on.at.room_for.verdict, on.at.room_for.why
-    yield Check(FITS, verdict.likely, f"{verdict.value}: {why}", "Microsoft's figures", decides=True)
+    yield Check(FITS, verdict.fits, f"{verdict.value}: {why}", "Microsoft's figures", decides=True)
 
 
 def _up_to_date(on: Checked) -> Iterator[Check]:

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.pagefilefit.rules import SYSTEM_MANAGED_FITS, Role, rules_for
+from windbg_ext.commands.pagefilefit.rules import SMALLEST_PAGING_FILE, SYSTEM_MANAGED_FITS, Role, rules_for
 from windbg_ext.commands.pagefilefit.space import Place
 from windbg_ext.dump.kinds import DumpKind
 from windbg_ext.values import NamedTuple
@@ -152,6 +152,8 @@ def _verdict(enough: int | None, too_little: int | None, usual: _Usual | None, s
         return Verdict.DOES_NOT_FIT, space.now_from if space.place is Place.NONE else space.maximum_from
     if enough is not None and now is not None and now >= enough:
         return Verdict.FITS, "there is room for as much as it takes"
+    if enough is not None and now is None and space.place is Place.PAGING_FILE and enough <= SMALLEST_PAGING_FILE:
+        return Verdict.FITS, "Windows makes no paging file of less than 2 MB"
     if maximum is not None and too_little is not None and maximum < too_little:
         return Verdict.DOES_NOT_FIT, "there is less room than the least that it takes"
     if usual is not None and (why := _most_of_the_time(usual, space)):

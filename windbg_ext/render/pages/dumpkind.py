@@ -56,7 +56,7 @@ def _sections(report: DumpReport) -> Iterator[PageSection]:
     if details is not None and details.memory_map is not None:
         found = details.memory_map
         per_slice, slices = found.fine
-        fine = MemoryMap(per_slice, slices, found.runs, found.present, found.missing)
+        fine = MemoryMap(per_slice, slices, found.runs, found.present, found.missing, found.cut)
         yield PageSection("Physical memory", (PhysicalMap(fine, found.in_runs),))
     yield PageSection("File", tuple(_file(report)))
     if details is not None:

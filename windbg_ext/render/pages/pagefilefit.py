@@ -8,7 +8,16 @@ from windbg_ext.commands.pagefilefit import Place
 from windbg_ext.render.document import Answer, Column, Facts, Reference
 from windbg_ext.render.figures import megabytes
 from windbg_ext.render.page import Fit, FitBars, Footnotes, Listing, Mark, Page, PageSection, Verdict
-from windbg_ext.render.pagefilefit import CHECK_TITLE, answer_of, facts_of, known, page_of, steps_of
+from windbg_ext.render.pagefilefit import (
+    CHECK_TITLE,
+    answer_of,
+    facts_of,
+    floor_of,
+    is_to_scale,
+    known,
+    page_of,
+    steps_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,14 +47,16 @@ def _sections(report: PagefileFitReport) -> Iterator[PageSection]:
         yield PageSection("What to do", (steps_of(to_do),))
     notes = _Notes()
     rows = tuple(_row(kind, report, notes) for kind in report.kinds)
-    yield PageSection("Dumps and the room for them", (_bars(report), Listing("In numbers", COLUMNS, rows)))
+    numbers = Listing("In numbers", COLUMNS, rows)
+    pictures = (_bars(report),) if is_to_scale(report) else ()
+    yield PageSection("Dumps and the room for them", (*pictures, numbers))
     if report.checks:
         yield PageSection(CHECK_TITLE, (Listing("Check list", CHECK_COLUMNS, tuple(map(_check, report.checks))),))
     if to_know:
         yield PageSection("More to know", (steps_of(to_know),))
     space = report.space
     rooms = (("Room now", space.now, space.now_from), ("At most", space.maximum, space.maximum_from))
-    facts: tuple[tuple[str, Inline], ...] = tuple((name, (f"{megabytes(room)}: {why}",)) for name, room, why in rooms)
+    facts: tuple[tuple[str, Inline], ...] = tuple((name, (f"{"not known" if room is None else megabytes(room)}: {why}",)) for name, room, why in rooms)
     yield PageSection("Where the figures are from", (Facts(facts), Footnotes(tuple(notes.texts))))
     if report.notes:
         yield PageSection("Notes", (Footnotes(tuple((note,) for note in report.notes), numbered=False),))
@@ -72,7 +83,7 @@ def _row(kind: KindReport, report: PagefileFitReport, notes: _Notes) -> tuple[In
     return (
         (name, *notes.of(kind, OTHER)),
         (megabytes(kind.needs), *notes.of(kind, SAFE)),
-        (megabytes(kind.floor), *notes.of(kind, LEAST)),
+        (floor_of(kind), *notes.of(kind, LEAST)),
         (megabytes(kind.measured), *notes.of(kind, MEASURED)),
         (megabytes(kind.now),),
         (megabytes(kind.maximum),),
