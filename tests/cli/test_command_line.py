@@ -176,7 +176,18 @@ def test_python_m_windbg_ext_and_the_installed_script_do_the_same(source: Path) 
 
 def test_the_program_is_called_windbg_ext_however_it_is_started() -> None:
     outcome = run_process("minify", "--nonsense")
-    assert outcome.err == "windbg-ext: unrecognized arguments: --nonsense; windbg-ext --help shows how it is used\n"
+    assert (
+        outcome.err == "windbg-ext: unrecognized arguments: --nonsense; windbg-ext minify --help shows how it is used\n"
+    )
+
+
+def test_a_large_dump_that_is_cut_before_its_kernel_says_so_and_what_to_do(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.dmp"
+    cut.write_bytes((ROOT / "samples" / "complete.dmp").read_bytes()[:200_000])
+    outcome = run("minify", cut, tmp_path / "small.dmp")
+    assert outcome.status == 3
+    assert "the source is cut short: 168,640 of 368,640 bytes are missing" in outcome.err
+    assert outcome.err.endswith("; without it no kernel structure can be found: copy it again from where it was made\n")
 
 
 ENCODINGS = [
@@ -279,7 +290,7 @@ def test_the_exit_status_tells_of_an_error_whose_reader_has_gone(tmp_path: Path)
 def test_what_an_error_names_is_escaped_and_cut() -> None:
     error = run("minify", "a", "b", "\x1b[31m\r\n\u202e" + "x" * 10_000).err
     assert error.startswith("windbg-ext: unrecognized arguments: \\x1b[31m\\r\\n\\u202exxx")
-    assert error.endswith("xxx; windbg-ext --help shows how it is used\n")
+    assert error.endswith("xxx; windbg-ext minify --help shows how it is used\n")
     assert len(error) < 2100
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from support.command_line import ROOT, command, environment
+from support.hive_file import system_hive
+from support.registry_hives import CRASH_CONTROL
 from support.terminal import all_of, open_terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
 
@@ -58,6 +65,31 @@ def test_a_table_fits_the_terminal_by_leaving_out_columns(width: int) -> None:
     assert ("Processors count" in header) == (width > 200)
     assert "faulty.sys+0x1010" in text
     assert "More columns: -v shows all, --csv has them for a spreadsheet." in text
+
+
+def test_a_narrow_table_keeps_the_bug_check_whatever_the_names_of_the_files(tmp_path: Path) -> None:
+    for number in range(2):
+        shutil.copy(SAMPLES / "small.dmp", tmp_path / f"{'a-long-name-' * 3}{number}.dmp")
+    text = CODES.sub("", shown("dumpkind", tmp_path))
+    assert "Bug check code" in text.split("\n")[0]
+    assert text.count("0x000000D1") == 2
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_figures_and_check_list_of_pagefilefit_fit_the_terminal(width: int, tmp_path: Path) -> None:
+    hive = tmp_path / "SYSTEM"
+    hive.write_bytes(system_hive({CRASH_CONTROL: {"CrashDumpEnabled": 7, "DumpFilters": ["dumpfve.sys"]}}))
+    text = CODES.sub("", shown("pagefilefit", "--system-hive", hive, "--ram", "512G", width=width))
+    figures = text.partition("\nDump  ")[2]
+    table, _, rest = figures.partition("\n\n")
+    assert max(map(len, f"Dump  {table}".split("\n"))) <= width
+    header = f"Dump  {table}".split("\n")[0].split("  ")
+    for column in ("Needs", "Room now", "The next one"):
+        assert any(cell.strip() == column for cell in header)
+    answers = rest.partition("be found?\n")[2].partition("\n\n")[0].split("\n")
+    assert max(map(len, answers)) <= width
+    assert answers[0].split("  ")[1:2] == ["yes"]
+    assert len(answers) < 40  # no column of single words
 
 
 def test_with_v_the_table_has_all_columns_however_wide() -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from windbg_ext.commands.cluster import differences, missing_of
+from windbg_ext.commands.cluster import connected, differences, missing_of
+from windbg_ext.errors import DumpError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,17 @@ def test_each_version_that_differs_is_told_once() -> None:
         "workers have windbg_ext 0.9, this program has 1.0",
         "workers have python 3.9.18.final.0, this program has 3.13.0.final.0",
     ]
+
+
+@pytest.mark.parametrize("address", ["scheduler", "tls://scheduler", "tcp://scheduler:port", "http://scheduler:8787"])
+def test_an_address_that_leads_nowhere_is_refused_before_anybody_is_asked(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "Client", None)  # one that was made of it would take 20 seconds to end
+    refused = pytest.raises(DumpError, match=r"no scheduler answers .*; name it as tcp://HOST:8786")
+    with refused, connected(address, [], tell=print):
+        pass
 
 
 def test_a_worker_tells_the_first_path_that_it_does_not_see(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ PAGE = 0x1000
         (b"\x28\xb5\x2f\xfd", "zstd file", "copy the file again"),
         (b"PK\x03\x04", "zip file", "copy the file again"),
         (b"7z\xbc\xaf\x27\x1c", "7z file", "unpack"),
+        (b"regf", "registry hive", "pagefilefit --system-hive"),
         (b"Rar!\x1a\x07", "RAR file", "unpack"),
         (b"MSCF", "CAB file", "copy the file again"),
         (b"PAGEPAGE", "header was never finished", "crash again"),

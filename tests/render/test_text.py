@@ -185,7 +185,9 @@ def test_the_strip_shows_where_ram_is_and_what_of_it_is_left_out() -> None:
 def test_the_strip_tells_what_is_cut_off_from_what_was_left_out() -> None:
     slices = ((256, 256), (1, 256), (0, 256))
     told = written(MemoryMap(256, slices, ((0, 768),), 257, 1511, 1500))[0]
-    assert told == "Physical memory: 257 pages in the file, 11 pages of RAM left out, 1,500 cut off; a character is 1.0 MB"
+    assert (
+        told == "Physical memory: 257 pages in the file, 11 pages of RAM left out, 1,500 cut off; a character is 1.0 MB"
+    )
 
 
 def test_what_is_missing_is_not_told_where_no_ram_is_known() -> None:

@@ -102,7 +102,8 @@ def test_a_folder_is_told_as_one(tmp_path: Path) -> None:
 def test_a_missing_file_is_one_line_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(DumpError) as raised:
         LocalFile(tmp_path / "missing.dmp")
-    assert str(raised.value) == f"{tmp_path / 'missing.dmp'}: file: cannot be opened (No such file or directory)"
+    why = "cannot be opened (No such file or directory); check its path and name"
+    assert str(raised.value) == f"{tmp_path / 'missing.dmp'}: file: {why}"
 
 
 def test_a_file_that_may_not_be_opened_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

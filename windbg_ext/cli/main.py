@@ -113,7 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str], console: Terminal) -> int:
     def work() -> int:
-        options = build_parser(words).parse_args(words)
+        options, unknown = build_parser(words).parse_known_args(words)
+        if unknown:  # of which the parser of all commands would only know its own help
+            help_of = f"windbg-ext {options.command} --help"
+            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; {help_of} shows how it is used")
         with _terminable():
             return int(options.run(options, console))
 

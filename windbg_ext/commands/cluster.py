@@ -38,10 +38,12 @@ def connected(
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise UsageError("--cluster needs Dask: python -m pip install 'windbg-ext[fleet]'") from None
     with _quiet():
         try:
+            get_address_host_port(address)  # a client that finds no place to connect to takes 20 s to end
             client = Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             why = " ".join(str(error).split()) or type(error).__name__

@@ -52,6 +52,7 @@ SIGNATURES: dict[bytes, OtherFile] = {
     b"\xd2\xbe\xd2\xbe": _VMWARE,
     b"\xd1\xba\xd1\xba": _VMWARE,
     b"\xd0\xbe\xd2\xbe": _VMWARE,
+    b"regf": OtherFile("a registry hive", "pagefilefit --system-hive reads the one called SYSTEM"),
     b"Rar!": OtherFile("a RAR file", _UNPACK),
     b"7z\xbc\xaf\x27\x1c": OtherFile("a 7z file", _UNPACK),
     b"PAGEPAGE": OtherFile(

@@ -146,7 +146,8 @@ class Table(NamedTuple):
     """Rows of cells. columns: none for rows that need no headers and begin in line.
 
     compact: there are many columns, so each is as narrow as it can be, and where a line has no room for them, some are
-    left out and the last one goes on in the next line; flowing: the last cell of a row is a text of any length.
+    left out and the last one goes on in the next line; flowing: the last cell of a row is a text of any length, which
+    stands below the others where these leave no room for it.
     """
 
     rows: tuple[tuple[Inline, ...], ...]

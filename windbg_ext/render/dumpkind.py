@@ -22,6 +22,7 @@ from windbg_ext.render.document import (
 )
 from windbg_ext.render.figures import count, size
 from windbg_ext.sources.formats import with_article
+from windbg_ext.structs.bug_check_pages import parameter_meanings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ SECONDS_TO_2001 = 978_307_200
 """From 1970. 2001 begins a cycle, as 1601 does, and every system's `gmtime` knows the years from there to 2400."""
 LAST_YEAR = 9999
 STACK = "Stack (addresses of code on it, nearest first; some may be left over from earlier calls):"
+NOT_DESCRIBED = "not known here: Microsoft's page may tell"
 MAX_FRAMES = 10
 """Addresses of the stack that are shown without -v."""
 SUSPECTS_ARE_HINTS = "A hint, found without symbols; names that are not known as Microsoft's come first"
@@ -206,9 +208,12 @@ def _up_time(ticks: int) -> str:
 
 
 def _detail_sections(details: Details, report: DumpReport) -> Iterator[Section]:
+    yield from _list("Parameters of the bug check:", list(_parameter_rows(report)))
     memory = details.memory_map
     if memory is not None:
-        shown = MemoryMap(memory.pages_per_slice, memory.slices, memory.runs, memory.present, memory.missing, memory.cut)
+        shown = MemoryMap(
+            memory.pages_per_slice, memory.slices, memory.runs, memory.present, memory.missing, memory.cut
+        )
         yield Section("", (shown,))
     blobs = [
         _texts(guid, name, f"0x{offset:x}", f"{length:,} bytes") for guid, name, offset, length in details.secondary
@@ -235,6 +240,15 @@ def _detail_sections(details: Details, report: DumpReport) -> Iterator[Section]:
     parts = [_texts(name, f"0x{offset:x}", f"{length:,} bytes") for name, offset, length in details.file_parts]
     yield from _list("What the file is made of:", parts)
     yield from _list("Header:", [((field.name,), header_value(field, report)) for field in details.header_fields])
+
+
+def _parameter_rows(report: DumpReport) -> Iterator[tuple[Inline, ...]]:
+    """Yield each parameter of the bug check with its meaning."""
+    bug_check = report.bug_check
+    if bug_check is not None:
+        meanings = parameter_meanings(bug_check.plain_code, bug_check.parameters)
+        for place, meaning in enumerate(meanings[: len(bug_check.parameters)]):
+            yield (str(place + 1),), (parameter_span(report, place),), (meaning or NOT_DESCRIBED,)
 
 
 def _processor_row(processor: ProcessorState) -> tuple[Inline, ...]:

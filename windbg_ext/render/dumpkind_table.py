@@ -33,9 +33,9 @@ COLUMNS = (
 """As BlueScreenView names and orders them, and five of our own. Caused by: the first suspect, a hint."""
 SHOWN = {
     "Dump file": 0,
-    TIME: 1,
+    TIME: 2,
     "Bug check string": 5,
-    "Bug check code": 2,
+    "Bug check code": 1,
     "Caused by driver": 10,
     "Caused by address": 0,
     "Signature": 4,

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from windbg_ext.render.document import Inline
 
 FIGURES = ("Needs", "Floor", "Measured", "Room now", "At most")
-COLUMNS = (Column("Dump"), *(Column(figure, right=True) for figure in FIGURES), Column("The next one"))
+RANKS = {"Floor": 1, "At most": 2}
+"""What a narrow window leaves out if it must; of Measured, it leaves out a column without figures first."""
+NOTHING_MEASURED = 3
 CHECK_COLUMNS = (Column("Answer", width=9), Column("Question", width=48), Column("Why"))
 CHECK_TITLE = "Will the next crash leave a dump, and will it be found?"
 SOURCE_COLUMNS = (Column(width=9), Column(right=True, width=12), Column())
@@ -48,7 +50,7 @@ def pagefilefit_document(report: PagefileFitReport, *, verbose: bool = False) ->
     sections = [
         Section("", (Headline(Answer(report.headline, report.verdict.likely)), steps_of(to_do))),
         Section("", (Facts(tuple(facts_of(report))),)),
-        Section("", (Table(tuple(_row(kind, report) for kind in report.kinds), COLUMNS),)),
+        Section("", (Table(tuple(_row(kind, report) for kind in report.kinds), _columns(report)),)),
         *_bars(report),
         *_checks(report),
         Section("More to know", (steps_of(to_know),)),
@@ -93,6 +95,13 @@ def _place(space: Space) -> str:
     if space.now == space.maximum:
         return f"{name}, {_room(space.now)}"
     return f"{name}, {_room(space.now)}, at most {_room(space.maximum)}"
+
+
+def _columns(report: PagefileFitReport) -> tuple[Column, ...]:
+    measured = any(kind.measured is not None for kind in report.kinds)
+    ranks = RANKS if measured else {**RANKS, "Measured": NOTHING_MEASURED}
+    figures = [Column(figure, right=True, rank=ranks.get(figure, 0)) for figure in FIGURES]
+    return Column("Dump"), *figures, Column("The next one")
 
 
 def _row(kind: KindReport, report: PagefileFitReport) -> tuple[Inline, ...]:

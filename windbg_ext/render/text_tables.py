@@ -30,7 +30,7 @@ def table_lines(table: Table, width: int | None, flowing: int) -> Iterator[Line]
     rows = [tuple([short_line(cell, MAX_CELL) for cell in row]) for row in table.rows]
     if table.compact:
         return in_columns([*_head(rows, table.columns), *rows])
-    return _drawn_lines(rows, table.columns) if table.columns else in_columns(rows)
+    return _drawn_lines(rows, table.columns, width) if table.columns else in_columns(rows)
 
 
 def _head(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> Iterator[Sequence[Line]]:
@@ -65,12 +65,7 @@ def _fitted_lines(table: Table, width: int) -> Iterator[Line]:
         for place, column in enumerate(table.columns)
     ]
     widths[last] = min(widths[last], MIN_LAST)
-    kept = list(range(len(table.columns)))
-    while sum(widths[place] + len(GAP) for place in kept) - len(GAP) > width:
-        least = max(kept, key=lambda place: table.columns[place].rank)
-        if not table.columns[least].rank:
-            break
-        kept.remove(least)
+    kept = _kept(widths, table.columns, width)
     room = max(MIN_LAST, width - sum(widths[place] + len(GAP) for place in kept if place != last))
     drawn: list[Sequence[Line]] = []
     for row in rows:
@@ -79,6 +74,17 @@ def _fitted_lines(table: Table, width: int) -> Iterator[Line]:
             start = [() if number else row[place] for place in kept if place != last]
             drawn.append([*start, text] if last in kept else start)
     yield from in_columns([*_head(drawn, [table.columns[place] for place in kept]), *drawn])
+
+
+def _kept(widths: Sequence[int], columns: Sequence[Column], width: int) -> list[int]:
+    """Return the places of the columns that a line has room for, without those of the highest ranks."""
+    kept = list(range(len(columns)))
+    while sum(widths[place] + len(GAP) for place in kept) - len(GAP) > width:
+        least = max(kept, key=lambda place: columns[place].rank)
+        if not columns[least].rank:
+            break
+        kept.remove(least)
+    return kept
 
 
 def _padded(row: Sequence[Line], columns: Sequence[Column]) -> Iterator[Piece]:
@@ -93,13 +99,17 @@ def _flowing_lines(table: Table, width: int) -> Iterator[Line]:
     for *cells, text in table.rows:
         start = tuple(_padded([short_line(cell, MAX_CELL) for cell in cells], table.columns))
         taken = len(shown(start))
+        if width - taken < max(MIN_LAST, width // 3):  # a narrow window: below the other cells
+            yield trimmed(list(start))
+            taken = (table.columns[0].width or 0) + len(GAP)
+            start = (same(" " * taken),)
         for line in wrapped(short_line(text, MAX_TEXT), width - taken):
             yield (*start, *line)
             start = (same(" " * taken),)
 
 
-def _drawn_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> Iterator[Line]:
-    """Yield a table with headers as tabulate draws it."""
+def _drawn_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column], width: int | None) -> Iterator[Line]:
+    """Yield a table with headers as tabulate draws it; a window that is too narrow for that shows what fits."""
     from tabulate import tabulate  # not for `dumpkind` to wait for, see _in_columns
 
     header, rule, *drawn = tabulate(
@@ -108,12 +118,30 @@ def _drawn_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> I
         colalign=["right" if column.right else "left" for column in columns],
         disable_numparse=True,
     ).split("\n")
+    if width is not None and len(rule) > width and any(column.rank for column in columns):
+        yield from _narrow_lines(rows, columns, width)
+        return
     yield from ((same(header),), (same(rule),))
     widths = [len(dashes) for dashes in rule.split(GAP)]
     ends = accumulate(width + len(GAP) for width in widths)
     places = [(end - len(GAP) - width, end - len(GAP)) for width, end in zip(widths, ends)]
     for row, line in zip(rows, drawn):
         yield tuple(_in_place(line, row, columns, places))
+
+
+def _narrow_lines(rows: Sequence[Sequence[Line]], columns: Sequence[Column], width: int) -> Iterator[Line]:
+    """Yield a table whose columns are as narrow as their cells, and as many of them as fit a line."""
+    grid = [[line_of((column.header,)) for column in columns], *rows]
+    widths = [max(len(shown(cell)) for cell in cells) for cells in zip(*grid)]
+    kept = _kept(widths, columns, width)
+    drawn: list[Sequence[Line]] = [[_aligned(row[at], widths[at], columns[at]) for at in kept] for row in grid]
+    drawn.insert(1, [(same("-" * widths[at]),) for at in kept])
+    yield from in_columns(drawn)
+
+
+def _aligned(cell: Line, width: int, column: Column) -> Line:
+    blanks = width - len(shown(cell))
+    return (same(" " * blanks), *cell) if column.right and blanks else cell
 
 
 def _in_place(

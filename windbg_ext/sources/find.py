@@ -11,7 +11,7 @@ from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_WINDOWS_PATH
 from windbg_ext.sources.archive import DUMP_ENDINGS
 from windbg_ext.sources.formats import ENDINGS as PACKED_ENDINGS
-from windbg_ext.sources.local import DEVICE_PREFIXES, is_address, system_path, tidy
+from windbg_ext.sources.local import DEVICE_PREFIXES, advice_on, is_address, system_path, tidy
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def open_list(path: str) -> list[str]:
         with open(path, "rb") as file:
             return read_list(file, path)
     except OSError as error:
-        raise DumpError("list", f"cannot be read ({error.strerror})", path=path) from None
+        raise DumpError("list", f"cannot be read ({error.strerror})", advice_on(error), path) from None
 
 
 def read_list(file: BinaryIO, name: str) -> list[str]:

@@ -26,6 +26,7 @@ MAX_PLAIN_PATH = 200
 SEEK_DATA: int | None = getattr(os, "SEEK_DATA", None)
 SEEK_HOLE: int | None = getattr(os, "SEEK_HOLE", None)
 """None on Windows, which has another way that is not used: nothing writes dumps with holes there."""
+CHECK_PATH = "check its path and name"
 DEVICE_PREFIXES = ("\\\\?\\", "\\\\.\\")
 SCHEME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.")
 """Characters before the `://` of an address (RFC 3986, 3.1)."""
@@ -156,10 +157,16 @@ class LocalFile:
 
 def _not_opened(path: str, name: str, error: OSError | ValueError) -> DumpError:
     if isinstance(error, ValueError):
-        return DumpError("file", f"cannot be opened ({error})", "", name)
+        return DumpError("file", f"cannot be opened ({error})", CHECK_PATH, name)
     if os.path.isdir(path):
         return DumpError("file", "is a folder", "name the dump in it", name)
     if isinstance(error, FileNotFoundError) and os.path.islink(path):
         return DumpError("file", f"is a link to {os.readlink(path)}, which is not there", "name the dump itself", name)
-    advice = "run as administrator, or get the right to read it" if isinstance(error, PermissionError) else ""
-    return DumpError("file", f"cannot be opened ({error.strerror})", advice, name)
+    return DumpError("file", f"cannot be opened ({error.strerror})", advice_on(error), name)
+
+
+def advice_on(error: OSError) -> str:
+    """Return what to do about a file that cannot be opened; nothing where the error is not about its name or rights."""
+    if isinstance(error, PermissionError):
+        return "run as administrator, or get the right to read it"
+    return CHECK_PATH if isinstance(error, (FileNotFoundError, NotADirectoryError)) else ""

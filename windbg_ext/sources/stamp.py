@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from windbg_ext.errors import DumpError
-from windbg_ext.sources.local import is_address, system_path
+from windbg_ext.sources.local import CHECK_PATH, advice_on, is_address, system_path
 from windbg_ext.values import NamedTuple
 
 
@@ -33,9 +33,9 @@ def stamp_of(path: str) -> Stamp:
     try:
         status = os.stat(system_path(path))
     except OSError as error:
-        raise DumpError("file", f"cannot be opened ({error.strerror})", "", path) from None
+        raise DumpError("file", f"cannot be opened ({error.strerror})", advice_on(error), path) from None
     except ValueError as error:  # a NUL in the name
-        raise DumpError("file", f"cannot be opened ({error})", "", path) from None
+        raise DumpError("file", f"cannot be opened ({error})", CHECK_PATH, path) from None
     return Stamp(path, status.st_size, str(status.st_mtime_ns))
 
 

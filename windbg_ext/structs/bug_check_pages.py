@@ -26,10 +26,20 @@ PARAMETERS: dict[int, tuple[str, ...]] = {
     0x7F: ("number of the processor's trap, such as 8 for a double fault",),
     0x8E: (*EXCEPTION, "address of the trap frame"),
     0x9F: ("violation type, such as 3 for a device that blocks an IRP too long",),
-    0xC5: ("address that was referenced", *ACCESS),
+    0xC5: (
+        "address that was referenced",
+        "IRQL at that time",
+        "access: 0 read, 1 write",
+        "address of the instruction",
+    ),
     0xD1: ("address that was referenced", *ACCESS),
     0xEF: ("process object", "0: the process ended, 1: one of its threads ended"),
-    0xF4: ("3: a process ended, 6: a thread ended", "object that ended", "name of the process's image file"),
+    0xF4: (
+        "3: a process ended, 6: a thread ended",
+        "object that ended",
+        "address of the process's image file name",
+        "address of an explanation",
+    ),
     0xF7: ("security cookie on the stack", "security cookie that was expected", "complement of the expected cookie"),
     0xFC: ("address that was to be executed", "contents of its page table entry"),
     0x101: ("timeout in nominal clock ticks", "", "address of the PRCB of the hung processor"),
@@ -48,8 +58,15 @@ WITH_FIRST: dict[tuple[int, ...], tuple[str, ...]] = {
         "address of a TRIAGE_9F_POWER: lists of IRPs, threads and devices",
         "address of the blocked IRP",
     ),
+    (0x124, 0): ("upper 32 bits of MCi_STATUS of the bank with the error", "lower 32 bits of it"),
+    (0x133, 0): (
+        "ticks that the DPC or ISR took",
+        "ticks that it may take",
+        "address of a DPC_WATCHDOG_GLOBAL_TRIAGE_BLOCK",
+    ),
+    (0x133, 1): ("watchdog period, in ticks", "address of a DPC_WATCHDOG_GLOBAL_TRIAGE_BLOCK"),
 }
-"""Parameters 2 to 4 of a bug check, by its code and its first parameter, which says which of several errors it is."""
+"""Parameters that follow those above, by the code and the first parameter, which says which of several errors it is."""
 
 OTHERS = (
     (STATUS_PARAMETER, "exception code or NTSTATUS"),

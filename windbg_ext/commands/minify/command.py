@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from windbg_ext.sources.far import Traffic
     from windbg_ext.sources.progress import Progress
 
+COPY_AGAIN = "copy it again from where it was made"
+
 
 @dataclass(frozen=True)
 class MinifyReport:
@@ -126,7 +128,10 @@ def minify_target(
         made = _make(target, options, account, follow)
     except DumpError as error:  # perhaps because the source itself is not whole
         failures = (f"{part}: {why}" for part, why in target.read_failures())
-        error.why = "; ".join((error.why, *(why for _, why in target.losses()), *failures))
+        losses = [why for _, why in target.losses()]
+        error.why = "; ".join((error.why, *losses, *failures))
+        if losses:
+            error.advice = ": ".join(filter(None, (error.advice, COPY_AGAIN)))
         raise
     has_secondary = target.secondary_size > 0 and -1 not in made.without_blobs
     copies_secondary = has_secondary and secondary_data_fits(target, account)

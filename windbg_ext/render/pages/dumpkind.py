@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windbg_ext.render.document import Address, Answer, Code, Column, Facts, MemoryMap, ModuleName, Notes, WebPage
-from windbg_ext.render.dumpkind import KINDS, SUSPECTS_ARE_HINTS, bug_check_text, dump_facts, header_value
+from windbg_ext.render.dumpkind import (
+    KINDS,
+    NOT_DESCRIBED,
+    SUSPECTS_ARE_HINTS,
+    bug_check_text,
+    dump_facts,
+    header_value,
+)
 from windbg_ext.render.page import (
     Fold,
     Listing,
@@ -36,7 +43,6 @@ MAX_SHOWN = 400
 """Entries of other lists; what of them fits is the writer's business."""
 MODULE_BYTES = 42_000
 """What the rows of a list of modules may take: those of a real machine, which has 150 to 300."""
-NOT_DESCRIBED = "not known here: Microsoft's page may tell"
 STALE = "Addresses of code on the stack, nearest first. Some may be left over from earlier calls."
 
 

@@ -109,7 +109,11 @@ def _parts(report: MinifyReport) -> Parts:
     if rest > 0:
         parts.append(Part("tables and paddings", rest))
     return Parts(
-        "What the bytes of the small dump are spent on", report.bytes, tuple(parts), f"{report.bytes:,} in all", "Pieces"
+        "What the bytes of the small dump are spent on",
+        report.bytes,
+        tuple(parts),
+        f"{report.bytes:,} in all",
+        "Pieces",
     )
 
 

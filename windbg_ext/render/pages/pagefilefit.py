@@ -56,7 +56,9 @@ def _sections(report: PagefileFitReport) -> Iterator[PageSection]:
         yield PageSection("More to know", (steps_of(to_know),))
     space = report.space
     rooms = (("Room now", space.now, space.now_from), ("At most", space.maximum, space.maximum_from))
-    facts: tuple[tuple[str, Inline], ...] = tuple((name, (f"{"not known" if room is None else megabytes(room)}: {why}",)) for name, room, why in rooms)
+    facts: tuple[tuple[str, Inline], ...] = tuple(
+        (name, (f"{'not known' if room is None else megabytes(room)}: {why}",)) for name, room, why in rooms
+    )
     yield PageSection("Where the figures are from", (Facts(facts), Footnotes(tuple(notes.texts))))
     if report.notes:
         yield PageSection("Notes", (Footnotes(tuple((note,) for note in report.notes), numbered=False),))
