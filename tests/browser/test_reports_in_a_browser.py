@@ -256,6 +256,40 @@ def test_a_table_of_many_is_sorted_by_each_column_and_back(chrome: Browser, repo
                 assert [sort_key(cell, number) for cell in falling] == sorted(order, reverse=True)
 
 
+@pytest.fixture(scope="module")
+def wide_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a report of files that are named as Windows names small dumps, with the widest names of bug checks."""
+    folder = tmp_path_factory.mktemp("names")
+    data = bytearray((SAMPLES / "small.dmp").read_bytes())
+    for number, code in enumerate((0x1000007E, 0x1C8, 0x13A)):
+        data[0x38:0x3C] = code.to_bytes(4, "little")  # BugCheckCode
+        (folder / f"11242{number}-12345-01.dmp").write_bytes(data)
+    run("dumpkind", folder, "--html", folder / "names.html")
+    return folder / "names.html"
+
+
+def test_names_of_small_dumps_and_what_else_tells_them_apart_are_not_cut(chrome: Browser, wide_names: Path) -> None:
+    cut = "cell => cell.scrollWidth > cell.clientWidth"
+    with opened(chrome, wide_names, (1360, 900)) as (page, _):
+        for column in (1, 2, 4, 6, 7, 8):
+            cells = page.query_selector_all(f"#catalogue tbody td:nth-child({column})")
+            assert len(cells) == 3
+            assert not any(cell.evaluate(cut) for cell in cells)
+        assert page.query_selector("#catalogue th:nth-child(9)") is None  # no file has a problem
+        assert not page.evaluate(
+            "document.querySelector('.wide').scrollWidth > document.querySelector('.wide').clientWidth"
+        )
+
+
+@each_size
+def test_long_names_of_bug_checks_do_not_lie_on_their_numbers(
+    chrome: Browser, wide_names: Path, size: tuple[int, int]
+) -> None:
+    with opened(chrome, wide_names, size) as (page, _):
+        assert "0x1000007E SYSTEM_THREAD" in page.inner_text("main")
+        assert page.evaluate(OVERLAPS) == []
+
+
 def test_a_filter_leaves_the_rows_that_have_all_its_words(chrome: Browser, reports: dict[str, Path]) -> None:
     with opened(chrome, reports["dumps"]) as (page, _):
         rows = shown_rows(page)

@@ -220,6 +220,31 @@ def test_the_numbers_of_the_page_are_those_of_the_json_report(sample: str) -> No
     assert [value for value in expected if value not in text] == []
 
 
+def test_a_crash_counts_once_however_many_dumps_there_are_of_it() -> None:
+    """small.dmp is one crash however often it was copied, complete.dmp is another one: of another Windows."""
+    small, complete = report_of("small.dmp"), report_of("complete.dmp")
+    text = HtmlPage.of("".join(write_html(dumps_page([small, complete, small, small])))).text
+    assert "2 crashes in 4 files, all are whole" in text
+    assert "0xD1 DRIVER_IRQL_NOT_LESS_OR_EQUAL, 2 of 2" in text
+    assert "2 of the dumps are further ones of a crash" in text
+    untimed = small._replace(system_time=None)
+    text = HtmlPage.of("".join(write_html(dumps_page([untimed, untimed])))).text
+    assert "2 crashes in 2 files" in text  # nothing tells that it was the same
+    assert "further ones" not in text
+
+
+def test_one_processor_is_one_processor() -> None:
+    text = HtmlPage.of("".join(write_html(dumps_page([report_of("small.dmp")._replace(processors=1)])))).text
+    assert "x64, 1 processor, 1,016.6 MB" in text
+
+
+def test_problems_have_a_column_where_there_are_some() -> None:
+    whole = report_of("small.dmp")
+    for reports, there in (([whole, whole], False), ([whole, dumpkind(ROOT / "README.md")], True)):
+        page = HtmlPage.of("".join(write_html(dumps_page(reports))))
+        assert ("Problem" in [header.text for header in page.all("th")]) is there
+
+
 def test_the_map_of_memory_says_of_every_cell_what_is_in_the_dump() -> None:
     """The numbers of all tips add up to those of the report."""
     report = report_of("kernel.dmp")

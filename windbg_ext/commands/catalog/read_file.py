@@ -101,11 +101,10 @@ def fingerprint_of(source: Source) -> str:
 
 def _crash(report: DumpReport, machine: str | None) -> str | None:
     """Return what all dumps of one crash share, and no two crashes; None where the time of the crash is not known."""
-    if report.system_time is None or report.bug_check is None:
+    if report.crash is None:
         return None
-    told = (report.architecture, report.build, report.processors, report.bug_check.code, report.bug_check.parameters)
-    when = (report.system_time, report.system_up_time, report.signature and report.signature.text, machine)
-    return sha256(repr((told, when)).encode("utf-8", "backslashreplace")).hexdigest()[:DIGITS]
+    told, when = report.crash
+    return sha256(repr((told, (*when, machine))).encode("utf-8", "backslashreplace")).hexdigest()[:DIGITS]
 
 
 def _machine(source: Source, report: DumpReport, key: bytes) -> tuple[str | None, str | None]:

@@ -131,6 +131,14 @@ class DumpReport(NamedTuple):
         return os.path.basename(self.path)  # noqa: PTH119 - it may be a URL
 
     @property
+    def crash(self) -> tuple[tuple[object, ...], tuple[object, ...]] | None:
+        """What all dumps of one crash share, and hardly two crashes; None where the time of the crash is not known."""
+        if self.system_time is None or self.bug_check is None:
+            return None
+        told = (self.architecture, self.build, self.processors, self.bug_check.code, self.bug_check.parameters)
+        return told, (self.system_time, self.system_up_time, self.signature and self.signature.text)
+
+    @property
     def complete(self) -> bool | None:
         """Whether every byte that the dump should have is there; None if that cannot be told."""
         return None if self.whole.missing is None else self.whole.missing == 0

@@ -19,8 +19,11 @@ PAGE_SIZE = 4096
 MAP_COLUMNS = 64
 LEAST = 0.35
 """Percent of the width that what is there at all takes: less could not be seen."""
-MAX_LABEL = 44
-"""Characters of a label in a picture: what a phone has room for."""
+MAX_LABEL = 305
+"""Pixels of a label beside its number: what a phone has room for."""
+CAPITAL, THIN, OTHER = 9.0, 4.5, 8.0
+THIN_LETTERS = frozenset(" .,:/fijlrt")
+"""Pixels of a letter of 13 pixels in DejaVu Sans, which is as wide as any system's font: of most, rounded up."""
 
 
 class Box(NamedTuple):
@@ -235,6 +238,16 @@ def draw_timeline(node: Timeline) -> Drawing:
 RANK = 36
 
 
+def fitted(name: str) -> str:
+    """Return a name that is cut where it would be wider than a label may be."""
+    room = float(MAX_LABEL)
+    for number, letter in enumerate(name):
+        room -= CAPITAL if letter.isupper() else THIN if letter in THIN_LETTERS else OTHER
+        if room < 0:
+            return f"{name[: number - 2]}..."
+    return name
+
+
 def draw_ranking(node: Ranking) -> Drawing:
     """Draw a bar below each name."""
     most = max((count for _, count in node.rows), default=0) or 1
@@ -242,8 +255,7 @@ def draw_ranking(node: Ranking) -> Drawing:
     for number, (name, count) in enumerate(node.rows):
         top = number * RANK
         tip = f"{name}: {count:,} of {node.total:,}, {percent(count, node.total)}"
-        shown = name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 3]}..."
-        labels.append(Label(0, top + 14, shown))
+        labels.append(Label(0, top + 14, fitted(name)))
         labels.append(Label(100, top + 14, f"{count:,}", "end", "strong"))
         boxes.append(Box(0, top + 20, 100, 8, "track", tip))
         boxes.append(Box(0, top + 20, max(LEAST, share(count, most)), 8, "bar", tip))

@@ -23,12 +23,16 @@ MOST = 10
 MAX_FRAMES = 8
 """Addresses of the stack in the details of a file."""
 COLUMNS = (
-    *(Column("Dump file"), Column("Crash time (UTC)", width=21), Column("Bug check", width=39), Column("Caused by")),
-    *(Column("Signature", width=28), Column("Kind", width=9), Column("Windows build", right=True, width=10)),
-    *(Column("File size", right=True, width=10), Column("Problem")),
+    *(Column("Dump file", width=21), Column("Crash time (UTC)", width=21), Column("Bug check", width=37)),
+    *(Column("Caused by", width=19), Column("Signature", width=18), Column("Kind", width=10)),
+    *(Column("Windows build", right=True, width=9), Column("File size", right=True, width=10), Column("Problem")),
 )
-SAME_CRASH = "The same crash has the same signature on every machine and after every start."
-SAME_MACHINE = "Dumps do not name their machine: those with the same build, processors and RAM are counted as one."
+"""The name of a file has room for those that Windows gives small dumps. Problem: only where there is one."""
+SAME_CRASH = "The same bug has the same signature on every machine and after every start."
+SAME_MACHINE = (
+    "Dumps do not name their machine: those with the same build, processors and RAM are counted as one. A catalogue "
+    "(--catalog) tells machines apart where dumps hold a UUID or the computer's name."
+)
 
 
 def dumps_page(reports: Sequence[DumpReport]) -> Page:
@@ -43,10 +47,10 @@ def dumps_page(reports: Sequence[DumpReport]) -> Page:
 
 
 def _verdict(reports: Sequence[DumpReport]) -> Verdict:
-    crashed = [report for report in reports if report.bug_check is not None]
+    crashed = _crashes(reports)
     bad = [report for report in reports if not report.complete or report.problems]
     steps: list[tuple[str, tuple[str, ...]]] = []
-    for label, names in (("Most frequent", map(_bug_check, crashed)), ("Most suspected", _drivers(reports))):
+    for label, names in (("Most frequent", map(_bug_check, crashed)), ("Most suspected", _drivers(crashed))):
         found = Counter(names).most_common(1)
         if found:
             name, number = found[0]
@@ -54,12 +58,26 @@ def _verdict(reports: Sequence[DumpReport]) -> Verdict:
     times = sorted(report.system_time for report in crashed if report.system_time is not None)
     if times:
         steps.append(("Between", (f"{time_text(times[0])} and {time_text(times[-1])} UTC",)))
+    dumps = sum(report.bug_check is not None for report in reports)
+    if dumps > len(crashed):
+        steps.append(
+            ("Counted", (f"each crash once; {dumps - len(crashed):,} of the dumps are further ones of a crash",))
+        )
     if bad:
         steps.append(("Next step", ("look at the files with a problem, below: sort the table by its last column",)))
     whole = f"{count(len(bad), 'file')} {'has' if len(bad) == 1 else 'have'} a problem" if bad else "all are whole"
     crashes = f"{len(crashed):,} {'crash' if len(crashed) == 1 else 'crashes'}"
     answer = Answer(f"{crashes} in {count(len(reports), 'file')}, {whole}", None if bad else True)
     return Verdict("Crash dumps", answer, tuple(steps))
+
+
+def _crashes(reports: Sequence[DumpReport]) -> list[DumpReport]:
+    """Return one dump of each crash: Windows writes a small one beside each large one, and files are copied."""
+    crashes: dict[object, DumpReport] = {}
+    for number, report in enumerate(reports):
+        if report.bug_check is not None:
+            crashes.setdefault(number if report.crash is None else report.crash, report)
+    return list(crashes.values())
 
 
 def _bug_check(report: DumpReport) -> str:
@@ -71,7 +89,7 @@ def _drivers(reports: Iterable[DumpReport]) -> Iterator[str]:
 
 
 def _pictures(reports: Sequence[DumpReport]) -> Iterator[PageSection]:
-    crashed = [report for report in reports if report.bug_check is not None]
+    crashed = _crashes(reports)
     over_time = timeline((report.system_time for report in crashed), "Crashes over time")
     if over_time is not None:
         yield PageSection("Over time", (over_time,))
@@ -80,7 +98,7 @@ def _pictures(reports: Sequence[DumpReport]) -> Iterator[PageSection]:
         rankings = (
             _ranking("By signature", signatures, SAME_CRASH),
             _ranking("By bug check", map(_bug_check, crashed)),
-            _ranking("By driver", _drivers(reports), HINT),
+            _ranking("By driver", _drivers(crashed), HINT),
             _ranking("By machine", map(_machine, crashed), SAME_MACHINE),
         )
         yield PageSection("Most frequent", tuple(ranking for ranking in rankings if ranking.rows))
@@ -89,8 +107,8 @@ def _pictures(reports: Sequence[DumpReport]) -> Iterator[PageSection]:
 def _machine(report: DumpReport) -> str:
     build = "unknown build" if report.build is None else f"build {report.build}"
     ram = "unknown RAM" if report.ram_bytes is None else size(report.ram_bytes)
-    processors = "?" if report.processors is None else str(report.processors)
-    return f"{build}, {report.architecture or 'unknown'}, {processors} processors, {ram}"
+    processors = "? processors" if report.processors is None else count(report.processors, "processor")
+    return f"{build}, {report.architecture or 'unknown'}, {processors}, {ram}"
 
 
 def _ranking(title: str, names: Iterable[str], note: str = "") -> Ranking:
@@ -101,10 +119,12 @@ def _ranking(title: str, names: Iterable[str], note: str = "") -> Ranking:
 
 
 def _table(reports: Sequence[DumpReport]) -> Catalogue:
-    return Catalogue("Every file; its name opens the details", COLUMNS, tuple(map(_entry, reports)))
+    columns = COLUMNS if any(report.problems for report in reports) else COLUMNS[:-1]
+    entries = tuple([_entry(report, len(columns)) for report in reports])
+    return Catalogue("Every file; its name opens the details", columns, entries)
 
 
-def _entry(report: DumpReport) -> Entry:
+def _entry(report: DumpReport, columns: int) -> Entry:
     suspect = report.suspects[0] if report.suspects else None
     cells = (
         (report.file_name,),
@@ -119,7 +139,7 @@ def _entry(report: DumpReport) -> Entry:
     )
     code = None if report.bug_check is None else report.bug_check.code
     values = (None, report.system_time, code, None, None, None, report.build, report.file_bytes)
-    return Entry(cells, (*values, None), tuple(_details(report)), report.path)
+    return Entry(cells[:columns], (*values, None)[:columns], tuple(_details(report)), report.path)
 
 
 IN_COLUMNS = frozenset(("bug check", "time"))
