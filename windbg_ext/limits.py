@@ -127,7 +127,11 @@ MAX_DRIVERS = Limit(10_000, "drivers", "Windows loads a few hundred")
 MAX_UNLOADED_DRIVERS = Limit(1_000, "unloaded drivers", "Windows keeps 50")
 MAX_NAME = Limit(0x8000, "characters in one name", "a path of Windows has at most 32,767")
 MAX_DRIVER_NAMES = Limit(1 << 20, "characters in the names of drivers", "those of 250 drivers with paths take 14,000")
+MAX_PDB_NAMES = Limit(1 << 20, "characters in the names of PDBs", "those of 250 modules have 3,000")
 MAX_SMALL_DUMP = Limit(256 * MB, "bytes to load at once", "small dumps of Windows have up to 10 MB")
+MAX_PIECES = Limit(
+    500_000, "pieces of memory to read from data blocks", "what is read of a structure is in one data block, or two"
+)
 
 # What goes into a small dump, whatever size is asked for
 
@@ -157,12 +161,29 @@ MAX_PRIVACY = Limit(
     "small dumps of Windows have up to 10 MB, with their secondary data",
     advice="look through a part of it: a small dump that --size keeps short",
 )
-MAX_STRETCHES = Limit(1 << 18, "data blocks to look through", "8 MB in windows of 0x100 bytes have 32,768")
+MAX_STRETCHES = Limit(1 << 17, "data blocks to look through", "8 MB in windows of 0x100 bytes have 32,768")
 MAX_TEXT = Limit(10_000_000, "characters of text to look through", "a small dump of 4 MB has 200,000")
 MAX_SMBIOS = Limit(
     20_000, "SMBIOS structures, or what looks like one", "a machine has some 100; in noise, 32 KB have one"
 )
+MAX_THREADS = Limit(20_000, "data blocks that look like a thread", "a small dump of Windows has a few hundred")
+MAX_SEARCHED = Limit(
+    30_000_000,
+    "characters to look through for all rules",
+    "a small dump of 4 MB takes 2,000,000, with 64 for each text that a rule looks into",
+)
+MAX_LEARNED_SEARCH = Limit(
+    3_000_000_000,
+    "bytes to look through for names",
+    "a small dump of 10 MB takes 700,000,000 with 20 names, of which a few have letters beyond ASCII",
+    advice="look through a part of it: a small dump that --size keeps short",
+)
+MAX_WORD_PLACES = Limit(
+    500_000, "places that hold a name", "short names are in other words, too, but in some thousand places"
+)
 MAX_MATCHES = Limit(20_000, "personal things in one dump", "small dumps of real machines have some hundreds")
+MAX_OCCURRENCES = MAX_MATCHES.most
+"""Places of one sort that a report lists: pieces of user-mode memory are counted, and may be more than matches."""
 MAX_RULES_FILE = 1 * MB
 """Bytes of a user's own rules."""
 MAX_RULES = 1_000

@@ -129,3 +129,10 @@ def test_of_several_files_one_that_cannot_be_read_is_a_row_and_the_status_is_1(t
 def test_what_makes_no_sense_with_symbols_is_wrong_use(more: tuple[str, ...]) -> None:
     assert run("dumpkind", "--symbols", *more, ROOT / "samples" / "small.dmp").status == 2
     assert run("dumpkind", "--manifest", ROOT / "samples" / "small.dmp").status == 2
+
+
+def test_a_dump_whose_modules_cannot_be_found_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.dmp"
+    path.write_bytes(build(KERNEL)[:0x100000].replace(b"KDBG", b"KDBX"))
+
+    assert f"{path}: " in refusal_of(run("dumpkind", "--symbols", path))

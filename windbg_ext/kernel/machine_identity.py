@@ -107,7 +107,7 @@ def _processes(target: Target, kernel: Kernel) -> list[int]:
     size = kernel.debugger_data.size_eprocess
     offsets = [link - process for process in running for link in links if 0 < link - process < size]
     listed = [link - offsets[0] for link in links] if offsets else []
-    return list(dict.fromkeys((*running, *listed)))
+    return list(dict.fromkeys((*running, *listed)))[:MAX_PROCESSES]
 
 
 def _name_in(target: Target, process: int, block: DebuggerData) -> str | None:

@@ -73,4 +73,4 @@ def block_memory(dump: Dump, parts: SmallDumpParts) -> BlockMemory:
     extents = [*parts.data_blocks, BlockExtent(parts.triage.top_of_stack, stack.offset, stack.size)]
     if dump.header.kd_debugger_data_block is not None:
         extents.append(BlockExtent(dump.header.kd_debugger_data_block, block.offset, block.size))
-    return BlockMemory(dump.source, extents, dump.header.layouts)
+    return BlockMemory(dump.source, extents, dump.header.layouts, dump.budget)

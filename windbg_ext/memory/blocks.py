@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.dump.small import BlockExtent
 from windbg_ext.errors import NotInDumpError
+from windbg_ext.limits import MAX_PIECES
 from windbg_ext.memory.virtual import Piece
 from windbg_ext.sources import read_field
 from windbg_ext.structs.layouts import LAYOUTS64
@@ -15,6 +16,7 @@ from windbg_ext.structs.layouts import LAYOUTS64
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from windbg_ext.limits import Budget
     from windbg_ext.sources import Source
     from windbg_ext.structs.layouts import Layouts
 
@@ -22,7 +24,15 @@ if TYPE_CHECKING:
 class BlockMemory:
     """Extents of virtual memory in a file; where two overlap, the one that starts last wins."""
 
-    def __init__(self, source: Source, extents: Iterable[BlockExtent], layouts: Layouts = LAYOUTS64) -> None:
+    def __init__(
+        self,
+        source: Source,
+        extents: Iterable[BlockExtent],
+        layouts: Layouts = LAYOUTS64,
+        budget: Budget | None = None,
+    ) -> None:
+        """budget: which each piece that is read draws on, None: any number of them is right."""
+        self._budget = budget
         self.layouts = layouts
         self._mask = layouts.address_mask
         self._source = source
@@ -59,6 +69,8 @@ class BlockMemory:
                 return
             start, upto = max(address, extent.address), min(end, extent.address + extent.size)
             if start < upto:
+                if self._budget is not None:
+                    self._budget.draw(MAX_PIECES, 1, "data blocks")
                 at = extent.offset + start - extent.address
                 yield Piece(start, read_field(self._source, "data block", at, upto - start))
 

@@ -56,6 +56,9 @@ def _sections(report: PrivacyReport, *, details: bool, show: bool) -> Iterator[S
         yield Section("Why:", (Notes(tuple((finding.name, finding.why) for finding in report.findings)),))
         if details or show:
             yield Section("Each of them:", (Table(rows_of_each(report, show=show), columns_of_each(show=show)),))
+            more = [(found.name, f"{found.not_listed:,} more") for found in report.findings if found.not_listed]
+            if more:
+                yield Section("Not listed:", (Notes(tuple(more)),))
 
 
 def rows_of_sorts(report: PrivacyReport) -> tuple[tuple[Inline, ...], ...]:
@@ -108,6 +111,7 @@ def _values(report: PrivacyReport) -> dict[str, object]:
                     "times": finding.times,
                     "places": [{"place": place, "times": times} for place, times in finding.places],
                     "occurrences": [_occurrence(one) for one in finding.occurrences],
+                    "not_listed": finding.not_listed,
                 }
                 for finding in report.findings
             ],

@@ -158,7 +158,7 @@ def two_thousand_processors(crashed: CrashedMachine, kind: Kind) -> None:
     alias(crashed, kind, b"")
     step = min(0x20000, kind.region_size // 2048)
     crashed.write(kind.table, kind.pointers(*(kind.region + step * index for index in range(2048))))
-    _set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
+    set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
     set_debugger_data(crashed, SIZE_PRCB, struct.pack("<H", 0xFFF8))
 
 
@@ -177,7 +177,7 @@ def two_thousand_processors_of_other_processes(crashed: CrashedMachine, kind: Ki
         crashed.write(prcb + page + version.number("OffsetPrcbCurrentThread"), kind.pointers(thread + page))
         crashed.write(prcb + page + 0x800, kind.pointers(context))
     crashed.write(kind.table, kind.pointers(*range(prcb, prcb + 2048 * 0x1000, 0x1000)))
-    _set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
+    set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
     set_debugger_data(crashed, OFFSET_PRCB_CONTEXT, struct.pack("<H", 0x800))
 
 
@@ -185,10 +185,10 @@ def two_thousand_times_the_same_processor(crashed: CrashedMachine, kind: Kind) -
     """Let all 2,048 processors be the crashed one."""
     pcr = crashed.machine.processors[0].pcr + crashed.machine.version.number("OffsetPcrContainedPrcb")
     crashed.write(kind.table, kind.pointers(*[pcr] * 2048))
-    _set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
+    set_pointer(crashed, kind, KI_PROCESSOR_BLOCK, kind.table)
 
 
-def _set_pointer(crashed: CrashedMachine, kind: Kind, offset: int, address: int) -> None:
+def set_pointer(crashed: CrashedMachine, kind: Kind, offset: int, address: int) -> None:
     """Set a pointer of the debugger data block, which has 64 bits in any case."""
     set_debugger_data(crashed, offset, _pointer64(kind, address))
 
@@ -197,19 +197,19 @@ def registered_blocks_that_overlap(crashed: CrashedMachine, kind: Kind) -> None:
     """Let drivers have registered 4,096 blocks of 16 KB that all begin 8 bytes behind one another."""
     alias(crashed, kind, b"registered")
     blocks = ((kind.region + 8 * index, kind.region + 8 * index + 0x3F00) for index in range(4096))
-    _register(crashed, kind, [address for block in blocks for address in block])
+    register_blocks(crashed, kind, [address for block in blocks for address in block])
 
 
 def registered_blocks_of_a_byte(crashed: CrashedMachine, kind: Kind) -> None:
     """Let drivers have registered 4,096 single bytes in pages that are not mapped but for one in 16."""
     alias(crashed, kind, b"registered")
     blocks = ((kind.region - 0x1000 * index, kind.region + 1 - 0x1000 * index) for index in range(4096))
-    _register(crashed, kind, [address for block in blocks for address in block])
+    register_blocks(crashed, kind, [address for block in blocks for address in block])
 
 
-def _register(crashed: CrashedMachine, kind: Kind, addresses: list[int]) -> None:
+def register_blocks(crashed: CrashedMachine, kind: Kind, addresses: list[int]) -> None:
     crashed.write(kind.table, kind.pointers(*addresses))
-    _set_pointer(crashed, kind, IOP_TRIAGE_DUMP_DATA_BLOCKS, kind.table)
+    set_pointer(crashed, kind, IOP_TRIAGE_DUMP_DATA_BLOCKS, kind.table)
     crashed.write(crashed.variables["IopNumTriageDumpDataBlocks"], struct.pack("<I", 0xFFFFFFFF))
 
 

@@ -6,7 +6,6 @@ digits and SizeOfImage for an image, GUID (or signature) and age for a PDB.
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from windbg_ext.dump.opener import open_dump
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.kernel import read_kernel
 from windbg_ext.kernel.target import DumpTarget
+from windbg_ext.limits import MAX_PDB_NAMES
 from windbg_ext.memory.virtual import read_run, read_structure
 from windbg_ext.structs.images import (
     CODEVIEW_NB10,
@@ -35,6 +35,7 @@ from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
     from windbg_ext.kernel.modules import Module
+    from windbg_ext.limits import Budget
     from windbg_ext.memory.virtual import VirtualMemory
     from windbg_ext.sources import SourceLike
 
@@ -86,7 +87,7 @@ class SymbolsReport(NamedTuple):
 
 def symbols(source: SourceLike) -> SymbolsReport:
     """Report what a symbol server needs for each module of a kernel dump. Raise DumpError where it has no modules."""
-    with closing(open_dump(source, unpack=False)) as dump:
+    with open_dump(source, unpack=False) as dump:
         dump.check()
         target = DumpTarget(dump)
         if target.listed is not None:
@@ -94,18 +95,20 @@ def symbols(source: SourceLike) -> SymbolsReport:
         else:
             listed = read_kernel(target, crash_only=True).modules
             modules, problem = listed.modules, listed.problem
-        keys = tuple([_keys(target.memory, module) for module in modules])
+        keys = tuple([_keys(target.memory, module, dump.budget) for module in modules])
         return SymbolsReport(dump.source.name, keys, "" if problem is None else f"PsLoadedModuleList: {problem}")
 
 
-def _keys(memory: VirtualMemory, module: Module) -> ModuleKeys:
+def _keys(memory: VirtualMemory, module: Module, budget: Budget) -> ModuleKeys:
     """Return the keys of a module; the image in memory goes before what a list says of it."""
     stamp, size, pdb, problem = module.time_date_stamp, module.size, None, ""
     try:
         headers_at = _nt_headers(memory, module.base)
         headers = read_structure(memory, headers_at, ImageNtHeaders)
         stamp, size = headers.time_date_stamp, headers.size_of_image
-        pdb = _pdb(memory, module.base, headers_at, size)
+        found = _pdb(memory, module.base, headers_at, size)
+        budget.draw(MAX_PDB_NAMES, len(found.name) if found else 0, "CodeView record")
+        pdb = found
         problem = "" if pdb else "the image has no debug directory with a PDB"
     except MemoryReadError as error:
         problem = str(error)

@@ -9,6 +9,10 @@ MAX_BYTES_WITHOUT_SIZE = 96 << 20
 """Bytes that go in, secondary data not counted, when no size is asked for. Real small dumps have up to 10 MB; a damaged
 one whose page tables show the same page everywhere would go on for terabytes.
 """
+MAX_COLLECTED = 112 << 20
+"""Bytes that go in, secondary data not counted, whatever size is asked for. All of it is in memory at once, and of
+honest dumps it is at most half as much.
+"""
 PADDING = 0x80
 """Room for the end mark and for the few bytes between parts."""
 
@@ -46,6 +50,7 @@ class Account:
         self.complete = True
         self.full = False
         self._left = (MAX_BYTES_WITHOUT_SIZE if limit is None else limit) - PADDING
+        self._collected_left = MAX_COLLECTED
         self._bytes: Counter[str] = Counter()
         self._blocks: Counter[str] = Counter()
 
@@ -57,7 +62,7 @@ class Account:
     @property
     def room(self) -> int:
         """Bytes that are left, 0 once something was refused."""
-        return 0 if self.full else max(0, self._left)
+        return 0 if self.full else max(0, min(self._left, self._collected_left))
 
     def size_of(self, part: str) -> int:
         """Return the bytes of a part that went in so far."""
@@ -67,9 +72,14 @@ class Account:
         """Tell whether `size` more bytes of the file fit. Once something was refused nothing does, not even 0 bytes."""
         return not self.full and size <= self.room
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether `size` bytes of the file fit that are not collected, but copied."""
+        return not self.full and size <= self._left
+
     def enter(self, part: str, size: int, extra: int = 0) -> None:
         """Note that `size` bytes of a part go in; extra: bytes that the file needs beside them."""
         self._left -= size + extra
+        self._collected_left -= size + extra
         self._bytes[part] += size
         self._blocks[part] += 1
 
@@ -86,6 +96,8 @@ class Account:
             f"{MAX_BYTES_WITHOUT_SIZE >> 20} MB, a larger --size takes it"
             if self.limit is None
             else f"--size {self.limit}"
+            if self._left <= self._collected_left
+            else f"{MAX_COLLECTED >> 20} MB, the most that is collected"
         )
         self.lose(part, f"{what} into {into}")
 

@@ -139,7 +139,7 @@ class Collector:
 
     def finish(self) -> None:
         """Put the data blocks into the dump, and note what of them the source does not hold."""
-        self.dump = replace(self.dump, data_blocks=self._saved.blocks())
+        self.dump = replace(self.dump, data_blocks=self._saved.taken_blocks())
         for (part, pages), count in self._absent.items():
             self.account.lose(part, f"{count:,} of its addresses lie in pages that {pages}", essential=False)
         for part, count in self._lost.items():
@@ -256,13 +256,13 @@ class _Pieces:
         """Return the addresses of the pages that hold any of it, in ascending order."""
         return [page << PAGE_SHIFT for page in sorted(self._pages)]
 
-    def blocks(self) -> tuple[DataBlock, ...]:
-        """Return all of it, pieces that touch merged into one block."""
+    def taken_blocks(self) -> tuple[DataBlock, ...]:
+        """Return all of it, pieces that touch merged into one block. They are here no longer: none is kept twice."""
         blocks: list[DataBlock] = []
         run: list[bytes] = []
         begun = at = -1
         for page in sorted(self._pages):
-            for start, end, data in self._pages[page]:
+            for start, end, data in self._pages.pop(page):
                 if start != at:
                     if run:
                         blocks.append(DataBlock(begun, b"".join(run)))

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from windbg_ext.commands.minify.header import small_header
-from windbg_ext.commands.minify.parts.processors import process_memory, processor_stack
+from windbg_ext.commands.minify.parts.processors import processor_stack
 from windbg_ext.commands.minify.parts.stack import call_stack
 from windbg_ext.commands.minify.parts.structures import mm_information
 from windbg_ext.dump.small_file import SmallDump, lay_out, mini_dump_fields
@@ -15,24 +15,30 @@ from windbg_ext.kernel import DumpTarget
 from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.kernel.modules import MAX_UNLOADED_NAME
 from windbg_ext.kernel.processors import read_processors
-from windbg_ext.memory.paging import PAGE_MASK
+from windbg_ext.memory.paging import PAGE_MASK, PAGE_SIZE
 from windbg_ext.memory.virtual import read_pointer, read_run
 from windbg_ext.structs.header import DumpType
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from windbg_ext.commands.minify.crash import Crash
     from windbg_ext.dump.dump import Dump
     from windbg_ext.dump.small import Driver
+    from windbg_ext.dump.small_file import DataBlock
     from windbg_ext.kernel.modules import Module, UnloadedDriver
     from windbg_ext.kernel.processors import Processor
     from windbg_ext.kernel.target import Blob
     from windbg_ext.memory import VirtualMemory
+    from windbg_ext.sources import Source
     from windbg_ext.sources.progress import Progress
     from windbg_ext.structs.layouts import DumpUnloadedDriver
     from windbg_ext.structs.structure import Structure
 
-NOTHING_ELSE = "nothing else"
+CHUNK = 1 << 20
+"""Bytes that are compared at once."""
+NOTHING_ELSE, LAID_OUT, KEPT = "nothing else", "those that belong there", "the same bytes"
 OF_THE_FILE = ("dump_type", "required_dump_space", "mini_dump_fields")
 """Fields of the header that the writer sets to what the file is."""
 OF_THE_WRITER = ("writer_status", "attributes", "kd_debugger_data_block", "comment")
@@ -101,12 +107,23 @@ def _layout(both: Compared, answers: Answers) -> None:
     for name in ("service_pack_build", "triage_options", "data_page_address"):  # which `minify` leaves as they are
         answers.compare(f"{triage.NAME}.{name}", getattr(SmallDump(loaded.header), name), getattr(loaded, name))
     answers.compare(f"{triage.NAME}.architecture_specific", b"", loaded.architecture_specific.rstrip(b"\0"))
-    parts = b"".join(body)
-    begin = loaded.header.SIZE + triage.SIZE
     try:
-        answers.compare("parts and the tables of them", parts, both.dump.source.read(begin, len(parts)))
+        differs = _first_difference(both.dump.source, loaded.header.SIZE + triage.SIZE, body)
     except OSError as error:
-        answers.compare("parts and the tables of them", parts, error.strerror)
+        differs = error.strerror or str(error)
+    answers.compare("parts and the tables of them", LAID_OUT, LAID_OUT if differs is None else differs)
+
+
+def _first_difference(source: Source, begin: int, body: Sequence[bytes]) -> str | None:
+    """Return where a file is not what is laid out from an offset on, None where it is. All of it may be 100 MB."""
+    at = begin
+    for piece in body:
+        for start in range(0, len(piece), CHUNK):
+            expected = piece[start : start + CHUNK]
+            if source.read(at, len(expected)) != expected:
+                return f"others at 0x{at:x} to 0x{at + len(expected):x} of the file"
+            at += len(expected)
+    return None
 
 
 def _structures(both: Compared, answers: Answers) -> None:
@@ -222,29 +239,52 @@ def _blocks(both: Compared, answers: Answers, progress: Progress) -> None:
         answers.compare(
             "addresses of memory", "those that were saved", "those that were saved" if meant == there else "others"
         )
-    processes = {processor.thread.process for processor in crash.kernel.processors if processor.thread}
-    others = [memory for memory in (process_memory(crash, process) for process in processes) if memory is not None]
+    elsewhere = _stacks_elsewhere(crash)
     for index, block in enumerate(blocks):
         if not index % 256:
             progress("verifying", index, len(blocks))
-        name = f"memory at 0x{block.address:x}"
+        differs = _unlike(crash, block, elsewhere)
+        answers.compare(f"memory at 0x{block.address:x}", *(differs or (KEPT, KEPT)))
+
+
+def _stacks_elsewhere(crash: Crash) -> dict[int, list[VirtualMemory]]:
+    """Return the memories of other processes, by the pages of the stacks that processors have there."""
+    found: dict[int, list[VirtualMemory]] = {}
+    for processor in crash.kernel.processors:
+        if processor.context is None:
+            continue
+        wanted = processor_stack(crash, processor, processor.context.stack_pointer)
+        if wanted.memory is not None:
+            for page in range(wanted.address & ~PAGE_MASK, wanted.address + wanted.length, PAGE_SIZE):
+                found.setdefault(page, []).append(wanted.memory)
+    return found
+
+
+def _unlike(
+    crash: Crash, block: DataBlock, elsewhere: Mapping[int, Sequence[VirtualMemory]]
+) -> tuple[object, bytes] | None:
+    """Return what the source has at a data block and what the block has, where they differ; None where they do not."""
+    for start in range(0, len(block.data), CHUNK):
+        address, data = block.address + start, block.data[start : start + CHUNK]
+        expected: object
         try:
-            expected = crash.memory.read(block.address, len(block.data))
+            expected = crash.memory.read(address, len(data))
         except MemoryReadError as error:
-            expected = None
-            why = str(error)
-        if expected != block.data and block.address < crash.architecture.lowest_kernel and others:
-            expected = block.data if _in_any(block.address, block.data, [crash.memory, *others]) else expected
-        answers.compare(name, f"none ({why})" if expected is None else expected, block.data)
+            expected = f"none ({error})"
+        if expected != data and not _is_elsewhere(crash, address, data, elsewhere):
+            return expected, data
+    return None
 
 
-def _in_any(address: int, data: bytes, memories: list[VirtualMemory]) -> bool:
-    """Tell whether each page of some bytes is that of a process."""
-    end = address + len(data)
-    at = address
+def _is_elsewhere(crash: Crash, address: int, data: bytes, elsewhere: Mapping[int, Sequence[VirtualMemory]]) -> bool:
+    """Tell whether each page of some bytes is that of a process, as far as they are of user mode."""
+    if address >= crash.architecture.lowest_kernel:
+        return False
+    end, at = address + len(data), address
     while at < end:
         upto = min(end, (at | PAGE_MASK) + 1)
         piece = data[at - address : upto - address]
+        memories = (crash.memory, *elsewhere.get(at & ~PAGE_MASK, ()))
         if not any(read_run(memory, at, upto - at) == piece for memory in memories):
             return False
         at = upto

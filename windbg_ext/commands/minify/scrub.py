@@ -15,7 +15,7 @@ from windbg_ext.commands.privacy.stretches import Stretch, blob_name
 from windbg_ext.dump.small_file import driver_size, lay_out, load_small_dump
 from windbg_ext.errors import DumpError, MemoryReadError
 from windbg_ext.kernel.debugger_data import read_debugger_data
-from windbg_ext.limits import MAX_PRIVACY, MAX_SECONDARY_COPIED
+from windbg_ext.limits import MAX_PRIVACY, MAX_SECONDARY_COPIED, MAX_STRETCHES
 from windbg_ext.structs.layouts import layouts_of
 from windbg_ext.values import NamedTuple
 
@@ -62,6 +62,7 @@ def scrub_small(target: DumpTarget, options: MinifyOptions, account: Account) ->
     dump = target.dump
     if dump.small is None:
         raise DumpError("TRIAGE_DUMP", "cannot be read", "get the dump again")
+    MAX_STRETCHES.check(len(dump.small.data_blocks), "TRIAGE_DUMP.DataBlocksCount")
     MAX_PRIVACY.check(sum(block.size for block in dump.small.data_blocks), "TRIAGE_DUMP.DataBlocks")
     whole = load_small_dump(dump.source, dump.header, dump.small, dump.budget)
     secondary = _secondary(target, account)

@@ -51,7 +51,7 @@ class SecondaryCopy(NamedTuple):
 
 def secondary_data_fits(target: Target, account: Account) -> bool:
     """Tell whether all secondary data goes in. Without a size that was asked for, `copy_secondary_data` decides."""
-    return account.limit is None or account.fits(target.secondary_size)
+    return account.limit is None or account.has_room(target.secondary_size)
 
 
 def copy_secondary_data(

@@ -9,7 +9,7 @@ from windbg_ext.commands.privacy.report import Finding, Occurrence
 from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS, RULES, rule
 from windbg_ext.commands.privacy.search import Search, search
 from windbg_ext.commands.privacy.stretches import HEADER, header_field, runs
-from windbg_ext.limits import MAX_MATCHES, MAX_PRIVACY
+from windbg_ext.limits import MAX_MATCHES, MAX_OCCURRENCES, MAX_PRIVACY
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -90,5 +90,7 @@ def findings(found: Iterable[Occurrence], *, show: bool) -> tuple[Finding, ...]:
     for key in dict.fromkeys(by.key for by in RULES):
         if key in by_key:
             first, places = rule(key), Counter(one.place for one in by_key[key])
-            result.append(Finding(key, first.name, first.why, tuple(places.most_common()), tuple(by_key[key])))
+            listed = tuple(by_key[key][:MAX_OCCURRENCES])
+            not_listed = len(by_key[key]) - len(listed)
+            result.append(Finding(key, first.name, first.why, tuple(places.most_common()), listed, not_listed))
     return tuple(result)

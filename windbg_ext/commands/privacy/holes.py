@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.privacy.kept import merged, without
 from windbg_ext.dump.small import BlockExtent
 from windbg_ext.dump.small_file import DataBlock
 from windbg_ext.memory.blocks import without_overlaps
-from windbg_ext.memory.paging import PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,12 +46,25 @@ def with_block(blocks: Sequence[DataBlock], more: DataBlock) -> tuple[DataBlock,
     return tuple(sorted([*blocks, *new]))
 
 
-def overlapping(windows: Sequence[Span], span: Span) -> list[Span]:
-    """Return the windows, in ascending order and each shorter than a page, that hold any of a span."""
-    found = []
-    for index in range(bisect_left(windows, (span[0] - PAGE_SIZE,)), len(windows)):
-        if windows[index][0] >= span[1]:
-            break
-        if windows[index][1] > span[0]:
-            found.append(windows[index])
-    return found
+class Windows:
+    """Windows of memory in any order, of which many may be at one place."""
+
+    def __init__(self, windows: Sequence[Span]) -> None:
+        ascending = sorted(windows)
+        by_end = sorted(windows, key=lambda span: span[1])
+        self._starts, self._ends = [start for start, _ in ascending], [end for _, end in by_end]
+        self._reach = list(accumulate((end for _, end in ascending), max))
+        """For each start: the highest end of the windows up to there."""
+        self._begin = list(accumulate((start for start, _ in reversed(by_end)), min))[::-1]
+        """For each end: the lowest start of the windows from there on."""
+
+    def around(self, span: Span) -> Span:
+        """Return a span with all windows that hold any of it."""
+        (start, end), (lowest, highest) = span, span
+        begun = bisect_left(self._starts, end)
+        if begun and self._reach[begun - 1] > start:
+            highest = max(end, self._reach[begun - 1])
+        index = bisect_right(self._ends, start)
+        if index < len(self._ends) and self._begin[index] < end:
+            lowest = min(start, self._begin[index])
+        return lowest, highest

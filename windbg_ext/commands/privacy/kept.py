@@ -10,6 +10,7 @@ from windbg_ext.kernel.debugger_data import read_debugger_data
 from windbg_ext.kernel.processes import image_file_name, image_file_name_offset
 from windbg_ext.kernel.processors import context_length, read_processors
 from windbg_ext.kernel.threads import MAX_STACK, read_thread
+from windbg_ext.limits import MAX_THREADS
 from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import read_pointer, read_run
 from windbg_ext.structs.kernel import DISPATCHER_HEADER_THREAD
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from windbg_ext.kernel.target import Target
     from windbg_ext.kernel.threads import Thread
 
+MAX_HEAD = 0x1000
+"""Bytes of an EPROCESS in which its name stands."""
 Span = tuple[int, int]
 """Where something begins and ends."""
 
@@ -54,7 +57,7 @@ def kept(target: Target, dump: SmallDump, addresses: Addresses) -> Kept:
     ):
         if address is not None:
             spans.append((address, address + len(data)))
-    processes = {} if addresses.process is None else {addresses.process: dump.process}
+    processes = {} if addresses.process is None else {addresses.process: _name(target, dump.process)}
     lowest = architecture.lowest_kernel
     try:
         block = read_debugger_data(
@@ -67,7 +70,8 @@ def kept(target: Target, dump: SmallDump, addresses: Addresses) -> Kept:
         limit = thread.stack_base - MAX_STACK if thread.stack_limit is None else thread.stack_limit
         spans.append((limit, thread.stack_base))
         if thread.process not in processes:
-            processes[thread.process] = read_run(target.memory, thread.process, block.size_eprocess)
+            head = min(block.size_eprocess, MAX_HEAD)
+            processes[thread.process] = _name(target, read_run(target.memory, thread.process, head))
     spans.extend((address, address + block.size_eprocess) for address in processes)
     return Kept(tuple(merged(spans)), tuple(_names(target, processes)), max(lowest, _system_start(target, block)))
 
@@ -89,17 +93,20 @@ def _threads(target: Target, dump: SmallDump, block: DebuggerData, spans: list[S
             yield processor.thread
     for saved in dump.data_blocks:
         if saved.data[:1] == bytes([DISPATCHER_HEADER_THREAD]) and not saved.address % (2 * size):
+            target.budget.draw(MAX_THREADS, 1, "data blocks")
             thread = read_thread(memory, block, saved.address)
             if thread is not None and thread.owns(thread.kernel_stack):
                 yield thread
 
 
-def _names(target: Target, processes: dict[int, bytes]) -> Iterator[tuple[int, str]]:
+def _name(target: Target, eprocess: bytes) -> str | None:
+    return image_file_name(eprocess, target.header.machine, target.header.minor_version)
+
+
+def _names(target: Target, processes: dict[int, str | None]) -> Iterator[tuple[int, str]]:
     """Yield the address of the name in each EPROCESS, and the name."""
-    header = target.header
-    offset = image_file_name_offset(header.machine, header.minor_version)
-    for address, data in processes.items():
-        name = image_file_name(data, header.machine, header.minor_version)
+    offset = image_file_name_offset(target.header.machine, target.header.minor_version)
+    for address, name in processes.items():
         if name is not None and offset is not None:
             yield address + offset, name
 

@@ -35,18 +35,22 @@ class Occurrence(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """All that was found of one sort, by the key of its rules. places: (part of the dump, times), most often first."""
+    """All that was found of one sort, by the key of its rules. places: (part of the dump, times), most often first.
+
+    not_listed: how many there are beside the occurrences.
+    """
 
     key: str
     name: str
     why: str
     places: tuple[tuple[str, int], ...]
     occurrences: tuple[Occurrence, ...]
+    not_listed: int = 0
 
     @property
     def times(self) -> int:
         """How many times it was found."""
-        return len(self.occurrences)
+        return len(self.occurrences) + self.not_listed
 
 
 class PrivacyReport(NamedTuple):

@@ -7,6 +7,7 @@ the quadwords that are left out are zeros, as are all places in a dump that nobo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Callable
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Callable
 from windbg_ext.commands.privacy.addresses import addresses_of
 from windbg_ext.commands.privacy.environment import environment_of
 from windbg_ext.commands.privacy.find import Found, find
-from windbg_ext.commands.privacy.holes import in_order, overlapping, with_block, without_spans
-from windbg_ext.commands.privacy.kept import Kept, Span, kept, merged, overlap, without
+from windbg_ext.commands.privacy.holes import Windows, in_order, with_block, without_spans
+from windbg_ext.commands.privacy.kept import Kept, Span, kept, merged, overlap
 from windbg_ext.commands.privacy.rules import IDENTIFYING_BLOBS, Rule, rule
 from windbg_ext.commands.privacy.scrubbed_header import scrubbed_header
 from windbg_ext.commands.privacy.scrubbing import Scrubbing, ScrubReport
@@ -41,7 +42,7 @@ from windbg_ext.structs.layouts import layouts_of
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from windbg_ext.commands.privacy.stretches import Addresses
     from windbg_ext.dump.small import Driver
@@ -115,13 +116,13 @@ class _Scrub:
         windows: Iterable[Span] | None,
     ) -> None:
         self.options, self.target, self.blobs = options, target, blobs
-        self.tally = Tally()
         self.dump = replace(dump, data_blocks=in_order(dump.data_blocks))
         self.addresses: Addresses = addresses_of(target, dump.prcb, dump.thread)
         self.kept: Kept = kept(target, self.dump, self.addresses)
         if windows is None:
             windows = [(block.address, block.address + len(block.data)) for block in dump.data_blocks]
-        self.windows = sorted(span for span in windows if span[1] - span[0] < PAGE_SIZE)
+        self.tally = Tally(self.kept.spans)
+        self.windows = Windows([span for span in windows if span[1] - span[0] < PAGE_SIZE])
         self.search = Search(options.words, target.budget)
         if options.strict:
             for _, name in self.kept.process_names:
@@ -132,10 +133,10 @@ class _Scrub:
         self.search.learn(self._user_texts())
         self._leave_out_user_memory()
         personal = find([*stretches_of(self.dump, self.addresses), *self.blobs], self.search, self.target.budget)
-        names = [(address, address + IMAGE_FILE_NAME_SIZE) for address, _ in self.kept.process_names]
-        stays = [] if self.options.strict else names
+        names = sorted(address for address, _ in self.kept.process_names)
+        stays, goes = ([], names) if self.options.strict else (names, [])
         found = [one for one in personal if not _lies_in(one, stays)]
-        removed = self._leave_out_memory(found, names if self.options.strict else [])
+        removed = self._leave_out_memory(found, [(address, address + IMAGE_FILE_NAME_SIZE) for address in goes])
         self._leave_out_of_lists(found)
         registers = self._leave_out_of_header(found, comment)
         blobs = self._leave_out_blobs(found)
@@ -167,19 +168,18 @@ class _Scrub:
     def _leave_out_memory(self, found: Sequence[Found], names: Sequence[Span]) -> list[Span]:
         """Leave texts out of parts and data blocks. names: memory that goes in any case. Return what went."""
         for one in found:
-            places = list(one.run.parts(one.start, one.end))
-            for stretch, start, end in places:
-                if stretch.address is not None:
-                    span = stretch.address + start, stretch.address + end
-                    self.tally.cut(one.rule, self._cut(span))
-                elif stretch.place in WHOLE:
-                    self._blank(stretch.place, start, end)
-                    self.tally.add(one.rule, end - start, 0)
-            if any(stretch.address is not None or stretch.place in WHOLE for stretch, *_ in places):
+            span, place = _in_memory(one), one.run.stretches[0].place
+            if span is not None:
+                start, end = self.windows.around(span)
+                window = min(start, span[0] - AROUND), max(end, span[1] + AROUND)
+                self.tally.cut(one.rule, self._words(span), window)
                 self.tally.add(one.rule, 0)
+            elif place in WHOLE:
+                self._blank(place, one.start, one.end)
+                self.tally.add(one.rule, one.end - one.start)
         for span in names:
             self.tally.add(rule("process_name"), 0)
-            self.tally.cut(rule("process_name"), [self._words(span)])
+            self.tally.cut(rule("process_name"), self._words(span))
         removed = self.tally.removed(self._present())
         self._cut_parts(removed)
         self.dump = replace(self.dump, data_blocks=tuple(without_spans(self.dump.data_blocks, removed)))
@@ -202,11 +202,6 @@ class _Scrub:
     def _words(self, span: Span) -> Span:
         """Return the words that a span lies in."""
         return span[0] & -self._word, span[1] + self._word - 1 & -self._word
-
-    def _cut(self, span: Span) -> list[Span]:
-        """Return what goes because of a text: its window, but of code, stacks and structures only its words."""
-        windows = merged([(span[0] - AROUND, span[1] + AROUND), *overlapping(self.windows, span)])
-        return [self._words(span), *(part for window in windows for part in without(window, self.kept.spans))]
 
     def _blank(self, place: str, start: int, end: int) -> None:
         """Put zeros into a part that is whole or not there."""
@@ -242,14 +237,30 @@ class _Scrub:
     def _leave_out_of_lists(self, found: Sequence[Found]) -> None:
         names = {stretch.number: one.rule for one in found for stretch, *_ in _of(one, DRIVER_NAME)}
         gone = {stretch.number: one.rule for one in found for stretch, *_ in _of(one, UNLOADED_DRIVER)}
-        drivers = tuple(self._driver(driver, names.get(number)) for number, driver in enumerate(self.dump.drivers))
+        drivers = tuple(self._without_names(names))
         unloaded = self.dump.unloaded_drivers
         if unloaded is not None:
             unloaded = tuple(self._unloaded(driver, gone.get(number)) for number, driver in enumerate(unloaded))
         self.dump = replace(self.dump, drivers=drivers, unloaded_drivers=unloaded)
 
-    def _driver(self, driver: Driver, by: Rule | None) -> Driver:
-        """Return an entry with those fields that tell of the image, and a path only of the kernel's own."""
+    def _without_names(self, hits: Mapping[int, Rule]) -> Iterator[Driver]:
+        """Yield the drivers, with paths only of the kernel's own. hits: by which rule names go, by their numbers."""
+        bare = {
+            number: driver.name.replace("/", "\\").rpartition("\\")[2]
+            for number, driver in enumerate(self.dump.drivers)
+            if number in hits or driver.entry.dll_base < self.kept.lowest_kernel
+        }
+        names = [*dict.fromkeys(bare.values())]
+        stretches = [Stretch(DRIVER_NAME, name.encode("utf-16-le", "surrogatepass")) for name in names]
+        found = find(stretches, self.search, self.target.budget) if stretches else []
+        personal = {one.run.stretches[0].data for one in found}
+        gone = {name for name, stretch in zip(names, stretches) if stretch.data in personal}
+        for number, driver in enumerate(self.dump.drivers):
+            name = bare.get(number, driver.name)
+            yield self._driver(driver, "" if number in bare and name in gone else name, hits.get(number))
+
+    def _driver(self, driver: Driver, name: str, by: Rule | None) -> Driver:
+        """Return an entry under another name, with those fields that tell of the image."""
         entry = driver.entry
         bare = type(entry).blank(
             dll_base=entry.dll_base,
@@ -259,19 +270,9 @@ class _Scrub:
             check_sum=entry.check_sum,
             time_date_stamp=entry.time_date_stamp,
         )
-        name = driver.name
-        if by is not None or entry.dll_base < self.kept.lowest_kernel:
-            name = name.replace("/", "\\").rpartition("\\")[2]
-            if self._is_personal(name):
-                name = ""
         if name != driver.name:
             self.tally.add(by or rule("module_path"), 2 * (len(driver.name) - len(name)))
         return driver._replace(name=name, entry=bare)
-
-    def _is_personal(self, text: str) -> bool:
-        return bool(
-            find([Stretch(DRIVER_NAME, text.encode("utf-16-le", "surrogatepass"))], self.search, self.target.budget)
-        )
 
     def _unloaded(self, driver: DumpUnloadedDriver, by: Rule | None) -> DumpUnloadedDriver:
         name = driver.driver_name[: driver.name_length] if by is None else b""
@@ -333,15 +334,22 @@ def _bytes_of(dump: SmallDump, place: str) -> bytes:
 
 
 def _of(one: Found, place: str) -> list[tuple[Stretch, int, int]]:
-    """Return the pieces of what was found that lie in a place, by how its name begins."""
+    """Return the pieces of what was found that lie in a place that never was in memory, by how its name begins."""
+    if _in_memory(one) is not None:  # perhaps in a hundred thousand blocks
+        return []
     return [part for part in one.run.parts(one.start, one.end) if part[0].place.startswith(place)]
 
 
-def _lies_in(one: Found, spans: Sequence[Span]) -> bool:
-    """Tell whether all of what was found lies in one of some spans of memory."""
-    parts = list(one.run.parts(one.start, one.end))
-    return all(
-        stretch.address is not None
-        and any(low <= stretch.address + start and stretch.address + end <= high for low, high in spans)
-        for stretch, start, end in parts
-    )
+def _in_memory(one: Found) -> Span | None:
+    """Return where what was found was in memory; None if it never was there. A run of stretches has no gaps there."""
+    address = one.run.stretches[0].address
+    return None if address is None else (address + one.start, address + one.end)
+
+
+def _lies_in(one: Found, names: Sequence[int]) -> bool:
+    """Tell whether all of what was found is the name of a process. names: where they begin, in ascending order."""
+    span = _in_memory(one)
+    if span is None:
+        return False
+    index = bisect_left(names, span[1] - IMAGE_FILE_NAME_SIZE)
+    return index < len(names) and names[index] <= span[0]

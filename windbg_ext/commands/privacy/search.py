@@ -19,7 +19,7 @@ from windbg_ext.commands.privacy.words import (
     find_globs,
     is_worth_learning,
 )
-from windbg_ext.limits import MAX_TEXT, Budget
+from windbg_ext.limits import MAX_LEARNED_SEARCH, MAX_SEARCHED, MAX_TEXT, Budget
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ BATCH = 2 << 20
 """Bytes that are searched at once: what one search costs beside its bytes no longer counts, and memory stays small."""
 OVERLAP = 1 << 14
 """Bytes that are searched twice where a piece is longer than a batch: as long as the longest text that a rule finds."""
+
+
+EACH = 64
+"""Characters that take as long to search as one look into a text takes, or one match, beside its length."""
+FIELD = "memory"
+"""What asks for the search, as errors name it."""
 
 
 class Match(NamedTuple):
@@ -75,7 +81,7 @@ class Search:
         for start, end in _binary_sids(data):
             yield Match(start, end, sid, data[start:end].hex())
         if self._own.words:
-            for start, end in self._own_words.find(data.lower()):
+            for start, end in self._own_words.find(data.lower(), self._budget):
                 yield Match(start, end, own, _shown(data[start:end]))
         for start, end in find_globs(self._own.globs, texts):
             yield Match(*texts.place(start, end), own, texts.joined[start:end])
@@ -92,10 +98,10 @@ class Search:
         """Learn the numbers that SMBIOS tables have for a machine."""
         hardware = rule("hardware_number")
         for value in identifying_values(table):
-            if isinstance(value, bytes):
-                self.learned.binary[value] = hardware
-            else:
+            if isinstance(value, str):
                 self.learned.add(value, hardware)
+            elif len(self.learned.binary) < MAX_LEARNED:
+                self.learned.binary[value] = hardware
 
     @property
     def learned_anything(self) -> bool:
@@ -106,9 +112,12 @@ class Search:
         """Yield where values that were learned stand in data, also where no rule finds them."""
         lowered = data.lower()
         for word, by in self.learned.words.items():
-            for start, end in Words([word], inside=False).find(lowered):
+            words = Words([word], inside=False)
+            self._budget.draw(MAX_LEARNED_SEARCH, words.cost * len(data), "names that were found")
+            for start, end in words.find(lowered, self._budget):
                 yield Match(start, end, by, _shown(data[start:end]))
         for value, by in self.learned.binary.items():
+            self._budget.draw(MAX_LEARNED_SEARCH, len(data), "names that were found")
             at = data.find(value)
             while at >= 0:
                 yield Match(at, at + len(value), by, value.hex())
@@ -116,7 +125,8 @@ class Search:
 
     def _by_pattern(self, by: Rule, texts: Texts) -> Iterator[Match]:
         where = texts.joined if by.cased else texts.folded
-        for found in _found(by, where, texts):
+        for found in _found(by, where, texts, self._budget):
+            self._budget.draw(MAX_SEARCHED, EACH, FIELD)
             pattern, ignored = found.re, _compiled(f"(?:{by.ignored})") if by.ignored else None
             start, end = found.span("value") if "value" in pattern.groupindex else found.span()
             value = where[start:end].strip()
@@ -140,12 +150,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
-def _found(by: Rule, where: str, texts: Texts) -> Iterator[re.Match[str]]:
+def _found(by: Rule, where: str, texts: Texts, budget: Budget) -> Iterator[re.Match[str]]:
     """Yield what a pattern finds: in all texts, or in those that have one of its anchors.
 
     Compiling it takes longer than most searches, so that is left until there is something to search.
     """
     if not by.anchors:
+        budget.draw(MAX_SEARCHED, len(where), FIELD)
         yield from _compiled(by.pattern).finditer(where)
         return
     numbers = set()
@@ -153,8 +164,10 @@ def _found(by: Rule, where: str, texts: Texts) -> Iterator[re.Match[str]]:
         at = texts.folded.find(anchor)
         while at >= 0:
             number = texts.number(at)
+            start, end = texts.bounds(number)
+            budget.draw(MAX_SEARCHED, EACH + (0 if number in numbers else end - start), FIELD)
             numbers.add(number)
-            at = texts.folded.find(anchor, texts.bounds(number)[1])
+            at = texts.folded.find(anchor, end)
     for number in sorted(numbers):
         start, end = texts.bounds(number)
         yield from _compiled(by.pattern).finditer(where, start - 1, end + 1)

@@ -50,6 +50,7 @@ MADE_UP_UUIDS = frozenset(
 )
 """What makers write who have no UUID to write."""
 
+_CONTROL = re.compile(rb"[\x01-\x1f]")
 _SYSTEM = re.compile(rb"\x01[\x19\x1b]..(?=.{21})", re.DOTALL)
 
 
@@ -64,7 +65,7 @@ def structures(table: bytes, start: int = 0) -> Iterator[tuple[int, int, bytes, 
         if length < HEADER or end < 0:
             return
         strings = table[at + length : end].split(b"\0") if end > at + length else []
-        if any(byte < 0x20 for text in strings for byte in text):
+        if _CONTROL.search(table, at + length, end):
             return
         yield kind, at, table[at : at + length], strings, end + 2
         if kind == END_OF_TABLE:

@@ -10,17 +10,22 @@ from windbg_ext.commands.privacy.rules import RULES, Rule, rule
 from windbg_ext.commands.privacy.scrubbing import LeftOutByRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _KEYS = tuple(dict.fromkeys(by.key for by in RULES))
 """Of rules, in the order in which they count."""
 
 
 class Tally:
-    """What was left out so far, by the key of its rule. cuts: memory that goes, which is counted at the end."""
+    """What was left out so far, by the key of its rule; memory that goes is counted at the end.
 
-    def __init__(self) -> None:
-        self.cuts: dict[str, list[Span]] = {}
+    kept: memory of which only words go, in ascending order.
+    """
+
+    def __init__(self, kept: Sequence[Span]) -> None:
+        self._kept = kept
+        self._words: dict[str, list[Span]] = {}
+        self._windows: dict[str, list[Span]] = {}
         self._times: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
@@ -29,15 +34,19 @@ class Tally:
         self._times[by.key] += times
         self._bytes[by.key] += size
 
-    def cut(self, by: Rule, spans: Iterable[Span]) -> None:
-        """Note that spans of memory go."""
-        self.cuts.setdefault(by.key, []).extend(spans)
+    def cut(self, by: Rule, words: Span, window: Span | None = None) -> None:
+        """Note that words of memory go, and of the window that they are in all that is not kept."""
+        self._words.setdefault(by.key, []).append(words)
+        if window is not None:
+            self._windows.setdefault(by.key, []).append(window)
 
     def removed(self, present: Sequence[Span]) -> list[Span]:
         """Return all memory that goes. Count what was there of it, each byte for the first rule that it goes by."""
         gone: list[Span] = []
         for key in _KEYS:
-            cuts = merged(self.cuts.get(key, ()))
+            windows = merged(self._windows.get(key, ()))
+            beside = (part for window in windows for part in without(window, self._kept))
+            cuts = merged([*self._words.get(key, ()), *beside])
             new = [part for span in cuts for part in without(span, gone)]
             self._bytes[key] += sum(end - start for span in new for start, end in overlap(span, present))
             gone = merged([*gone, *new]) if new else gone

@@ -124,7 +124,9 @@ def _texts_in_units(data: bytes, classes: bytes) -> Iterator[Text]:
         while classes[start - 2 : start] in (b"hz", b"pz") and start >= 2:  # "Jür" of a name is too short for a run
             start -= 2
         index += 1
-        while _GOES_ON.search(data[start:end:2].decode("latin-1")):
+        marked, looked_to = False, start
+        while marked := marked or _GOES_ON.search(data[looked_to:end:2].decode("latin-1")) is not None:
+            looked_to = end  # each part once: a text may go on a hundred thousand times
             upto = runs[index][0] if index < len(runs) else len(data)
             more = _MORE_UNITS.match(data, end, min(upto, end + MAX_FOREIGN))
             if more is None or more.end() == end:

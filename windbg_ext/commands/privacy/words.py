@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.commands.privacy.texts import folded
 from windbg_ext.errors import DumpError, UsageError
-from windbg_ext.limits import MAX_RULE, MAX_RULES, MAX_RULES_FILE
+from windbg_ext.limits import MAX_RULE, MAX_RULES, MAX_RULES_FILE, MAX_WORD_PLACES
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.privacy.texts import Texts
+    from windbg_ext.limits import Budget
 
 WILDCARDS = frozenset("*?")
 MIN_LEARNED = 3
@@ -23,6 +24,8 @@ MIN_INSIDE = 6
 """Characters of such a word from which on it is found inside of other words, too."""
 MAX_LEARNED = 64
 """Words that are looked for because a rule found them; one machine has a few users and names."""
+COST_OF_PATTERN = 5
+"""A search for a word with letters beyond ASCII takes so many times as long as one for bytes."""
 COMMON = frozenset(
     (
         *("admin", "administrator", "user", "users", "guest", "test", "public", "default", "system", "windows"),
@@ -102,17 +105,24 @@ class Words:
             (form, width, len(word) >= MIN_INSIDE or inside) for word in words for form, width in _forms(word)
         ]
 
-    def find(self, lowered: bytes) -> Iterator[tuple[int, int]]:
+    @property
+    def cost(self) -> int:
+        """How long a byte is searched, in units of what a search for bytes takes."""
+        return sum(1 if isinstance(form, bytes) else COST_OF_PATTERN for form, _, _ in self._forms)
+
+    def find(self, lowered: bytes, budget: Budget) -> Iterator[tuple[int, int]]:
         """Yield where words begin and end in data whose ASCII letters are in lower case."""
         for form, width, inside in self._forms:
             if isinstance(form, bytes):
                 at = lowered.find(form)
                 while at >= 0:
+                    budget.draw(MAX_WORD_PLACES, 1, "names that were found")
                     if inside or _is_whole(lowered, at, at + len(form), width):
                         yield at, at + len(form)
                     at = lowered.find(form, at + 1)
             else:
                 for found in form.finditer(lowered):
+                    budget.draw(MAX_WORD_PLACES, 1, "names that were found")
                     if inside or _is_whole(lowered, found.start(), found.end(), width):
                         yield found.span()
 
