@@ -141,6 +141,23 @@ def _single_dpc_watchdog() -> BugCheckSample:
 
 
 def _cumulative_watchdog() -> BugCheckSample:
+    block, buffer = _place(0) + EDGE + 0x38, _place(4)
+    told = WatchdogBlock.blank(
+        signature=0xAEBECEDE,
+        revision=1,
+        size=WatchdogBlock.SIZE,
+        dpc_watchdog_profile_offset=PROFILE_OFFSET,
+        dpc_watchdog_profile_length=PROFILE // 8,
+    )
+    machine = _machine(0x133, (1, 0x1E00, block, 0), Placement(block, told.build()))
+    at = _prcb(machine, machine.crashed) + PROFILE_OFFSET
+    profile = (Placement(at, _pointers(buffer, buffer + 0x40)), Placement(buffer, _filled(PROFILE)))
+    machine = replace(machine, placements=(*machine.placements, *profile))
+    about = "DPCs took too long together: the watchdog's block is another parameter"
+    return _sample("133-1", about, machine, (block, 0x10), (buffer, PROFILE))
+
+
+def _silent_watchdog() -> BugCheckSample:
     machine = _machine(0x133, (1, 0x1E00, 0, 0), version=WINDOWS_8_1)
     machine, interrupted = _on_interrupt_stack(machine)
     placements = []
@@ -153,7 +170,7 @@ def _cumulative_watchdog() -> BugCheckSample:
         ]
     machine = replace(machine, placements=(*machine.placements, *placements))
     profile = _place(4 + 3 * machine.crashed), PROFILE
-    return _sample("133-1", "the same, of a kernel that does not say so", machine, *interrupted, profile)
+    return _sample("133-1-81", "the same, of a kernel that does not say so", machine, *interrupted, profile)
 
 
 def _device(place: int, name: str, parent: int = 0) -> tuple[tuple[Placement, ...], tuple[tuple[int, int], ...]]:
@@ -378,7 +395,7 @@ def _thread_exception() -> BugCheckSample:
 BUG_CHECKS = {
     made.sample.name: made
     for made in (
-        *(_single_dpc_watchdog(), _cumulative_watchdog()),
+        *(_single_dpc_watchdog(), _cumulative_watchdog(), _silent_watchdog()),
         *(_power_freed(), _power_blocked(), _pnp_blocked()),
         *(_inpage_error(), _memory_management()),
         *(_verifier_violation(), _io_violation()),

@@ -92,8 +92,8 @@ def test_the_processor_that_hangs_comes_first_with_its_registers_and_its_stack(n
 
 
 def test_without_the_watchdogs_block_no_buffer_is_taken_that_the_other_processors_lack(tmp_path: Path) -> None:
-    sample = BUG_CHECKS["133-1"].sample
-    address, length = BUG_CHECKS["133-1"].expected[-1]
+    sample = BUG_CHECKS["133-1-81"].sample
+    address, length = BUG_CHECKS["133-1-81"].expected[-1]
     other = sample.machine.processors[1].pcr
     lacking = tuple(
         placement

@@ -37,8 +37,9 @@ ERROR_RECORD_END = 0xFFFF_FFFF
 
 
 class WatchdogBlock(Structure, name="DPC_WATCHDOG_GLOBAL_TRIAGE_BLOCK", size=0x10):
-    """Parameter 4 of bug check 0x133: where a KPRCB points at what the DPC watchdog recorded.
+    """What bug check 0x133 hands over, in parameter 4 if the first is 0, in parameter 3 if it is 1.
 
+    It tells where a KPRCB points at what the DPC watchdog recorded.
     dpc_watchdog_profile_offset: of that pointer in the KPRCB; dpc_watchdog_profile_length: how many pointers the buffer
     there has room for.
     """

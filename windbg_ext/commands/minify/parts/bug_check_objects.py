@@ -61,7 +61,7 @@ POINTED_AT: dict[int, dict[int, Kind]] = {
     0xEF: {1: Kind.DISPATCHER_OBJECT},
     0xF4: {2: Kind.DISPATCHER_OBJECT},
     0x124: {2: Kind.ERROR_RECORD},
-    0x133: {4: Kind.WATCHDOG},
+    0x133: {3: Kind.WATCHDOG, 4: Kind.WATCHDOG},
     0x139: {2: Kind.TRAP_FRAME, 3: Kind.EXCEPTION},
 }
 """By bug check code and number of the parameter. 0x9F hands over lists, which are in `bug_check_lists`; 0x101 and 0x1CA
@@ -188,6 +188,7 @@ def _error_record(crash: Crash, address: int) -> Iterator[Wanted]:
 
 
 def _watchdog(_: Crash, address: int) -> Iterator[Wanted]:
+    """Yield the watchdog's block: parameter 3 or 4, by what ran too long. The other one is a number of ticks, or 0."""
     yield Wanted(address, WatchdogBlock.SIZE)
 
 

@@ -33,10 +33,17 @@ def watchdog_profile(crash: Crash) -> Iterator[Wanted]:
 
 
 def _told(crash: Crash) -> list[tuple[int, int]]:
-    """Return where the block behind parameter 4 says that the profile is: (address, bytes), or nothing."""
+    """Return where the watchdog's block says that the profile is: (address, bytes), or nothing.
+
+    Parameter 4 points at it if a single DPC ran too long, parameter 3 if all that ran at DISPATCH_LEVEL did.
+    """
+    return next(filter(None, (_profile_of(crash, address) for address in crash.bug_check.parameters[:1:-1])), [])
+
+
+def _profile_of(crash: Crash, address: int) -> list[tuple[int, int]]:
     size = crash.memory.layouts.pointer_size
     try:
-        block = read_structure(crash.memory, crash.bug_check.parameters[3], WatchdogBlock)
+        block = read_structure(crash.memory, address, WatchdogBlock)
         start = read_pointer(crash.memory, crash.processor.prcb + block.dpc_watchdog_profile_offset)
     except MemoryReadError:
         return []
