@@ -376,24 +376,6 @@ def test_the_pages_at_the_registers_of_the_crashed_processor_are_there(made: Mad
         assert made.small.memory(page, PAGE) == made.memory.read(page, PAGE)
 
 
-def test_an_object_that_a_control_block_links_is_there_if_it_points_back(tmp_path: Path) -> None:
-    # a timer in the middle of a driver's object, in a list that begins in the KPRCB; the other only looks like it
-    sample = BY_NAME["active"]
-    machine = sample.machine
-    head = machine.processors[0].pcr + machine.version.number("OffsetPcrContainedPrcb") + 0x4E80
-    timer, other = X64_PLACES.pool + 0x300880, X64_PLACES.pool + 0x310880
-    placements = (
-        Placement(head, struct.pack("<4Q", timer, timer, other, other)),
-        Placement(timer - 0x880, b"in front of the timer".ljust(0x880, b".")),
-        Placement(timer, struct.pack("<2Q", head, head) + b"behind the timer".ljust(0x900, b".")),
-        Placement(other, struct.pack("<2Q", other, other)),
-    )
-    made = make(replace(sample, machine=replace(machine, placements=(*machine.placements, *placements))), tmp_path)
-    assert made.small.memory(timer - 0x880, 0x880 + 0x910) is not None
-    assert made.small.memory(other, 8) is None
-    assert "objects linked with processors" in run("minify", "-v", "-o", tmp_path / "MEMORY.DMP", tmp_path / "x").out
-
-
 def test_a_page_in_transition_is_read(tmp_path: Path) -> None:
     made = make(BY_NAME["kernel"], tmp_path)
     assert made.sample.machine.bug_check.parameters[0] == PAGED_POOL

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.minify.collector import Wanted
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
 from windbg_ext.memory.ahead import prefetch
-from windbg_ext.memory.paging import PAGE_SIZE
 from windbg_ext.memory.virtual import Piece, read_run
 from windbg_ext.structs.kernel import DRIVER_POWER_STATE_FAILURE
 from windbg_ext.values import NamedTuple
@@ -36,6 +35,8 @@ PIECES_AT_HAND = 64
 """Pieces whose pointers are followed together there."""
 FOLLOWED = 0x400
 """Bytes of an object whose pointers are followed."""
+MAX_ENTRIES = 16
+"""Of a list that counts as short."""
 MAX_BYTES = 64 << 20
 """Bytes that are saved, whatever size is asked for."""
 
@@ -54,8 +55,6 @@ class Room(NamedTuple):
 
 ROOMS = (Room(0x200, 0x1E00, 1 << 20), Room(0, 0x200, 3 << 19))
 """Of those that are linked with the objects of the bug check, and of those that are further away."""
-OF_PROCESSOR = Room(0x900, 0xD00, 1 << 18)
-"""Of those that are linked with a processor: one that Windows saved has 0x1540 bytes and its timer at 0x880."""
 
 
 def collect_linked_objects(crash: Crash, collector: Collector) -> None:
@@ -95,38 +94,12 @@ def _ranges(crash: Crash, room: Room, objects: list[int]) -> Iterator[Wanted]:
         yield Wanted(at, end - at)
 
 
-def processor_objects(crash: Crash) -> Iterator[Wanted]:
-    """Yield objects that are linked with a processor's control block, and what is linked with those.
-
-    The lists in a KPRCB lead to timers, DPCs and threads inside the objects of drivers. Those of the crashed processor
-    and of processor 0, which has most of the timers, are looked at.
-    """
-    objects, total = _Objects(crash), 0
-    prcbs = dict.fromkeys((crash.processor.prcb, crash.kernel.processors[0].prcb))
-    near = [Piece(prcb, read_run(crash.memory, prcb, crash.debugger_data.size_prcb)) for prcb in prcbs]
-    for _ in range(2):
-        further: list[Piece] = []
-        for piece in near:
-            for address in objects.pointers(piece):
-                if total >= OF_PROCESSOR.most:
-                    return
-                if address in objects.known or not objects.points_at(address, piece):
-                    continue
-                objects.known.add(address)
-                start = max(address - OF_PROCESSOR.before, address & -PAGE_SIZE)
-                length = address + OF_PROCESSOR.behind - start
-                total += length
-                yield Wanted(start, length)
-                further.append(Piece(start, read_run(crash.memory, start, length)))
-        near = further
-
-
 def linked_objects(crash: Crash) -> Iterator[list[int]]:
     """Yield the addresses of objects, each once: those that no step leads to, then those of one step and so on.
 
     A step is a pointer to an object that does not point back. Where two objects point at one another, the way is free.
     """
-    objects = _Objects(crash)
+    objects = Objects(crash)
     roots = (wanted for wanted in bug_check_lists(crash) if wanted.holds_pointers)
     near = [Piece(root.address, read_run(crash.memory, root.address, root.length)) for root in roots]
     found: list[int] = []
@@ -152,13 +125,16 @@ def linked_objects(crash: Crash) -> Iterator[list[int]]:
     yield found
 
 
-class _Objects:
-    """Objects of the kernel. known: the addresses of those that were found, and at which there are none."""
+class Objects:
+    """Objects of the kernel. known: the addresses of those that were found, and at which there are none.
 
-    def __init__(self, crash: Crash) -> None:
+    head: bytes of an object in which a pointer back is looked for.
+    """
+
+    def __init__(self, crash: Crash, head: int = HEAD) -> None:
         layouts = crash.memory.layouts
         self.known: set[int] = set()
-        self._memory = crash.memory
+        self._memory, self._head = crash.memory, head
         self._code, self._size = layouts.pointer_code, layouts.pointer_size
         self._lowest, self._highest = crash.architecture.lowest_kernel, layouts.address_mask
         self._heads: dict[int, list[int]] = {}
@@ -169,6 +145,48 @@ class _Objects:
         found = self._unknown(piece)
         self._looked_at += len(found)
         return found if self._looked_at <= MAX_LOOKED_AT else []
+
+    def pointing_back(self, piece: Piece) -> Iterator[int]:
+        """Yield the objects that a piece of memory points at and that point back; they are known then."""
+        for address in self.pointers(piece):
+            if address not in self.known and self.points_at(address, piece):
+                self.known.add(address)
+                yield address
+
+    def in_short_lists(self, piece: Piece) -> Iterator[int]:
+        """Yield the other entries of short lists that have one (LIST_ENTRY) in a piece of memory; they are known then.
+
+        A driver's list of its own objects is short. Long ones are those of the whole system.
+        """
+        lowest, size = self._lowest, self._size
+        start, end = piece.address, piece.address + len(piece.data)
+        first = start + -start % size
+        values = self._values(piece.data[first - start :])
+        for index, (following, before) in enumerate(zip(values, values[1:])):
+            if following < lowest or before < lowest or following % size or before % size:
+                continue
+            if following in self.known or start <= following < end:
+                continue
+            entries = self._entries(first + size * index, following, before)
+            self.known.update(entries)
+            yield from entries
+
+    def _entries(self, entry: int, following: int, before: int) -> list[int]:
+        """Return the addresses of the other entries of a list, none of a long one; of what is not there, the ends."""
+        found: dict[int, None] = {}
+        for address, forward in ((following, True), (before, False)):
+            back = entry
+            while address != entry and address not in found:
+                self._looked_at += 1
+                if len(found) == MAX_ENTRIES or self._looked_at > MAX_LOOKED_AT:
+                    return []
+                values = self._values(read_run(self._memory, address, 2 * self._size))
+                flink, blink = values if len(values) == 2 else (0, 0)
+                if (blink if forward else flink) != back:
+                    break
+                found[address] = None
+                back, address = address, flink if forward else blink
+        return list(found)
 
     def look_ahead(self, pieces: list[Piece], begin: int) -> int:
         """Have at hand what some pieces point at, if the memory is far away. Return the index behind them."""
@@ -191,7 +209,7 @@ class _Objects:
         """Tell whether the object at an address points into a piece of memory."""
         head = self._heads.get(address)
         if head is None:
-            head = self._heads[address] = sorted(self._values(read_run(self._memory, address, HEAD)))
+            head = self._heads[address] = sorted(self._values(read_run(self._memory, address, self._head)))
         index = bisect_left(head, piece.address)
         return index < len(head) and head[index] < piece.address + len(piece.data)
 

@@ -15,9 +15,10 @@ from windbg_ext.commands.minify.header import small_header
 from windbg_ext.commands.minify.parts.bug_check_lists import bug_check_lists
 from windbg_ext.commands.minify.parts.bug_check_objects import bug_check_objects
 from windbg_ext.commands.minify.parts.kernel_data import kernel_variables, registered_blocks
-from windbg_ext.commands.minify.parts.linked import collect_linked_objects, processor_objects
+from windbg_ext.commands.minify.parts.linked import collect_linked_objects
 from windbg_ext.commands.minify.parts.modules import collect_drivers, collect_unloaded_drivers, collect_user_modules
 from windbg_ext.commands.minify.parts.page_tables import collect_page_table_entries
+from windbg_ext.commands.minify.parts.processor_objects import processor_objects
 from windbg_ext.commands.minify.parts.processors import collect_processors
 from windbg_ext.commands.minify.parts.stack import collect_call_stack
 from windbg_ext.commands.minify.parts.structures import (
