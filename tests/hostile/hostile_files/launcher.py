@@ -13,14 +13,24 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 
 def main() -> int:
     """Run the program; its measurements go to the file descriptor that the limits name, as JSON."""
     limits = json.loads(sys.argv[1])
     started = time.monotonic()
+    waiting, begin = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(begin)
+        os.read(waiting, 1)
         become(limits, sys.argv[2:])
+    # only the superuser may open it once the process has ended
+    account = open(f"/proc/{child}/io", encoding="ascii")  # noqa: PTH123, SIM115 - pathlib takes longer to import
+    os.close(begin)
     timed_out = False
 
     def stop(_number: int, _frame: object) -> None:
@@ -37,7 +47,7 @@ def main() -> int:
         except InterruptedError:
             continue
     signal.alarm(0)
-    written = bytes_written(child)
+    written = bytes_written(account)
     _, status, usage = os.wait4(child, 0)
     ended = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     measured = {
@@ -67,10 +77,13 @@ def become(limits: dict[str, int], program: list[str]) -> None:
         os._exit(126)
 
 
-def bytes_written(process: int) -> int:
-    """Return what a process that has ended handed to write(), pipes and files without a name included."""
-    with open(f"/proc/{process}/io", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes longer to import
-        return next(int(line.split()[1]) for line in file if line.startswith("wchar"))
+def bytes_written(account: TextIO) -> int:
+    """Return what a process that has ended handed to write(), pipes and files without a name included.
+
+    account: its /proc/PID/io.
+    """
+    with account:
+        return next(int(line.split()[1]) for line in account if line.startswith("wchar"))
 
 
 if __name__ == "__main__":
