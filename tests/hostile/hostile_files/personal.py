@@ -192,6 +192,7 @@ def cases() -> Iterator[Case]:
         ("tails of SIDs", bytes.fromhex("00000000000515000000"), 45),
         ("paths of Windows itself", b"C:\\windows\\\0\0", 40),
         ("addresses of nobody", b"0.0.0.0 ", 40),
+        ("numbers and a dot", b"1 1 1 1 1 1 1 1 1.", 40),
     ):
         write = partial(long_texts, piece=piece, megabytes=megabytes)
         yield Case(f"the same megabyte in many data blocks ({what})", write, SHARED, slow=True)

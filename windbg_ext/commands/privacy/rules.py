@@ -228,7 +228,7 @@ RULES: tuple[Rule, ...] = (
         "ip_address",
         "IP address",
         "it leads to a machine, or shows how a network is laid out",
-        rf"{begins('0-9a-z.')}(?=\d){NO_VERSION}{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}(?![0-9]|\.[0-9])",
+        rf"{begins('0-9a-z.')}(?=\d{{1,3}}(?:\.\d{{1,3}}){{3}}){NO_VERSION}{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}(?![0-9]|\.[0-9])",
         (".",),
         ignored=r"0+\..*|127\..*|255\..*|\d\.\d\.\d\.\d|\d+\.\d+\.0\.0|\d+\.0\.\d+\.\d",
     ),
