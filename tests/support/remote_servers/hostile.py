@@ -29,9 +29,9 @@ Answer = Callable[[Request], "Iterable[bytes]"]
 class HostileServer:
     """The port that a server listens on, and how many requests it has had."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, speaks_first: bool) -> None:
         self.requests = 0
-        self._answer = answer
+        self._answer, self._speaks_first = answer, speaks_first
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
 
@@ -50,7 +50,7 @@ class HostileServer:
     def _talk(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb") as asked:
-                while request := _read(asked):
+                while request := Request("", 0, 0) if self._speaks_first else _read(asked):
                     self.requests += 1
                     for piece in self._answer(request):
                         connection.sendall(piece)
@@ -65,9 +65,9 @@ CLOSE = b""
 
 
 @contextmanager
-def hostile_server(answer: Answer) -> Iterator[HostileServer]:
-    """Serve an answer to everything."""
-    server = HostileServer(answer)
+def hostile_server(answer: Answer, *, speaks_first: bool = False) -> Iterator[HostileServer]:
+    """Serve an answer to everything. speaks_first: before anything is asked for, as SSH servers do."""
+    server = HostileServer(answer, speaks_first=speaks_first)
     threading.Thread(target=server.serve, daemon=True).start()
     try:
         yield server

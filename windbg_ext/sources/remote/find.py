@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
@@ -151,7 +152,8 @@ def _walk(place: Place, folder: Address, depth: int | None) -> Iterator[Address]
     while waiting:
         here, level = waiting.pop()
         folders += 1
-        entries = sorted(place.entries(here), key=lambda entry: entry.address.path)
+        most = MAX_FILES + MAX_FOLDERS + 1  # a server may tell of more than there are names
+        entries = sorted(islice(place.entries(here), most), key=lambda entry: entry.address.path)
         for entry in entries:
             if not entry.is_folder:
                 files += 1

@@ -57,7 +57,7 @@ class WebServer:
     async def _new_client(self, loop: object = None, **options: object) -> aiohttp.ClientSession:
         import aiohttp
 
-        from windbg_ext.sources.remote.meter import MeteredConnector
+        from windbg_ext.sources.remote.metered_web import MeteredConnector
 
         context = None
         if self._address.scheme == "https":

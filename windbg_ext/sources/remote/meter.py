@@ -1,29 +1,22 @@
-"""What a web server sends, counted where it comes in: before it is known to be a header, an answer or part of one.
+"""What a server sends, counted where it comes in: before it is known to be an answer, a part of one, or nothing.
 
-aiohttp bounds a line and the number of headers, but neither interim answers (100 Continue) nor what may stand between
-the chunks of a body. It takes them for as long as they come.
+The libraries bound what one answer takes, but few bound how many come that nobody asked for.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from inspect import signature
+import socket
 from typing import TYPE_CHECKING, TypeVar
-
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.transport import COPY_IT
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable
-    from ssl import SSLContext
 
 Result = TypeVar("Result")
 MAX_BESIDE = 512 << 10
-"""Bytes that may come with an answer beside what was asked for: headers, redirects, the page of an error."""
+"""Bytes that may come with an answer beside what was asked for: headers, redirects, the page of an error, keys."""
 
 
 class Meter:
@@ -33,14 +26,18 @@ class Meter:
         self.flooded = False
         self._left = MAX_BESIDE
 
+    def allow(self, length: int, *, beside: int = MAX_BESIDE) -> None:
+        """Expect an answer of at most `length` bytes."""
+        self._left += length + beside
+
     async def measured(self, length: int, answer: Awaitable[Result]) -> Result:
         """Return an answer of at most `length` bytes. Raise DumpError where much more than that comes."""
-        self._left += length + MAX_BESIDE
+        self.allow(length)
         try:
             return await answer
         finally:  # what is raised here takes the place of what was made of the connection that was cut
             if self.flooded:
-                raise DumpError("server", "sends more than it was asked for, without end", COPY_IT)
+                raise flood()
 
     def take(self, length: int) -> bool:
         """Note that so many bytes came; tell whether they may be looked at."""
@@ -49,41 +46,25 @@ class Meter:
         return not self.flooded
 
 
-class _Metered(ResponseHandler):  # type: ignore[misc]  # mypy does not look into aiohttp
-    """A connection of aiohttp whose bytes are counted."""
+class MeteredSocket(socket.socket):
+    """A connection whose bytes are counted. After too many, it is at its end."""
 
-    def __init__(self, meter: Meter, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._meter = meter
+    meter: Meter
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes that came, unless they are too many."""
-        if self._meter.take(len(data)):
-            super().data_received(data)
-        elif self.transport is not None:
-            self.transport.abort()
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Return bytes that came; none where they were too many."""
+        data = super().recv(bufsize, flags)
+        return data if self.meter.take(len(data)) else b""
 
 
-class MeteredConnector(aiohttp.TCPConnector):  # type: ignore[misc]  # nor here
-    """Connections that share a meter."""
+def connected(host: str, port: int, seconds: float, meter: Meter) -> MeteredSocket:
+    """Connect to a server. Raise OSError where that takes longer, or is not possible."""
+    made = socket.create_connection((host, port), seconds)
+    metered = MeteredSocket(made.family, made.type, made.proto, made.detach())
+    metered.meter = meter
+    return metered
 
-    def __init__(self, meter: Meter, *, limit: int, context: SSLContext | None) -> None:
-        super().__init__(limit=limit, ssl=True if context is None else context)
-        self._factory = partial(_Metered, meter, loop=self._loop)
 
-
-def metered_session(meter: Meter) -> type:
-    """Return what aiobotocore is to make its connections with. Raise DumpError where it is too old for that."""
-    from aiobotocore.config import AioConfig
-    from aiobotocore.httpsession import AIOHTTPSession
-
-    if "http_session_cls" not in signature(AioConfig).parameters:
-        raise DumpError("URL", "what reads s3:// is too old", "python -m pip install 'aiobotocore>=2.26'")
-
-    class MeteredSession(AIOHTTPSession):  # type: ignore[misc]  # it ships no types
-        async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
-            session = await super()._get_session(proxy_url)
-            session.connector._factory = partial(_Metered, meter, loop=session.connector._loop)
-            return session
-
-    return MeteredSession
+def flood() -> DumpError:
+    """Return the error for a server that sends more than it was asked for."""
+    return DumpError("server", "sends more than it was asked for, without end", COPY_IT)

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from windbg_ext.sources.remote.address import Address
     from windbg_ext.sources.remote.transport import TransientError
 
+MAX_LISTINGS = 16 << 20
+"""Bytes of what lists a folder and its subfolders: 20,000 names of some 250 characters, each told up to three times."""
+
+BESIDE_LISTING = 4 << 10
+"""Bytes that come with the listing of a folder, beside its names."""
+
 
 class Entry(NamedTuple):
     """Something in a folder. The path of a folder ends with a slash."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.asynchronous import run
 from windbg_ext.sources.remote.credentials import settings_of
-from windbg_ext.sources.remote.meter import Meter, metered_session
+from windbg_ext.sources.remote.meter import Meter
+from windbg_ext.sources.remote.metered_web import metered_session
 from windbg_ext.sources.remote.places import Entry
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.credentials import login_for
-from windbg_ext.sources.remote.places import Entry, temporary_beside
+from windbg_ext.sources.remote.meter import Meter, connected, flood
+from windbg_ext.sources.remote.places import BESIDE_LISTING, MAX_LISTINGS, Entry, temporary_beside
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
     STALL_SECONDS,
     State,
     TransientError,
+    keep_quiet,
     missing_file,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from paramiko import SFTPClient, SFTPFile, SSHClient
 
@@ -33,12 +35,11 @@ if TYPE_CHECKING:
 PORT = 22
 
 
-def connect(address: Address) -> SSHClient:
+def connect(address: Address, meter: Meter) -> SSHClient:
     """Log in. Raise what the library raises."""
     import paramiko
 
-    logger = __import__("logging").getLogger("paramiko")
-    logger.propagate = False
+    keep_quiet("paramiko")
     own = os.path.expanduser("~/.ssh/config")
     config = paramiko.SSHConfig.from_path(own).lookup(address.host) if os.path.isfile(own) else {}
     login = login_for(address)
@@ -48,10 +49,14 @@ def connect(address: Address) -> SSHClient:
         if os.path.isfile(os.path.expanduser(known)):
             client.load_system_host_keys(os.path.expanduser(known))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    host, port = str(config.get("hostname", address.host)), address.port or int(str(config.get("port", PORT)))
+    meter.allow(0)
+    connection = connected(host, port, CONNECT_SECONDS, meter)
     try:
         client.connect(
-            str(config.get("hostname", address.host)),
-            port=address.port or int(str(config.get("port", PORT))),
+            host,
+            port=port,
+            sock=connection,
             username=login.user or config.get("user"),
             password=login.password,
             key_filename=config.get("identityfile"),
@@ -61,6 +66,7 @@ def connect(address: Address) -> SSHClient:
         )
     except BaseException:
         client.close()
+        connection.close()
         raise
     return client
 
@@ -78,7 +84,7 @@ class SftpHandle:
     """An open file of an SSH server."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
+        self._address, self._meter = address, Meter()
         self._client: SSHClient | None = None
         self._file: SFTPFile | None = None
 
@@ -89,6 +95,7 @@ class SftpHandle:
 
     def state(self) -> State:
         """Ask for size and time of change. Raise DumpError for a folder."""
+        self._meter.allow(0)
         attributes = self._opened().stat()
         if stat.S_ISDIR(attributes.st_mode or 0):
             raise DumpError("file", "is a folder", "name the dump in it")
@@ -101,12 +108,21 @@ class SftpHandle:
         return 1
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
-        """Send all requests, then take the answers."""
-        return list(self._opened().readv([tuple(asked) for asked in ranges]))
+        """Send all requests, then take the answers. Raise TransientError where the file ends before one is whole.
+
+        The library would wait for more; whoever opens the file anew sees whether it is shorter now.
+        """
+        self._meter.allow(sum(asked.length for asked in ranges))
+        answers: list[bytes] = []
+        for asked, answer in zip(ranges, self._opened().readv([tuple(asked) for asked in ranges])):
+            if len(answer) < asked.length:
+                raise TransientError("the answer was cut short")
+            answers.append(answer)
+        return answers
 
     def explain(self, error: BaseException) -> TransientError | DumpError:
         """Return what an exception means."""
-        return explain(error)
+        return flood() if self._meter.flooded else explain(error)
 
     def close(self, *, broken: bool) -> None:  # there is no farewell to wait for
         """Close the file and its connection."""
@@ -116,7 +132,7 @@ class SftpHandle:
 
     def _opened(self) -> SFTPFile:
         if self._file is None:
-            self._client = connect(self._address)
+            self._client = connect(self._address, self._meter)
             self._file = files_of(self._client).open(self._address.path, "rb", bufsize=0)
         return self._file
 
@@ -125,18 +141,18 @@ class SftpPlace:
     """The folders of an SSH server."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
+        self._address, self._meter = address, Meter()
         self._client: SSHClient | None = None
         self._files: SFTPClient | None = None
+        self._meter.allow(MAX_LISTINGS)
 
-    def entries(self, folder: Address) -> list[Entry]:
-        """Return what is in a folder. Links to folders are not followed."""
-        found = []
-        for attributes in self._opened().listdir_attr(folder.path or "/"):
+    def entries(self, folder: Address) -> Iterator[Entry]:
+        """Yield what is in a folder. Links to folders are not followed."""
+        self._meter.allow(0, beside=BESIDE_LISTING)
+        for attributes in self._opened().listdir_iter(folder.path or "/", read_aheads=1):
             is_folder = stat.S_ISDIR(attributes.st_mode or 0)
             path = f"{folder.path}{attributes.filename}{'/' if is_folder else ''}"
-            found.append(Entry(folder.with_path(path), is_folder))
-        return found
+            yield Entry(folder.with_path(path), is_folder)
 
     def is_folder(self, address: Address) -> bool:
         """Tell whether there is a folder."""
@@ -182,7 +198,7 @@ class SftpPlace:
 
     def explain(self, error: BaseException) -> TransientError | DumpError:
         """Return what an exception means."""
-        return explain(error)
+        return flood() if self._meter.flooded else explain(error)
 
     def close(self) -> None:
         """Close the connection."""
@@ -191,7 +207,7 @@ class SftpPlace:
 
     def _opened(self) -> SFTPClient:
         if self._files is None:
-            self._client = connect(self._address)
+            self._client = connect(self._address, self._meter)
             self._files = files_of(self._client)
         return self._files
 

@@ -6,26 +6,27 @@ shares, whoever it was made for. Here each file has connections of its own.
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.credentials import Login, login_for
-from windbg_ext.sources.remote.places import Entry, temporary_beside
+from windbg_ext.sources.remote.meter import Meter, flood
+from windbg_ext.sources.remote.places import BESIDE_LISTING, MAX_LISTINGS, Entry, temporary_beside
 from windbg_ext.sources.remote.transport import (
     CONNECT_SECONDS,
     MAX_CONNECTIONS,
     STALL_SECONDS,
     State,
     TransientError,
+    keep_quiet,
     missing_file,
     within,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from smbprotocol.connection import Connection
     from smbprotocol.open import Open
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 PORT = 445
 CREDIT = 1 << 16
-"""Bytes of an answer that one credit of the protocol allows."""
+"""Bytes of an answer that one credit of the protocol allows, and that any server sends at once (MS-SMB2, 3.3.5.4)."""
 MAX_PIECE = 1 << 20
 """Bytes of one request, and no more than the server takes."""
 GUEST = Login("guest", "")
@@ -45,9 +46,10 @@ GUEST = Login("guest", "")
 class Share:
     """A session for one login on one server, which nothing else uses."""
 
-    def __init__(self, address: Address) -> None:
-        logging.getLogger("smbprotocol").addHandler(logging.NullHandler())
+    def __init__(self, address: Address, meter: Meter) -> None:
+        keep_quiet("smbprotocol", "smbclient", "spnego")
         found = login_for(address)
+        self._meter = meter
         self.login = found if found.user is not None else GUEST
         self.address = address
         self.connections: dict[str, Connection] = {}
@@ -72,7 +74,14 @@ class Share:
         import smbclient
         from smbprotocol.tree import TreeConnect
 
+        from windbg_ext.sources.remote.metered_share import MeteredConnection
+
         known = self.login is not GUEST
+        self._meter.allow(0)
+        host, port = self.address.host, self.address.port or PORT
+        made = MeteredConnection(self._meter, host, port, require_signing=known)
+        self.connections[f"{host.lower()}:{port}"] = made
+        made.connect(timeout=CONNECT_SECONDS)
         session = smbclient.register_session(self.address.host, require_signing=known, **self.options)
         TreeConnect(session, self.path(f"/{self.name}")).connect(require_secure_negotiate=known)
 
@@ -100,7 +109,7 @@ class SmbHandle:
     """A file of a share, open for reading while nobody else may write it, where the server keeps to that."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
+        self._address, self._meter = address, Meter()
         self._share: Share | None = None
         self._open: Open | None = None
 
@@ -111,6 +120,7 @@ class SmbHandle:
 
     def state(self) -> State:
         """Ask for size and time of change."""
+        self._meter.allow(0)
         return _state_of(self._opened())
 
     def renew(self) -> int:
@@ -122,11 +132,12 @@ class SmbHandle:
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         """Send all requests, then take the answers."""
+        self._meter.allow(sum(asked.length for asked in ranges))
         return self._read(self._opened(), ranges)
 
     def explain(self, error: BaseException) -> TransientError | DumpError:
         """Return what an exception means."""
-        return explain(error)
+        return flood() if self._meter.flooded else explain(error)
 
     def close(self, *, broken: bool) -> None:
         """Close the file and end its session."""
@@ -139,7 +150,7 @@ class SmbHandle:
 
         if self._open is None:
             if self._share is None:
-                self._share = Share(self._address)
+                self._share = Share(self._address, self._meter)
                 self._share.connect()
             file = smbclient.open_file(
                 self._share.path(self._address.path),
@@ -155,6 +166,9 @@ class SmbHandle:
     def _read(self, opened: Open, ranges: Sequence[Range]) -> list[bytes]:
         """Read ranges, with as many requests under way as the server has given credits for."""
         connection = opened.connection
+        if connection.max_read_size < CREDIT:
+            why = f"sends no more than {connection.max_read_size:,} bytes at once"
+            raise DumpError("server", why, "copy the file to this machine")
         most = min(MAX_PIECE, connection.max_read_size)
         pieces = [
             (index, at, min(most, asked.offset + asked.length - at))
@@ -203,19 +217,20 @@ class SmbPlace:
     """The folders of a share."""
 
     def __init__(self, address: Address) -> None:
-        self._share = Share(address)
+        self._meter = Meter()
+        self._meter.allow(MAX_LISTINGS)
+        self._share = Share(address, self._meter)
         self._connected = False
 
-    def entries(self, folder: Address) -> list[Entry]:
-        """Return what is in a folder."""
+    def entries(self, folder: Address) -> Iterator[Entry]:
+        """Yield what is in a folder."""
         import smbclient
 
-        found = smbclient.scandir(self._path(folder), **self._share.options)
-        return [
-            Entry(folder.with_path(f"{folder.path}{entry.name}{'/' if entry.is_dir() else ''}"), entry.is_dir())
-            for entry in found
-            if entry.name not in (".", "..")
-        ]
+        self._meter.allow(0, beside=BESIDE_LISTING)
+        for entry in smbclient.scandir(self._path(folder), **self._share.options):
+            if entry.name not in (".", ".."):
+                path = f"{folder.path}{entry.name}{'/' if entry.is_dir() else ''}"
+                yield Entry(folder.with_path(path), entry.is_dir())
 
     def is_folder(self, address: Address) -> bool:
         """Tell whether there is a folder."""
@@ -252,7 +267,7 @@ class SmbPlace:
 
     def explain(self, error: BaseException) -> TransientError | DumpError:
         """Return what an exception means."""
-        return explain(error)
+        return flood() if self._meter.flooded else explain(error)
 
     def close(self) -> None:
         """End the session."""
@@ -332,7 +347,7 @@ def explain(error: BaseException) -> TransientError | DumpError:
             return DumpError("server", "does not know this user, and takes everybody for a guest", who)
         return TransientError("no answer came in time" if "timeout" in str(error) else "the connection failed")
     if isinstance(error, (OSError, ValueError)):
-        if "address" in str(error) and isinstance(error, ValueError):
+        if isinstance(error, ValueError) and "Failed to connect" in str(error):
             return TransientError("cannot connect")
         return TransientError(f"the connection failed ({getattr(error, 'strerror', None) or type(error).__name__})")
     return DumpError("server", f"answers what cannot be understood ({type(error).__name__})", "check the URL")

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from windbg_ext.errors import DumpError
 from windbg_ext.sources.remote.asynchronous import explain_connection
 from windbg_ext.sources.remote.http import WebServer
-from windbg_ext.sources.remote.places import Entry
+from windbg_ext.sources.remote.places import MAX_LISTINGS, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 MAX_LISTING = 4 << 20
 """Bytes of the page that lists a folder: 20,000 names with their links."""
-MAX_LISTINGS = 16 << 20
-"""Bytes of the pages of a folder and its subfolders."""
 MAX_LINKS = 60_000
 """Links on those pages: two for each of 20,000 names, and those to sort them."""
 MAX_URL = 8 << 10
