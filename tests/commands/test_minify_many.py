@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import shutil
 from concurrent.futures import (
     BrokenExecutor,
@@ -26,7 +27,7 @@ from support.small_dump_file import SmallDumpFile
 
 from samples.builder import SAMPLES, build, write
 from windbg_ext import BatchReport, DestinationError, DumpError, LocalWorkers, Outcome, UsageError, minify, minify_many
-from windbg_ext.commands.minify.batch import kept_path
+from windbg_ext.commands.minify.batch import kept_path, kept_url
 from windbg_ext.commands.minify.options import MinifyOptions
 from windbg_ext.commands.workers import TaskTimeoutError, WorkerLostError
 from windbg_ext.sources.find import read_list
@@ -117,6 +118,15 @@ def test_listed_files_keep_their_paths_as_listed(tmp_path: Path, monkeypatch: py
 )
 def test_the_path_below_a_destination_has_drive_and_share_as_folders(path: PurePosixPath, kept: str) -> None:
     assert kept_path(path).as_posix() == kept
+
+
+def test_the_page_shows_where_the_files_of_a_list_go() -> None:
+    page = (ROOT / "docs" / "commands" / "minify.md").read_text()
+    shown = re.findall(r"`([^`]*crash[^`]*)`\s+becomes\s+`([^`]+)`", page)
+    assert len(shown) == 3
+    for listed, small in shown:
+        kept = kept_url(listed) if "://" in listed else kept_path(PureWindowsPath(listed))
+        assert [*kept.parts[:-1], f"{kept.stem}-small.dmp"] == small.split("\\")
 
 
 def test_a_listed_path_that_leads_upwards_stays_below_the_destination(

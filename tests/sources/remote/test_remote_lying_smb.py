@@ -36,7 +36,6 @@ Y = b"y" * 0x10000
 BEFORE_A_LOGIN: dict[str, tuple[Answer, str]] = {
     "announces a message of 4 GB": (lambda _: chain([b"\xff\xff\xff\xff"], forever(Y)), "server: sends more than"),
     "announces messages of 16 MB": (lambda _: forever(b"\0\xff\xff\xff" + Y), ""),
-    "sends empty messages without end": (lambda _: forever(bytes(0x10000)), ""),
     "sends messages without end": (lambda _: forever(b"\0\0\1\0\xfeSMB" + bytes(252)), ""),
 }
 
@@ -60,7 +59,6 @@ ALTERED: dict[str, tuple[str, Alter, str]] = {
     "sends one byte at once": ("small.dmp", with_numbers(NEGOTIATE, 32, 4, 1), "server: sends no more than 1 byte"),
     "says that the file is longer": ("small.dmp", with_numbers(QUERY_INFO, 8 + 40, 8, 1 << 60), "connection"),
     "says that more came than did": ("small.dmp", with_numbers(READ, 4, 4, 0xFFFFFFF), ""),
-    "says that nothing came": ("small.dmp", with_numbers(READ, 4, 4, 0), "connection"),
     "opens another sort of thing": ("small.dmp", with_numbers(CREATE, 0, 2, 7), ""),
     "lists nothing that can be read": ("sub/", with_numbers(QUERY_DIRECTORY, 8, 8, 0xFFFFFFFFFFFFFFFF), ""),
 }

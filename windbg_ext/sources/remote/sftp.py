@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from windbg_ext.sources.source import Range
 
 PORT = 22
+BESIDE, BESIDE_EACH = 64 << 10, 128
+"""Bytes that come with answers, and with each of them: keys, names of the protocol's messages, signatures."""
 
 
 def connect(address: Address, meter: Meter) -> SSHClient:
@@ -50,7 +52,7 @@ def connect(address: Address, meter: Meter) -> SSHClient:
             client.load_system_host_keys(os.path.expanduser(known))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     host, port = str(config.get("hostname", address.host)), address.port or int(str(config.get("port", PORT)))
-    meter.allow(0)
+    meter.allow(0, beside=BESIDE)
     connection = connected(host, port, CONNECT_SECONDS, meter)
     try:
         client.connect(
@@ -95,7 +97,7 @@ class SftpHandle:
 
     def state(self) -> State:
         """Ask for size and time of change. Raise DumpError for a folder."""
-        self._meter.allow(0)
+        self._meter.allow(0, beside=BESIDE)
         attributes = self._opened().stat()
         if stat.S_ISDIR(attributes.st_mode or 0):
             raise DumpError("file", "is a folder", "name the dump in it")
@@ -112,7 +114,7 @@ class SftpHandle:
 
         The library would wait for more; whoever opens the file anew sees whether it is shorter now.
         """
-        self._meter.allow(sum(asked.length for asked in ranges))
+        self._meter.allow(sum(asked.length for asked in ranges), beside=BESIDE + BESIDE_EACH * len(ranges))
         answers: list[bytes] = []
         for asked, answer in zip(ranges, self._opened().readv([tuple(asked) for asked in ranges])):
             if len(answer) < asked.length:
