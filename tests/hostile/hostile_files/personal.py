@@ -212,7 +212,7 @@ def cases() -> Iterator[Case]:
     yield Case(f"{1 << 17:,} data blocks of a byte (long texts together)", write, SHARED, slow=True)
     for count in (500_000, 130_000):
         write = partial(windows_at_one_place, count=count)
-        yield Case(f"{count:,} data blocks lie in one page of paths", write, SHARED)
+        yield Case(f"{count:,} data blocks lie in one page of paths", write, SHARED[::-1], slow=True)
     write = partial(threads, count=19_000, processes=19_000, step=16, eprocess=0xFFF8)
     yield Case("19,000 threads are of other processes (of 64 KB)", write, SHARED[::-1])
     named = b"name.exe\0\0\0\0\0\0\0\0" * 4 + b"D:\\abc\0\0"
