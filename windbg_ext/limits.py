@@ -223,3 +223,26 @@ MAX_PAGING_FILES = 16
 """Windows uses no more."""
 MAX_WINDOWS_PATH = 32_767
 """Characters of a path: the length of a UNICODE_STRING is a 16-bit number of bytes."""
+
+# Catalogues
+
+MAX_CATALOG_STEPS = Limit(
+    20_000_000,
+    "steps of the database",
+    "all that is asked of a catalogue takes less than one for each byte of it",
+    per_byte=10,
+    advice="the catalogue is damaged, or was made to use up time and memory",
+)
+MAX_CATALOG_SCHEMA_STEPS = Limit(
+    300_000,
+    "steps of the database",
+    "a catalogue has three tables and some indexes",
+    advice="the catalogue is damaged, or was made to use up time and memory",
+)
+MAX_CATALOG_PAGES = Limit(1 << 28, "pages", "1 TB; 1,000,000 dumps take 600 MB")
+MAX_CATALOG_VALUE = 200_000
+"""Bytes of a value or row: a path of 32,767 characters outside of ASCII."""
+MAX_CATALOG_HEAP = 64 << 20
+"""Bytes for SQLite, which sorts and groups on disk, where its values have no limit (CPython before 3.11)."""
+MAX_CATALOG_LIST = 8_000_000
+"""Characters of the dumps that an HTML report of a catalogue lists: 2,000 dumps have 1,000,000."""

@@ -103,9 +103,15 @@ def _page(catalog: Catalog, choice: Choice) -> Page:
 
     from windbg_ext.commands.catalog import summarize_catalog
     from windbg_ext.commands.catalog.views import count_by_day, list_dumps
+    from windbg_ext.limits import MAX_CATALOG_LIST
     from windbg_ext.render.pages.catalog import MAX_DUMPS, catalog_page
 
-    dumps = list(islice(list_dumps(catalog, choice), MAX_DUMPS))
+    dumps, characters = [], 0
+    for row in islice(list_dumps(catalog, choice), MAX_DUMPS):
+        characters += sum(len(value) for value in row if isinstance(value, str))
+        if characters > MAX_CATALOG_LIST:
+            break
+        dumps.append(row)
     return catalog_page(summarize_catalog(catalog, choice), count_by_day(catalog, choice), dumps)
 
 

@@ -181,12 +181,13 @@ def catalog_csv(dumps: Iterable[Row]) -> Iterator[str]:
     import io
 
     from windbg_ext.render.csv_text import harmless
+    from windbg_ext.render.lines import plain
 
     rows: Iterator[Row] = iter(dumps)
     some: list[Row] = [DUMP_COLUMNS]
     while some or (some := list(islice(rows, CSV_ROWS))):
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerows(["" if value is None else harmless(str(value)) for value in row] for row in some)
+        writer.writerows(["" if value is None else harmless(plain(str(value))) for value in row] for row in some)
         yield out.getvalue().rstrip("\n")
         some = []

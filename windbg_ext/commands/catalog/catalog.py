@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from hashlib import sha256
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from windbg_ext.commands.catalog.database import DatabaseError
 from windbg_ext.commands.catalog.facts import READER, DumpFacts
+from windbg_ext.commands.catalog.guard import DAMAGED
 from windbg_ext.commands.catalog.opening import open_database
 from windbg_ext.commands.catalog.schema import check_version, migrate
 from windbg_ext.sources.local import full_path
@@ -76,12 +78,19 @@ class Catalog:
 
     def key(self) -> bytes:
         """Return the key of the hashes of machines; make one for a new catalogue, of KEY_VARIABLE if that is set."""
-        if not self._fact("machine_key"):
+        if not self._machine_key():
             secret = os.environ.get(KEY_VARIABLE)
             key = sha256(secret.encode()).hexdigest() if secret else secrets.token_hex(32)
             with self.database.writing():
                 self.database.execute(f"{TAKE_KEY} ON CONFLICT (name) DO NOTHING", {"key": key})
-        return bytes.fromhex(self._fact("machine_key"))
+        return bytes.fromhex(self._machine_key())
+
+    def _machine_key(self) -> str:
+        """Return the key of the hashes of machines in digits, "" if there is none yet."""
+        key = self._fact("machine_key")
+        if key and not re.fullmatch("[0-9a-f]{64}", key):
+            raise DatabaseError("catalogue", "has a key of machines that is none", DAMAGED, self.name)
+        return key
 
     def _fact(self, name: str) -> str:
         row = next(self.database.rows("SELECT value FROM catalog_facts WHERE name = :name", {"name": name}), ("",))
@@ -140,7 +149,7 @@ class Catalog:
 
         Raise DatabaseError where its machines are hashed with another key.
         """
-        theirs, ours = other._fact("machine_key"), self._fact("machine_key")
+        theirs, ours = other._machine_key(), self._machine_key()
         if theirs != ours and not self._has_dumps() and theirs:
             with self.database.writing():
                 self.database.execute("DELETE FROM catalog_facts WHERE name = 'machine_key'")

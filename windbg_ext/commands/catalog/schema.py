@@ -5,6 +5,7 @@ Each change of the tables is a new entry of MIGRATIONS; an entry that was releas
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from windbg_ext.commands.catalog.database import DatabaseError
@@ -33,6 +34,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 """The statements that lead to version 1, from there to version 2, and so on."""
 VERSION = len(MIGRATIONS)
+MAX_SHOWN = 40
+"""Characters of a version that is none."""
 
 
 def version_of(database: Database) -> int:
@@ -47,7 +50,11 @@ def version_of(database: Database) -> int:
         raise DatabaseError(
             "catalogue", "is a database of another program", "name another one", database.name
         ) from None
-    return int(str(found[0])) if found is not None else 0
+    version = "0" if found is None else str(found[0])
+    if not re.fullmatch("[0-9]{1,9}", version):
+        why = f"has version {version[:MAX_SHOWN]!a} of its tables, which is none"
+        raise DatabaseError("catalogue", why, "use a copy of an earlier day", database.name)
+    return int(version)
 
 
 def migrate(database: Database) -> None:

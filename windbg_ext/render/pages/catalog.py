@@ -58,9 +58,14 @@ def _sections(
     report: CatalogReport, days: Iterable[tuple[str | None, int]], dumps: Iterable[Row]
 ) -> Iterator[PageSection]:
     yield PageSection("", (_verdict(report),))
-    counts = {None if day is None else date.fromisoformat(day): crashes for day, crashes in days}
-    undated = counts.pop(None, 0)
-    over_time = timeline_of_days({day: crashes for day, crashes in counts.items() if day}, undated, "Crashes over time")
+    undated, counts = 0, {}
+    for text, crashes in days:
+        day = _day(text)
+        if day is None:
+            undated += crashes
+        else:
+            counts[day] = crashes
+    over_time = timeline_of_days(counts, undated, "Crashes over time")
     if over_time is not None:
         yield PageSection("Over time", (over_time,))
     rankings = (
@@ -139,7 +144,18 @@ def _shown(value: object) -> str:
     return shown_time(None if value is None else str(value))
 
 
-def _moment(value: object) -> int | None:
-    if value is None:
+def _day(text: str | None) -> date | None:
+    """Return a day as ISO 8601 has it, None for anything else."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
         return None
-    return int(datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())
+
+
+def _moment(value: object) -> int | None:
+    """Return a time as a number, None for what is no time."""
+    try:
+        moment = None if value is None else datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+    return None if moment is None else int(moment.replace(tzinfo=timezone.utc).timestamp())
