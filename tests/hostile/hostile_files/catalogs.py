@@ -85,7 +85,7 @@ def cases() -> Iterator[Case]:
         ("UPDATE catalog_facts SET value = 'abc'", "its version is no number"),
         ("UPDATE catalog_facts SET value = hex(zeroblob(5000))", "its version has 10,000 digits"),
     ):
-        yield Case(f"a catalogue is wrong: {what}", partial(changed, sql=sql), refused)
+        yield Case(f"a catalogue is wrong ({what})", partial(changed, sql=sql), refused)
     yield Case("pages of a catalogue are in one another", shared_pages, refused)
     again = Command(("dumpkind", ".", "--jobs", "1", "--catalog", CATALOG), (3,), "catalogue", writes=(CATALOG,))
     forget = "UPDATE catalog_facts SET value = 'xyz' WHERE name = 'machine_key'; DELETE FROM catalog_files"
@@ -105,4 +105,4 @@ def cases() -> Iterator[Case]:
         ("'2024-02-31T00:00:60Z'", "a day that is none"),
     ):
         sql = f"UPDATE catalog_dumps SET crashed_at = {value}, signature = {value}, driver = {value}, week = {value}"
-        yield Case(f"texts of a catalogue are {what}", partial(changed, sql=sql), told)
+        yield Case(f"texts of a catalogue are others ({what})", partial(changed, sql=sql), told)
