@@ -87,3 +87,9 @@ def test_another_programs_tables_beside_those_of_the_catalogue_do_not_matter(cat
         connection.execute("CREATE VIEW weekly AS SELECT week, COUNT(*) FROM catalog_dumps GROUP BY week")
         connection.execute("CREATE TABLE notes (text TEXT)")
     assert run("dumpkind", "--catalog", catalog).status == 0
+
+
+def test_a_secret_may_be_any_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDBG_EXT_CATALOG_KEY", os.fsdecode(b"\xff"))
+    outcome = run("dumpkind", ROOT / "samples" / "small.dmp", "--jobs", 1, "--catalog", tmp_path / "fleet.db")
+    assert (outcome.status, outcome.err) == (0, "")

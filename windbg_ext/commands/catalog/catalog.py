@@ -80,7 +80,7 @@ class Catalog:
         """Return the key of the hashes of machines; make one for a new catalogue, of KEY_VARIABLE if that is set."""
         if not self._machine_key():
             secret = os.environ.get(KEY_VARIABLE)
-            key = sha256(secret.encode()).hexdigest() if secret else secrets.token_hex(32)
+            key = sha256(secret.encode("utf-8", "surrogateescape")).hexdigest() if secret else secrets.token_hex(32)
             with self.database.writing():
                 self.database.execute(f"{TAKE_KEY} ON CONFLICT (name) DO NOTHING", {"key": key})
         return bytes.fromhex(self._machine_key())
