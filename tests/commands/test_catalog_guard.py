@@ -93,3 +93,10 @@ def test_a_secret_may_be_any_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("WINDBG_EXT_CATALOG_KEY", os.fsdecode(b"\xff"))
     outcome = run("dumpkind", ROOT / "samples" / "small.dmp", "--jobs", 1, "--catalog", tmp_path / "fleet.db")
     assert (outcome.status, outcome.err) == (0, "")
+
+
+def test_a_name_that_is_no_utf8_in_the_message_of_an_error_is_told_in_one_line(catalog: Path) -> None:
+    data = catalog.read_bytes()
+    catalog.write_bytes(data.replace(b"ON catalog_files (modified)", b"ON catalog_files (m\xb3dified)"))
+    outcome = run("dumpkind", "--catalog", catalog)
+    assert (outcome.status, len(outcome.err.splitlines())) == (3, 1)

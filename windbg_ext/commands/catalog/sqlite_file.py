@@ -99,6 +99,8 @@ class SqliteFile:
             yield
         except (sqlite3.Error, LimitError) as error:
             raise self._failed(error) from None
+        except UnicodeDecodeError:  # a name in the message of an error
+            raise DatabaseError("catalogue", "is damaged", DAMAGED, self.name) from None
         except MemoryError:
             raise DatabaseError("catalogue", "has a value that is too long", DAMAGED, self.name) from None
 
