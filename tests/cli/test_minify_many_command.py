@@ -355,7 +355,7 @@ def test_whenever_it_is_interrupted_there_are_whole_files_only_and_no_traceback(
         process = start(tmp_path, "--jobs", 2)
         time.sleep(0.1 + duration * moment / moments)
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
         assert temporary_files(tmp_path) == []
         assert all(path.read_bytes() == whole for path in written(tmp_path))
         if process.returncode == 130:

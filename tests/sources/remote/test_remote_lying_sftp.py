@@ -12,7 +12,8 @@ from hostile_files.checks import broken
 from hostile_files.machines import sample
 from hostile_files.process import run
 from support.remote_servers.hostile import forever, hostile_server
-from support.remote_servers.hostile_sftp import (
+from support.remote_servers.process import missing
+from support.remote_servers.sftp_packets import (
     A_FOLDER,
     DATA,
     END_OF_FILE,
@@ -23,7 +24,6 @@ from support.remote_servers.hostile_sftp import (
     Answer,
     Asked,
     data,
-    hostile_sftp,
     names,
     packet,
     status,
@@ -32,6 +32,7 @@ from support.remote_servers.hostile_sftp import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 pytestmark = [
@@ -41,6 +42,15 @@ pytestmark = [
 DUMP = sample("kernel")
 Y = b"y" * 0x8000
 HUGE = 1 << 62
+
+
+def served(folder: Path, answer: Answer) -> AbstractContextManager[tuple[str, dict[str, str]]]:
+    """Serve DUMP. Yield the beginning of URLs, and the environment of somebody who may log in."""
+    try:
+        from support.remote_servers.hostile_sftp import hostile_sftp
+    except ImportError:
+        missing("there is no paramiko")
+    return hostile_sftp(folder / "home", DUMP, answer)
 
 
 def only(kind: int, answer: Answer) -> Answer:
@@ -93,14 +103,14 @@ FILES: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.parametrize(("answer", "line"), FILES.values(), ids=FILES)
 def test_an_ssh_server_that_sends_such_a_file_is_given_up(answer: Answer, line: str, tmp_path: Path) -> None:
-    with hostile_sftp(tmp_path / "home", DUMP, answer) as (place, environment):
+    with served(tmp_path, answer) as (place, environment):
         command = ("dumpkind", f"{place}/a.dmp")
         check(Command(command, (3,), line, environment=tuple(environment.items())), tmp_path)
 
 
 def test_short_answers_are_made_whole(tmp_path: Path) -> None:
     answer = only(READ, lambda asked: [data(asked, part(asked)[: max(1, asked.length // 2)])])
-    with hostile_sftp(tmp_path / "home", DUMP, answer) as (place, environment):
+    with served(tmp_path, answer) as (place, environment):
         command = ("minify", f"{place}/a.dmp", "small.dmp")
         check(Command(command, (0,), writes=("small.dmp",), environment=tuple(environment.items())), tmp_path)
 
@@ -131,7 +141,7 @@ FOLDERS: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.parametrize(("answer", "line"), FOLDERS.values(), ids=FOLDERS)
 def test_a_folder_of_an_ssh_server_that_is_like_that_is_given_up(answer: Answer, line: str, tmp_path: Path) -> None:
-    with hostile_sftp(tmp_path / "home", DUMP, answer) as (place, environment):
+    with served(tmp_path, answer) as (place, environment):
         command = ("dumpkind", f"{place}/folder/")
         check(Command(command, (3,), line, environment=tuple(environment.items())), tmp_path)
 
