@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from importlib.util import find_spec
 from itertools import chain, count, cycle, repeat
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,10 @@ from support.remote_servers.sftp_packets import (
     status,
     told,
 )
+
+from windbg_ext.sources.remote.address import parse_address
+from windbg_ext.sources.remote.sftp import SftpHandle
+from windbg_ext.sources.source import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,3 +170,35 @@ def check(command: Command, folder: Path) -> None:
     """Run a command within limits: what it may take is nothing that a server can tell."""
     problems = list(broken(command, run(command, folder), 0))
     assert not problems, "\n".join(problems)
+
+
+def test_a_connection_that_ends_while_requests_are_sent_shows_no_traceback_of_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec("paramiko") is None:
+        missing("there is no paramiko")
+    from paramiko import SSHException
+
+    unhandled: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    with served(tmp_path, lambda _: None) as (place, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        handle = SftpHandle(parse_address(f"{place}/a.dmp"))
+        assert handle.state().size == len(DUMP)
+        client, file = handle._client, handle._file
+        assert client is not None
+        assert file is not None
+
+        def ended(*_: object) -> None:
+            client.close()
+            raise OSError("Socket is closed")
+
+        monkeypatch.setattr(file.sftp, "_async_request", ended)
+        before = threading.enumerate()
+        with pytest.raises((OSError, EOFError, SSHException)):  # whichever comes first
+            handle.read([Range(0, 100)])
+        for sender in [thread for thread in threading.enumerate() if thread not in before]:
+            sender.join(1)
+        handle.close(broken=True)
+    assert unhandled == []

@@ -26,6 +26,7 @@ from windbg_ext.sources.remote.transport import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Callable
 
     from paramiko import SFTPClient, SFTPFile, SSHClient
 
@@ -136,7 +137,21 @@ class SftpHandle:
         if self._file is None:
             self._client = connect(self._address, self._meter)
             self._file = files_of(self._client).open(self._address.path, "rb", bufsize=0)
+            _send_quietly(self._file)
         return self._file
+
+
+def _send_quietly(file: SFTPFile) -> None:
+    """Have the library's thread that sends requests end without a traceback where the connection has ended."""
+    send: Callable[..., None] | None = getattr(file, "_prefetch_thread", None)
+    if send is None:  # a version that has none
+        return
+
+    def quietly(*arguments: object) -> None:
+        with suppress(Exception):  # whoever waits for the answers finds out, too
+            send(*arguments)
+
+    file._prefetch_thread = quietly
 
 
 class SftpPlace:
