@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import time
+import weakref
 from importlib.util import find_spec
 from itertools import chain, count, cycle, repeat
 from typing import TYPE_CHECKING
@@ -202,3 +205,27 @@ def test_a_connection_that_ends_while_requests_are_sent_shows_no_traceback_of_a_
             sender.join(1)
         handle.close(broken=True)
     assert unhandled == []
+
+
+def test_a_file_that_was_read_is_gone_at_once_and_not_left_to_the_garbage_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector may take the buffer before the file, whose finalizer then fails in a traceback."""
+    with served(tmp_path, lambda _: None) as (place, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        handle = SftpHandle(parse_address(f"{place}/a.dmp"))
+        gc.disable()
+        try:
+            assert handle.read([Range(0, 100)]) == [DUMP[:100]]
+            file = handle._file
+            assert file is not None
+            seen = weakref.ref(file)
+            del file
+            handle.close(broken=False)
+            until = time.monotonic() + 10  # the thread that sends requests may be about to end
+            while seen() is not None and time.monotonic() < until:
+                time.sleep(0.01)
+            assert seen() is None
+        finally:
+            gc.enable()

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 1 << 20
 """Bytes of a page of 1,000 keys, of which each takes 350 bytes and its name."""
-MAX_PAGES = 2_100
-"""Pages that list a folder and its subfolders: one for each of 2,000, and 20 for 20,000 keys."""
 MAX_KEYS = 22_000
-"""Keys and subfolders of one folder: more are not looked at in all."""
+"""Keys and subfolders of a folder and of those in it: more are not looked at in all."""
+FEW_KEYS = 100
+MAX_SPARSE = 100
+"""Pages with fewer than FEW_KEYS keys that say that there is more: stores fill theirs, or nearly so."""
 
 
 class S3Store:
@@ -44,7 +45,7 @@ class S3Store:
         from s3fs import S3FileSystem
 
         self.meter = Meter()
-        self._pages_left = MAX_PAGES
+        self._keys_left, self._sparse_left = MAX_KEYS, MAX_SPARSE
         own = settings_of("s3").get("config_kwargs")
         config = {
             "connect_timeout": CONNECT_SECONDS,
@@ -74,11 +75,11 @@ class S3Store:
         found: list[Entry] = []
         there = False
         more: dict[str, object] = {}
-        while self._pages_left and len(found) <= MAX_KEYS:
-            self._pages_left -= 1
+        while self._keys_left >= 0 and self._sparse_left:
             told = await self._page(folder.host, top, **more)
             keys = [(str(key["Key"]), False) for key in told.get("Contents", [])]
             keys += [(str(key["Prefix"]).rstrip("/") + "/", True) for key in told.get("CommonPrefixes", [])]
+            self._keys_left -= len(keys)
             there = there or bool(keys)
             found += [
                 Entry(folder.with_path(f"{folder.path}{key[len(top) :]}"), is_folder)
@@ -89,8 +90,9 @@ class S3Store:
                 if top and not there:
                     raise FileNotFoundError
                 return found
+            self._sparse_left -= len(keys) < FEW_KEYS
             more = {"ContinuationToken": told.get("NextContinuationToken", "")}
-        why = f"has more than {MAX_KEYS:,} keys, or is listed in more than {MAX_PAGES:,} pages"
+        why = f"has more than {MAX_KEYS:,} keys, or is listed in {MAX_SPARSE} pages of a few keys and more"
         raise DumpError("folder", why, "name one of its subfolders")
 
     async def _page(self, bucket: str, prefix: str, **more: object) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,9 @@ class SftpHandle:
         """Close the file and its connection."""
         if self._client is not None:
             self._client.close()
+        if self._file is not None:
+            with suppress(Exception):  # nothing can be sent any more: this leaves nothing to do for its finalizer
+                self._file.close()
         self._client = self._file = None
 
     def _opened(self) -> SFTPFile:
@@ -143,13 +147,15 @@ class SftpHandle:
 
 def _send_quietly(file: SFTPFile) -> None:
     """Have the library's thread that sends requests end without a traceback where the connection has ended."""
-    send: Callable[..., None] | None = getattr(file, "_prefetch_thread", None)
+    send: Callable[..., None] | None = getattr(type(file), "_prefetch_thread", None)
     if send is None:  # a version that has none
         return
+    # A file that held itself would be left to the garbage collector, which may take its buffer first: a traceback.
+    weak = weakref.ref(file)
 
     def quietly(*arguments: object) -> None:
         with suppress(Exception):  # whoever waits for the answers finds out, too
-            send(*arguments)
+            send(weak(), *arguments)
 
     file._prefetch_thread = quietly
 
