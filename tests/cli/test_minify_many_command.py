@@ -356,7 +356,8 @@ def test_whenever_it_is_interrupted_there_are_whole_files_only_and_no_traceback(
         time.sleep(0.1 + duration * moment / moments)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=120)
-        assert temporary_files(tmp_path) == []
-        assert all(path.read_bytes() == whole for path in written(tmp_path))
+        run = (moment, process.returncode, err)
+        assert temporary_files(tmp_path) == [], run
+        assert all(path.read_bytes() == whole for path in written(tmp_path)), run
         if process.returncode == 130:
-            assert [line[:24] for line in err.splitlines()] == ["windbg-ext: interrupted;"], err
+            assert [line[:24] for line in err.splitlines()] == ["windbg-ext: interrupted;"], run

@@ -397,4 +397,5 @@ def test_no_file_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
         gc.collect()
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    assert run() == run()  # the first run starts what multiprocessing keeps for the next
+    first = run()  # it starts what multiprocessing keeps for the next
+    assert run() <= first  # fewer, where another test's leavings went
