@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["support.remote_servers.fixtures"]
 BY_DEFAULT = "not engine and not slow and not exhaustive and not browser and not server"
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's job in the background: Ctrl+C is tested, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS"):  # who runs the tests may have decided on colours
     os.environ.pop(name, None)
 

@@ -61,6 +61,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
 OF_PERSONS = "what is personal"
 TAKE_SECONDS = "archives that swell"
 """The family whose files are large by what they unpack to."""
+BY_TURNS = {OF_PERSONS, TAKE_SECONDS, "kernel structures", "pages and page tables"}
+"""Families most of whose commands take seconds."""
 OF_TEXT = "names and lists"
 """The family of what a report shows as it stands in a file."""
 ONE_OF = 8
@@ -78,8 +80,8 @@ def _parameters() -> Iterator[object]:
 
     By default the first command runs on the first of several variants of a case, and on a part of those that take
     seconds; the debugger's writer on those whose text is hostile. All commands on the first of the variants, and one,
-    by turns, on each of the others are slow. The rest is only run when it is asked for. Files that are full of what is
-    personal all take seconds, and count as variants of one.
+    by turns, on each of the others are slow. The rest is only run when it is asked for. The files of some families all
+    take seconds, and count as variants of one.
     """
     swelling = 0
     seen = set()
@@ -94,7 +96,7 @@ def _parameters() -> Iterator[object]:
         another = None if later else also(case, len(seen))
         commands = [command for command in (*case.commands, into, dml, another) if command is not None]
         at_once = () if later else (commands[0], dml) if family == OF_TEXT else (commands[0],)
-        alike = (family, "") if family == OF_PERSONS else sentence
+        alike = (family, "") if family in BY_TURNS else sentence
         turn = variants[alike]
         variants[alike] += 1
         for number, command in enumerate(commands):

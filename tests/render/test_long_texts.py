@@ -78,7 +78,7 @@ def test_a_text_that_fits_is_not_cut() -> None:
 
 def test_json_and_csv_have_long_names_whole() -> None:
     report = report_named(LONG)
-    assert json.loads(dumpkind_json([report]))["dumps"][0]["suspects"][0]["name"] == LONG
+    assert json.loads(dumpkind_json(report))["suspects"][0]["name"] == LONG
     csv.field_size_limit(1 << 20)
     (row,) = csv.DictReader(io.StringIO(dumpkind_csv([report])))
     assert row["Caused by driver"] == LONG
@@ -96,7 +96,7 @@ def test_json_and_csv_have_long_names_whole() -> None:
 )
 def test_json_holds_no_half_of_a_surrogate_pair(name: str, shown: str) -> None:
     """As Python's own parser lets it pass, strict ones are stood for by encoding what it found."""
-    for text in (dumpkind_json([report_named(name)]), write_json({name: [name, {"below": (name,)}]})):
+    for text in (dumpkind_json(report_named(name)), write_json({name: [name, {"below": (name,)}]})):
         assert text.isascii()
         found = json.dumps(json.loads(text), ensure_ascii=False)
         found.encode("utf-8")

@@ -72,7 +72,7 @@ def check(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Take in what is new, show the catalogue, and return the exit status."""
     from windbg_ext.commands.catalog import Choice, open_catalog, summarize_catalog
-    from windbg_ext.commands.catalog.views import list_dumps
+    from windbg_ext.commands.catalog.views import GROUPINGS, list_dumps, list_groups
     from windbg_ext.render import catalog as render
 
     page = html_file(options.html, "catalog", options.catalog, overwrite=options.overwrite)
@@ -87,8 +87,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
             for text in render.catalog_csv(list_dumps(catalog, choice)):
                 console.write(text)
         elif options.json:
-            report = summarize_catalog(catalog, choice)
-            console.write(render.catalog_json(report, scanned, list_dumps(catalog, choice) if chosen else None))
+            report = summarize_catalog(catalog, choice, views=())
+            groups = {view: list_groups(catalog, view, choice) for view in GROUPINGS}
+            rows = list_dumps(catalog, choice) if chosen else None
+            for text in render.catalog_json(report, scanned, groups, rows):
+                console.write(text)
         else:
             report = summarize_catalog(catalog, choice, most=None if options.verbose else SHOWN_ROWS)
             rows = list_dumps(catalog, choice) if chosen else None

@@ -8,11 +8,13 @@ from windbg_ext.interface import catalog
 from windbg_ext.interface.command import Argument, Command, Option
 from windbg_ext.interface.engine import CLUSTER, SHARD, check_engine, workers
 from windbg_ext.interface.html import HTML, OVERWRITE, html_file, write_report
+from windbg_ext.interface.json_of_dumps import show_dumps
 from windbg_ext.interface.values import positive
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from typing import Callable
 
     from windbg_ext.commands.dumpkind import DumpReport
     from windbg_ext.interface.console import Console
@@ -23,20 +25,9 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Look at the files, print what they are, and return the exit status."""
     from windbg_ext.commands.dumpkind import is_single  # --help should not wait for it
-    from windbg_ext.errors import DumpError, UsageError
-    from windbg_ext.render.document import of_files
-    from windbg_ext.render.dumpkind import dumpkind_document
-    from windbg_ext.render.dumpkind_table import (
-        COLUMNS,
-        dumpkind_csv,
-        dumpkind_table_document,
-        sort_key,
-        sorted_reports,
-    )
+    from windbg_ext.errors import UsageError
 
-    column = next((name for name in COLUMNS if sort_key(name) == options.sort), None)
-    if column is None:
-        raise UsageError(f"--sort: {options.sort!r} is none of {', '.join(map(sort_key, COLUMNS))}")
+    column = _column(options.sort)
     if None in options.paths:  # in a debugger session on a live machine
         raise UsageError("there is no open dump: name one")
     if options.csv and options.json:
@@ -60,38 +51,95 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.catalog is not None:
         return catalog.run(options, console)
     single = is_single(options.paths) and options.shard is None
-    page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
-    reports = _reports(options, console, details=options.verbose or (single and page is not None))
-    reports = sorted_reports(reports, column, reverse=options.reverse)
-    with_details, unreadable = reports, single and reports[0].kind == "none"
-    if not options.verbose:
-        reports = [report._replace(details=None) for report in reports]
-    if options.json:
-        from windbg_ext.render.dumpkind_json import dumpkind_json  # only those who ask for JSON wait for it
-
-        console.write(dumpkind_json(reports))
-    elif options.csv:
-        console.write(dumpkind_csv(reports))
-    elif not single:
-        table = dumpkind_table_document(reports, details=options.verbose)
-        console.show(of_files(table, [report.path for report in reports], console.open_dump))
-    elif not unreadable:
-        console.show(of_files(dumpkind_document(reports[0]), [reports[0].path], console.open_dump))
-        pictures = () if options.html else ("!dumpkind /html",)
-        console.suggest(*_next(reports[0], console.open_dump, pictures))
-    if unreadable:
-        field, _, why = reports[0].problems[0].partition(": ")
-        raise DumpError(field, why, reports[0].advice, str(reports[0].path))
-    quiet = options.json or options.csv
-    write_report(page, lambda: _page(with_details, single=single), options.overwrite, None if quiet else console)
+    reports = _look_at_one(options, console) if single else _look_at_many(options, console, column)
     return 0 if all(report.complete and not report.problems for report in reports) else 1
 
 
-def _page(reports: Sequence[DumpReport], *, single: bool) -> Page:
-    if single:
-        from windbg_ext.render.pages.dumpkind import dumpkind_page
+def _column(name: str) -> str:
+    from windbg_ext.errors import UsageError
+    from windbg_ext.render.dumpkind_table import COLUMNS, sort_key
 
-        return dumpkind_page(reports[0])
+    column = next((column for column in COLUMNS if sort_key(column) == name), None)
+    if column is None:
+        raise UsageError(f"--sort: {name!r} is none of {', '.join(map(sort_key, COLUMNS))}")
+    return column
+
+
+def _look_at_one(options: argparse.Namespace, console: Console) -> list[DumpReport]:
+    from windbg_ext.errors import DumpError
+    from windbg_ext.render.document import of_files
+    from windbg_ext.render.dumpkind import dumpkind_document
+    from windbg_ext.render.dumpkind_table import dumpkind_csv
+
+    page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
+    (report,) = _reports(options, console, details=options.verbose or page is not None)
+    shown = report if options.verbose else report._replace(details=None)
+    if options.json:
+        show_dumps([_as_json(shown)], console)
+    elif options.csv:
+        console.write(dumpkind_csv([shown]))
+    elif report.kind != "none":
+        console.show(of_files(dumpkind_document(shown), [report.path], console.open_dump))
+        pictures = () if options.html else ("!dumpkind /html",)
+        console.suggest(*_next(report, console.open_dump, pictures))
+    if report.kind == "none":
+        field, _, why = report.problems[0].partition(": ")
+        raise DumpError(field, why, report.advice, str(report.path))
+    quiet = options.json or options.csv
+    write_report(page, lambda: _page_of_one(report), options.overwrite, None if quiet else console)
+    return [report]
+
+
+def _look_at_many(options: argparse.Namespace, console: Console, column: str) -> list[DumpReport]:
+    from windbg_ext.render.document import of_files
+    from windbg_ext.render.dumpkind_table import dumpkind_csv, dumpkind_table_document, sorted_reports
+
+    page = html_file(options.html, "dumpkind", options.paths[0], overwrite=options.overwrite)
+    if options.json:
+        reports = _show_json_of_many(options, console, column)
+    else:
+        reports = sorted_reports(_reports(options, console, details=False), column, reverse=options.reverse)
+        if options.csv:
+            console.write(dumpkind_csv(reports))
+        else:
+            table = dumpkind_table_document(reports, details=options.verbose)
+            console.show(of_files(table, [report.path for report in reports], console.open_dump))
+    quiet = options.json or options.csv
+    write_report(page, lambda: _page_of_many(reports), options.overwrite, None if quiet else console)
+    return reports
+
+
+def _show_json_of_many(options: argparse.Namespace, console: Console, column: str) -> list[DumpReport]:
+    """Show the files in the order of a column. Their details, which take most of the memory, are not kept there."""
+    from windbg_ext.render.dumpkind_table import sorted_reports
+    from windbg_ext.render.kept_texts import KeptTexts
+
+    with KeptTexts() as kept:
+        numbers: dict[str, int] = {}
+
+        def keep(report: DumpReport) -> DumpReport:
+            numbers[report.path] = kept.add(_as_json(report))
+            return report._replace(details=None)
+
+        reports = _reports(options, console, details=options.verbose, keep=keep)
+        reports = sorted_reports(reports, column, reverse=options.reverse)
+        show_dumps(kept.texts(numbers[report.path] for report in reports), console)
+    return reports
+
+
+def _as_json(report: DumpReport) -> str:
+    from windbg_ext.render.dumpkind_json import dumpkind_json  # only those who ask for JSON wait for it
+
+    return dumpkind_json(report)
+
+
+def _page_of_one(report: DumpReport) -> Page:
+    from windbg_ext.render.pages.dumpkind import dumpkind_page
+
+    return dumpkind_page(report)
+
+
+def _page_of_many(reports: Sequence[DumpReport]) -> Page:
     from windbg_ext.render.pages.dumps import dumps_page
 
     return dumps_page(reports)
@@ -109,15 +157,25 @@ def _next(report: DumpReport, open_dump: str | None, pictures: tuple[str, ...]) 
     return ("!analyze -v", "!pagefilefit", *(("!minify",) if report.kind in LARGE else ()), *pictures)
 
 
-def _reports(options: argparse.Namespace, console: Console, *, details: bool) -> list[DumpReport]:
+def _reports(
+    options: argparse.Namespace,
+    console: Console,
+    *,
+    details: bool,
+    keep: Callable[[DumpReport], DumpReport] = lambda report: report,
+) -> list[DumpReport]:
+    """Return the reports in the order in which the files were found. keep: what of each is kept, as soon as it is."""
     from windbg_ext.commands.dumpkind import dumpkind, find_dumps
 
     if options.jobs is None and options.cluster is None and options.shard is None:
-        return [dumpkind(path, details=details) for path in find_dumps(options.paths)]
-    from windbg_ext.commands.dumpkind.many import dumpkind_many
+        return [keep(dumpkind(path, details=details)) for path in find_dumps(options.paths)]
+    from windbg_ext.commands.dumpkind.many import find_of_shard, look_at_many
 
     with console.progress() as show, workers(options, console, options.paths) as executor:
-        return dumpkind_many(options.paths, details=details, executor=executor, shard=options.shard, progress=show)
+        paths = find_of_shard(options.paths, options.shard)
+        arriving = look_at_many(paths, details=details, executor=executor, progress=show)
+        reports = {report.path: keep(report) for report in arriving}
+    return [reports[path] for path in paths]
 
 
 DUMPKIND = Command(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from windbg_ext.commands.catalog.views import DUMP_COLUMNS, GROUPINGS
+from windbg_ext.commands.catalog.views import DUMP_COLUMNS
 from windbg_ext.render.document import Column, Document, Facts, ModuleName, Notes, Section, Table
 from windbg_ext.render.figures import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from windbg_ext.commands.catalog import CatalogReport, Group, ScanReport
     from windbg_ext.commands.catalog.database import Row
@@ -122,11 +123,16 @@ def _cell(value: object) -> Inline:
     return ("" if value is None else str(value),)
 
 
-def catalog_json(report: CatalogReport, scanned: ScanReport | None, dumps: Iterable[Row] | None) -> str:
-    """Return what is in a catalogue as JSON. dumps: None to leave them out."""
-    from windbg_ext.render.json_text import write_json
+def catalog_json(
+    report: CatalogReport,
+    scanned: ScanReport | None,
+    groups: Mapping[str, Iterable[Group]],
+    dumps: Iterable[Row] | None,
+) -> Iterator[str]:
+    """Yield what is in a catalogue as JSON, piece by piece. groups: by view; dumps: None to leave them out."""
+    from windbg_ext.render.json_text import json_pieces, write_json
 
-    document: dict[str, object] = {
+    document = {
         "catalog": report.name,
         "run": None if scanned is None else _run(scanned),
         "since": report.choice.since,
@@ -139,11 +145,12 @@ def catalog_json(report: CatalogReport, scanned: ScanReport | None, dumps: Itera
         "last": report.last,
         "unread_files": report.unread,
     }
-    for view in GROUPINGS:
-        document[f"by_{view}"] = [_group(view, group) for group in report.groups[view]]
+    lists: dict[str, Iterable[str]] = {}
+    for view, found in groups.items():
+        lists[f"by_{view}"] = map(partial(_group, view), found)
     if dumps is not None:
-        document["dumps"] = [dict(zip(DUMP_COLUMNS, row)) for row in dumps]
-    return write_json(document)
+        lists["dumps"] = (write_json(dict(zip(DUMP_COLUMNS, row))) for row in dumps)
+    return json_pieces(document, lists)
 
 
 def _run(scanned: ScanReport) -> dict[str, object]:
@@ -158,7 +165,9 @@ def _run(scanned: ScanReport) -> dict[str, object]:
     }
 
 
-def _group(view: str, group: Group) -> dict[str, object]:
+def _group(view: str, group: Group) -> str:
+    from windbg_ext.render.json_text import write_json
+
     document: dict[str, object] = {
         view: group.name,
         "crashes": group.crashes,
@@ -172,7 +181,7 @@ def _group(view: str, group: Group) -> dict[str, object]:
         document.update({"signature_hash": group.hash, "bug_check_name": group.about, "driver": group.driver})
     elif view in ABOUT:
         document[ABOUT[view].lower()] = group.about
-    return document
+    return write_json(document)
 
 
 def catalog_csv(dumps: Iterable[Row]) -> Iterator[str]:

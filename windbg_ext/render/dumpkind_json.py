@@ -11,19 +11,13 @@ from windbg_ext.render.traffic import traffic_json
 from windbg_ext.structs.bug_check_pages import parameter_meanings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from windbg_ext.commands.dumpkind import DumpReport
     from windbg_ext.commands.dumpkind.details import Details
     from windbg_ext.commands.dumpkind.modules import CodeAddress
 
 
-def dumpkind_json(reports: Sequence[DumpReport]) -> str:
-    """Return the reports of any number of files as JSON."""
-    return write_json({"dumps": [_json(report) for report in reports]})
-
-
-def _json(report: DumpReport) -> dict[str, object]:
+def dumpkind_json(report: DumpReport) -> str:
+    """Return the report of a file as JSON, an item of the list "dumps"."""
     bug_check = report.bug_check
     moment = None if report.system_time is None else _moment(report.system_time)
     document: dict[str, object] = {
@@ -77,7 +71,7 @@ def _json(report: DumpReport) -> dict[str, object]:
     }
     if report.details is not None:
         document["details"] = _details_json(report.details)
-    return document
+    return write_json(document)
 
 
 def _place(place: CodeAddress) -> dict[str, object]:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+PIECE = 1 << 16
+"""Characters that make a piece, if there are as many."""
 
 
 def write_json(report: object) -> str:
@@ -13,6 +20,44 @@ def write_json(report: object) -> str:
     """
     text = json.dumps(report, indent=2)
     return json.dumps(_with_whole_characters(report), indent=2) if "\\ud" in text else text
+
+
+def json_pieces(before: Mapping[str, object], lists: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Yield what `write_json` returns of an object, piece by piece, to be shown on lines of their own.
+
+    before: the values that come first; lists: one or more that are lists, whose items come as JSON, one by one.
+    """
+    lines: list[str] = []
+    length = 0
+    for line in _lines(before, lists):
+        lines.append(line)
+        length += len(line)
+        if length >= PIECE:
+            yield "\n".join(lines)
+            lines, length = [], 0
+    yield "\n".join(lines)
+
+
+def _lines(before: Mapping[str, object], lists: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    yield "{"
+    for name, value in before.items():
+        yield _indented(f"{write_json(name)}: {write_json(value)},")
+    for number, (name, items) in enumerate(lists.items(), 1):
+        yield from _list(name, items, "," if number < len(lists) else "")
+    yield "}"
+
+
+def _list(name: str, items: Iterable[str], behind: str) -> Iterator[str]:
+    """Yield a list of an object. An item is known to be the last one only when there is no other."""
+    head, last = f"  {write_json(name)}: [", None
+    for item in items:
+        yield head if last is None else f"{last},"
+        last = _indented(_indented(item))
+    yield from (f"{head}]{behind}",) if last is None else (last, f"  ]{behind}")
+
+
+def _indented(text: str) -> str:
+    return "  " + text.replace("\n", "\n  ")  # a line end within a string is escaped
 
 
 def _with_whole_characters(value: object) -> object:

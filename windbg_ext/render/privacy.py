@@ -89,13 +89,9 @@ def _row(finding: Finding, one: Occurrence, *, show: bool) -> tuple[Inline, ...]
     return (*row, (one.value,)) if show else row
 
 
-def privacy_json(reports: Sequence[PrivacyReport]) -> str:
-    """Return the reports as JSON."""
-    return write_json({"dumps": [_values(report) for report in reports]})
-
-
-def _values(report: PrivacyReport) -> dict[str, object]:
-    return {
+def privacy_json(report: PrivacyReport) -> str:
+    """Return the report of a file as JSON, an item of the list "dumps"."""
+    values = {
         "path": report.path,
         "kind": report.kind,
         "privacy": {
@@ -120,6 +116,7 @@ def _values(report: PrivacyReport) -> dict[str, object]:
             "problem": report.problem,
         },
     }
+    return write_json(values)
 
 
 def _occurrence(one: Occurrence) -> dict[str, object]:

@@ -50,20 +50,10 @@ def _row(module: ModuleKeys) -> tuple[Inline, ...]:
     )
 
 
-def symbols_json(reports: Sequence[SymbolsReport]) -> str:
-    """Return the keys of all modules as JSON."""
-    return write_json(
-        {
-            "dumps": [
-                {
-                    "path": report.path,
-                    "problem": report.problem or None,
-                    "modules": [_module_json(module) for module in report.modules],
-                }
-                for report in reports
-            ]
-        }
-    )
+def symbols_json(report: SymbolsReport) -> str:
+    """Return the keys of the modules of a dump as JSON, an item of the list "dumps"."""
+    modules = [_module_json(module) for module in report.modules]
+    return write_json({"path": report.path, "problem": report.problem or None, "modules": modules})
 
 
 def _module_json(module: ModuleKeys) -> dict[str, object]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.catalog.catalog import Catalog
     from windbg_ext.commands.catalog.database import Row, Value
@@ -113,19 +114,19 @@ ABOUT = {
 }
 
 
-def summarize_catalog(catalog: Catalog, choice: Choice = EVERYTHING, *, most: int | None = None) -> CatalogReport:
-    """Return what is in a catalogue. most: rows of each view; None: all."""
+def summarize_catalog(
+    catalog: Catalog, choice: Choice = EVERYTHING, *, most: int | None = None, views: Iterable[str] = tuple(GROUPINGS)
+) -> CatalogReport:
+    """Return what is in a catalogue. most: rows of each view; None: all; views: those to return the rows of."""
     where, values = choice.where()
     totals = next(catalog.database.rows(f"SELECT {TOTALS} FROM catalog_dumps WHERE {where}", values))
     unread = next(catalog.database.rows("SELECT COUNT(*) FROM catalog_files WHERE problem IS NOT NULL"))
     groups: dict[str, tuple[Group, ...]] = {}
     more: dict[str, int] = {}
-    for view, (_, by) in GROUPINGS.items():
-        order = "1 DESC" if view == "week" else "2 DESC, 1"
-        sql = f"SELECT {by}, {TOTALS}, {ABOUT[view]} FROM catalog_dumps WHERE {where} GROUP BY {by} ORDER BY {order}"
-        rows = [_group(row) for row in catalog.database.rows(sql, values)]
-        groups[view] = tuple(rows[:most])
-        more[view] = len(rows) - len(groups[view])
+    for view in views:
+        found = list_groups(catalog, view, choice)
+        groups[view] = tuple(islice(found, most))
+        more[view] = sum(1 for _ in found)
     crashes, dumps, machines, signatures, first, last = totals
     return CatalogReport(
         name=catalog.name,
@@ -140,6 +141,15 @@ def summarize_catalog(catalog: Catalog, choice: Choice = EVERYTHING, *, most: in
         groups=groups,
         more=more,
     )
+
+
+def list_groups(catalog: Catalog, view: str, choice: Choice = EVERYTHING) -> Iterator[Group]:
+    """Yield the rows of a view, most crashes first, the newest week first."""
+    where, values = choice.where()
+    by = GROUPINGS[view][1]
+    order = "1 DESC" if view == "week" else "2 DESC, 1"
+    sql = f"SELECT {by}, {TOTALS}, {ABOUT[view]} FROM catalog_dumps WHERE {where} GROUP BY {by} ORDER BY {order}"
+    return map(_group, catalog.database.rows(sql, values))
 
 
 def _group(row: Row) -> Group:

@@ -14,7 +14,7 @@ from windbg_ext.sources.progress import no_progress
 from windbg_ext.sources.stamp import public_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from windbg_ext.commands.shard import Shard
@@ -35,20 +35,30 @@ def dumpkind_many(
     or any other whose workers see the files under the same paths. None reads one after the other in this process. A
     worker that dies costs its file. shard: report this part of them only. Raise DumpError as `find_dumps`.
     """
-    paths = [path for path in find_dumps(sources) if shard is None or shard.takes(public_name(path))]
+    paths = find_of_shard(sources, shard)
+    arriving = look_at_many(paths, details=details, executor=executor, progress=progress)
+    reports = {report.path: report for report in arriving}
+    return [reports[path] for path in paths]
+
+
+def find_of_shard(sources: Iterable[str], shard: Shard | None) -> list[str]:
+    """Return the files of a shard. Raise DumpError as `find_dumps`."""
+    return [path for path in find_dumps(sources) if shard is None or shard.takes(public_name(path))]
+
+
+def look_at_many(
+    paths: Sequence[str], *, details: bool, executor: Executor | None, progress: Progress
+) -> Iterator[DumpReport]:
+    """Yield the report of each file when it is there, as `dumpkind_many` makes them."""
     look = partial(_look, details=details, folder=folder_for(executor))
-    reports: dict[str, DumpReport] = {}
     with closing(run_tasks(look, paths, executor)) as arriving:
-        for done in arriving:
+        for number, done in enumerate(arriving, 1):
+            progress("files", number, len(paths))
             if done.error is None:
-                reports[done.task] = done.result
+                yield done.result
             else:
                 error = as_dump_error(done.error)
-                reports[done.task] = DumpReport(
-                    done.task, problems=(f"{error.field}: {error.why}",), advice=error.advice
-                )
-            progress("files", len(reports), len(paths))
-    return [reports[path] for path in paths]
+                yield DumpReport(done.task, problems=(f"{error.field}: {error.why}",), advice=error.advice)
 
 
 def _look(path: str, *, details: bool, folder: str | None) -> DumpReport:
