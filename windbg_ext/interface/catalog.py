@@ -107,7 +107,7 @@ def _page(catalog: Catalog, choice: Choice) -> Page:
     from windbg_ext.commands.catalog import summarize_catalog
     from windbg_ext.commands.catalog.views import count_by_day, list_dumps
     from windbg_ext.limits import MAX_CATALOG_LIST
-    from windbg_ext.render.pages.catalog import MAX_DUMPS, catalog_page
+    from windbg_ext.render.pages.catalog import MAX_DUMPS, MAX_GROUPS, catalog_page
 
     dumps, characters = [], 0
     for row in islice(list_dumps(catalog, choice), MAX_DUMPS):
@@ -115,7 +115,7 @@ def _page(catalog: Catalog, choice: Choice) -> Page:
         if characters > MAX_CATALOG_LIST:
             break
         dumps.append(row)
-    return catalog_page(summarize_catalog(catalog, choice), count_by_day(catalog, choice), dumps)
+    return catalog_page(summarize_catalog(catalog, choice, most=MAX_GROUPS), count_by_day(catalog, choice), dumps)
 
 
 def _scan(options: argparse.Namespace, catalog: Catalog, console: Console) -> ScanReport:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+ENCODER = json.JSONEncoder(indent=2)
 PIECE = 1 << 16
 """Characters that make a piece, if there are as many."""
 
@@ -18,8 +19,8 @@ def write_json(report: object) -> str:
     Names out of dumps and of files may hold half of a surrogate pair, which many parsers refuse, and then refuse the
     whole report. Such a half becomes the six characters that stand for it, as in \\ud800.
     """
-    text = json.dumps(report, indent=2)
-    return json.dumps(_with_whole_characters(report), indent=2) if "\\ud" in text else text
+    text = ENCODER.encode(report)
+    return ENCODER.encode(_with_whole_characters(report)) if "\\ud" in text else text
 
 
 def json_pieces(before: Mapping[str, object], lists: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -52,12 +53,12 @@ def _list(name: str, items: Iterable[str], behind: str) -> Iterator[str]:
     head, last = f"  {write_json(name)}: [", None
     for item in items:
         yield head if last is None else f"{last},"
-        last = _indented(_indented(item))
+        last = _indented(item, "    ")
     yield from (f"{head}]{behind}",) if last is None else (last, f"  ]{behind}")
 
 
-def _indented(text: str) -> str:
-    return "  " + text.replace("\n", "\n  ")  # a line end within a string is escaped
+def _indented(text: str, by: str = "  ") -> str:
+    return by + text.replace("\n", "\n" + by)  # a line end within a string is escaped
 
 
 def _with_whole_characters(value: object) -> object:

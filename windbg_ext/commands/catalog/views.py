@@ -85,7 +85,8 @@ class CatalogReport:
     """What is in a catalogue.
 
     groups: by the name of the view, most crashes first, the newest week first; more: how many groups are left out;
-    unread: files that could not be read, or are no dumps; choice: what was asked for.
+    more_named: how many of them have a name, and the crashes of these; unread: files that could not be read, or are no
+    dumps; choice: what was asked for.
     """
 
     name: str
@@ -99,6 +100,7 @@ class CatalogReport:
     unread: int
     groups: dict[str, tuple[Group, ...]]
     more: dict[str, int]
+    more_named: dict[str, tuple[int, int]]
 
 
 TOTALS = (
@@ -123,10 +125,12 @@ def summarize_catalog(
     unread = next(catalog.database.rows("SELECT COUNT(*) FROM catalog_files WHERE problem IS NOT NULL"))
     groups: dict[str, tuple[Group, ...]] = {}
     more: dict[str, int] = {}
+    more_named: dict[str, tuple[int, int]] = {}
     for view in views:
         found = list_groups(catalog, view, choice)
         groups[view] = tuple(islice(found, most))
-        more[view] = sum(1 for _ in found)
+        more[view], named, crashes_of_named = _count_groups(found)
+        more_named[view] = named, crashes_of_named
     crashes, dumps, machines, signatures, first, last = totals
     return CatalogReport(
         name=catalog.name,
@@ -140,7 +144,19 @@ def summarize_catalog(
         unread=_count(unread[0]),
         groups=groups,
         more=more,
+        more_named=more_named,
     )
+
+
+def _count_groups(groups: Iterator[Group]) -> tuple[int, int, int]:
+    """Return how many groups there are, how many of them have a name, and the crashes of these."""
+    number = named = crashes = 0
+    for group in groups:
+        number += 1
+        if group.name is not None:
+            named += 1
+            crashes += group.crashes
+    return number, named, crashes
 
 
 def list_groups(catalog: Catalog, view: str, choice: Choice = EVERYTHING) -> Iterator[Group]:

@@ -15,7 +15,7 @@ from windbg_ext.render.pages.dumps import SAME_CRASH
 from windbg_ext.render.pages.timeline import timeline_of_days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from windbg_ext.commands.catalog import CatalogReport, Group
     from windbg_ext.commands.catalog.database import Row
@@ -25,7 +25,8 @@ MOST = 10
 """Names that a picture of the most frequent shows."""
 MAX_DUMPS = 2000
 """Dumps, the newest first, that the page lists."""
-MAX_SIGNATURES = 100
+MAX_GROUPS = 100
+"""Rows of each view that the page is made of; it lists that many signatures."""
 SIGNATURE_COLUMNS = (
     *(Column("Signature"), Column("Crashes", right=True), Column("Dumps", right=True), Column("Machines", right=True)),
     *(Column("First", right=True), Column("Last", right=True), Column("Bug check"), Column("Driver"), Column("Hash")),
@@ -50,7 +51,10 @@ DAY = slice(0, 10)
 
 
 def catalog_page(report: CatalogReport, days: Iterable[tuple[str | None, int]], dumps: Iterable[Row]) -> Page:
-    """Return what is in a catalogue. days: crashes of each day (ISO 8601; None: not known); dumps: the newest first."""
+    """Return what is in a catalogue. report: with MAX_GROUPS rows of each view; dumps: the newest first.
+
+    days: crashes of each day (ISO 8601; None: not known).
+    """
     return Page(f"{report.name}: crashes", "dumpkind", tuple(_sections(report, days, dumps)))
 
 
@@ -69,15 +73,13 @@ def _sections(
     if over_time is not None:
         yield PageSection("Over time", (over_time,))
     rankings = (
-        _ranking("By signature", report.groups["signature"], SAME_CRASH),
-        _ranking("By driver", report.groups["driver"], HINT),
-        _ranking("By machine", report.groups["machine"], MACHINES_NOTE, named=True),
-        _ranking("By build", report.groups["build"]),
+        _ranking("By signature", report, "signature", SAME_CRASH),
+        _ranking("By driver", report, "driver", HINT),
+        _ranking("By machine", report, "machine", MACHINES_NOTE),
+        _ranking("By build", report, "build"),
     )
     yield PageSection("Most frequent", tuple(ranking for ranking in rankings if ranking.rows))
-    signatures = report.groups["signature"]
-    rows = tuple(map(_signature, signatures[:MAX_SIGNATURES]))
-    cut = max(0, len(signatures) - MAX_SIGNATURES)
+    rows, cut = tuple(map(_signature, report.groups["signature"])), report.more["signature"]
     yield PageSection("Signatures", (Listing("Each signature is one bug", SIGNATURE_COLUMNS, rows, cut, most=60_000),))
     entries = tuple(map(_entry, dumps))
     columns = tuple(Column(title, width=WIDTHS.get(title)) for title in DUMP_SHOWN.values())
@@ -105,12 +107,15 @@ def _verdict(report: CatalogReport) -> Verdict:
     return Verdict(report.name, answer, tuple(steps))
 
 
-def _ranking(title: str, groups: Sequence[Group], note: str = "", *, named: bool = False) -> Ranking:
-    known = [group for group in groups if group.name is not None]
+def _ranking(title: str, report: CatalogReport, view: str, note: str = "") -> Ranking:
+    known = [group for group in report.groups[view] if group.name is not None]
+    more, crashes = report.more_named[view]
+    rows = tuple(
+        [(_machine(group) if view == "machine" else group.name or "", group.crashes) for group in known[:MOST]]
+    )
     others = known[MOST:]
-    rows = tuple([(_machine(group) if named else group.name or "", group.crashes) for group in known[:MOST]])
-    total = sum(group.crashes for group in known)
-    return Ranking(title, rows, total, (len(others), sum(group.crashes for group in others)), note)
+    rest = crashes + sum(group.crashes for group in others)
+    return Ranking(title, rows, sum(number for _, number in rows) + rest, (len(others) + more, rest), note)
 
 
 def _machine(group: Group) -> str:
