@@ -397,6 +397,34 @@ def test_a_file_that_another_run_clears_away_before_it_is_locked_is_made_again(
 
 
 @on_posix
+def test_a_file_that_was_made_again_under_the_name_of_one_that_was_cleared_away_stays(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run waits to lock what a dead one left, a third one removes it, and a living one takes the name."""
+    import fcntl  # POSIX only
+
+    path = source.with_name(f".small.dmp.{RANDOM}.tmp")
+    path.write_bytes(OLD)
+    lock = fcntl.flock
+    with path.open("rb") as held:  # as the runs have it: else the number of the file could be given to the new one
+        living: list[int] = []
+
+        def make_again(descriptor: int, how: int) -> None:
+            if not living:
+                path.unlink()
+                path.write_bytes(b"of a living run")
+                living.append(os.open(path, os.O_RDWR))
+                lock(living[0], fcntl.LOCK_EX)
+            lock(descriptor, how)
+
+        monkeypatch.setattr(fcntl, "flock", make_again)
+        assert run("minify", source, source.with_name("small.dmp")).status == 0
+        assert held.read() == OLD
+    os.close(living[0])
+    assert path.read_bytes() == b"of a living run"
+
+
+@on_posix
 def test_where_files_cannot_be_locked_nothing_is_cleared_away(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl  # POSIX only
 

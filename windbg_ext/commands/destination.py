@@ -322,7 +322,8 @@ def _clear_leftover(folder: _Folder, temporary: str) -> None:
         descriptor = os.open(folder.at(temporary), os.O_RDWR | _NO_LINK, dir_fd=folder.descriptor)
         try:
             _lock(descriptor, wait=False)
-            _unlink(folder, temporary)
+            if os.fstat(descriptor).st_nlink:  # else another run removed it, and the name may be a living one's by now
+                _unlink(folder, temporary)
         finally:
             os.close(descriptor)
 
