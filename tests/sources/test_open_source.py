@@ -12,6 +12,7 @@ import pytest
 
 from windbg_ext.errors import DumpError
 from windbg_ext.sources import Range, open_source
+from windbg_ext.sources.local import LocalFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +110,21 @@ def test_a_stream_is_not_closed_with_its_source(path: Path) -> None:
         assert source.name == str(path)
         source.close()
         assert not stream.closed
+
+
+def test_a_file_whose_first_bytes_cannot_be_read_does_not_stay_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    def fail(file: LocalFile, offset: int, length: int) -> bytes:
+        raise DumpError("connection", "the answer was cut short", file.name)
+
+    monkeypatch.setattr(LocalFile, "read", fail)
+    monkeypatch.setattr(LocalFile, "close", lambda file: closed.append(file.base_name))
+    with pytest.raises(DumpError, match="cut short"):
+        open_source(path)
+    assert closed == ["MEMORY.DMP"]
+    with pytest.raises(DumpError, match="cut short"):
+        open_source(LocalFile(path))  # whoever opened it closes it
+    assert closed == ["MEMORY.DMP"]

@@ -31,8 +31,13 @@ def open_source(what: SourceLike) -> Source:
     source = _open_plain(what)
     if isinstance(source, ArchiveMember):  # a packed file inside a packed file is reported, not unpacked
         return source
-    packed = format_of(source)
-    return source if packed is None else ArchiveMember(source, packed.name, packed.open)
+    try:
+        packed = format_of(source)
+        return source if packed is None else ArchiveMember(source, packed.name, packed.open)
+    except BaseException:
+        if source is not what:
+            source.close()
+        raise
 
 
 @contextmanager

@@ -58,6 +58,7 @@ ALTERED: dict[str, tuple[str, Alter, str]] = {
     "sends no byte at once": ("small.dmp", with_numbers(NEGOTIATE, 32, 4, 0), "server: sends no more than 0 bytes"),
     "sends one byte at once": ("small.dmp", with_numbers(NEGOTIATE, 32, 4, 1), "server: sends no more than 1 byte"),
     "says that the file is longer": ("small.dmp", with_numbers(QUERY_INFO, 8 + 40, 8, 1 << 60), "connection"),
+    "sends answers without a byte": ("small.dmp", with_numbers(READ, 4, 4, 0), "connection: the answer was cut short"),
     "says that more came than did": ("small.dmp", with_numbers(READ, 4, 4, 0xFFFFFFF), ""),
     "opens another sort of thing": ("small.dmp", with_numbers(CREATE, 0, 2, 7), ""),
     "lists nothing that can be read": ("sub/", with_numbers(QUERY_DIRECTORY, 8, 8, 0xFFFFFFFFFFFFFFFF), ""),
