@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from windbg_ext.errors import DumpError
+from windbg_ext.sources.temporary import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
+
+    from windbg_ext.errors import DumpError
 
 IN_MEMORY = 16 << 20
 """Bytes that are kept in memory: some hundred reports of small dumps."""
@@ -62,6 +63,4 @@ class KeptTexts:
 
 
 def _unusable(done: str, error: OSError) -> DumpError:
-    variable = "TEMP" if os.name == "nt" else "TMPDIR"
-    advice = f"set {variable} to a folder on a disk with room for what is printed, or name fewer files"
-    return DumpError("temporary folder", f"cannot be {done} ({error.strerror or error})", advice)
+    return unusable(f"cannot be {done} ({error.strerror or error})", "room for what is printed, or name fewer files")

@@ -7,15 +7,14 @@ before anything is written there, and everything that is unpacked draws on a bud
 
 from __future__ import annotations
 
-import os
 from _thread import RLock
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
-from windbg_ext.limits import MAX_TEMPORARY, MAX_UNPACKED, UNPACK_IT, Budget
+from windbg_ext.limits import MAX_UNPACKED, UNPACK_IT, Budget
 from windbg_ext.sources.far import as_far, confirm, traffic_of
-from windbg_ext.sources.source import read_at, read_each
+from windbg_ext.sources.source import read_each
+from windbg_ext.sources.temporary import MAX_PIECE, TemporaryFile, check_room, no_room
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -36,15 +35,11 @@ MAX_IN_MEMORY = 64 << 20
 """Bytes: more than any small dump has, and than the header and the bitmap of a dump of 1 TiB of RAM take."""
 MAX_WASTE = 4 << 20
 """Bytes of a packed file that may unpack to nothing; beyond them, it must unpack to half of its length."""
-MAX_PIECE = 1 << 20
-"""Bytes that are unpacked at once."""
 PACKED_PIECE = 1 << 16
 """Bytes of a packed file that are read at once."""
 UNKNOWN_SIZE = 1 << 62
 SHORTEST = 8
 """Bytes that are unpacked to learn the size, so that the size of a shorter member is known at once."""
-PAGE = 0x1000
-ZEROS = bytes(MAX_PIECE + PAGE)
 
 
 class DamagedError(Exception):
@@ -128,7 +123,7 @@ class ArchiveMember:
         self._budget = Budget()
         self._lock = RLock()
         self._unpacked = bytearray()
-        self._disk: _TemporaryFile | None = None
+        self._disk: TemporaryFile | None = None
         self._ended = False
         self._content: Content | None = None
         self._size: int | None = None
@@ -284,7 +279,7 @@ class ArchiveMember:
         try:
             if disk is None:
                 check_room(max(expected, len(self._unpacked)))
-                disk = _TemporaryFile(self._budget, expected)
+                disk = TemporaryFile(self._budget, expected)
                 for at in range(0, len(self._unpacked), MAX_PIECE):
                     disk.append(bytes(self._unpacked[at : at + MAX_PIECE]))
             if disk.size <= most:
@@ -299,7 +294,7 @@ class ArchiveMember:
             if disk.size > disk.flushed:
                 disk.flush()
         except OSError as error:
-            raise _no_room(f"cannot be written ({error.strerror})", expected) from None
+            raise no_room(f"cannot be written ({error.strerror})", expected) from None
         else:
             self._disk, self._unpacked = disk, bytearray()
         finally:
@@ -307,83 +302,5 @@ class ArchiveMember:
                 disk.close()
 
 
-class _TemporaryFile:
-    """A file that nobody else sees and that is gone when it is closed, or when this process ends.
-
-    Pages of zeros become holes where the file system has such; the others draw on the budget. size: bytes; flushed: as
-    many of them can be read.
-    """
-
-    def __init__(self, budget: Budget, expected: int) -> None:
-        self.size = self.flushed = 0
-        self._budget = budget
-        self._rest = b""
-        import tempfile
-
-        try:
-            self._file = tempfile.TemporaryFile(prefix="windbg-ext-", buffering=0)  # noqa: SIM115 - it stays open
-        except OSError as error:
-            raise _no_room(f"cannot be used ({error.strerror or error})", expected) from None
-
-    def append(self, piece: bytes) -> None:
-        """Write a piece behind the others, but for the last page that is not whole yet."""
-        data = self._rest + piece
-        whole = len(data) - len(data) % PAGE
-        self._write(data[:whole], self.size - len(self._rest))
-        self._rest = data[whole:]
-        self.size += len(piece)
-
-    def flush(self) -> None:
-        """Write the page that is not whole."""
-        self._write(self._rest, self.size - len(self._rest))
-        self._file.truncate(self.size)
-        self.flushed = self.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Read up to `length` bytes from `offset` of what was flushed."""
-        return read_at(self._file, offset, length, self.size)
-
-    def close(self) -> None:
-        """Remove the file."""
-        self._file.close()
-
-    def _write(self, data: bytes, at: int) -> None:
-        if data == ZEROS[: len(data)]:
-            return
-        pages = range(0, len(data), PAGE)
-        for zero, places in groupby(
-            pages, key=lambda page: data[page : page + PAGE] == ZEROS[: len(data) - page][:PAGE]
-        ):
-            if not zero:
-                run = list(places)
-                piece = memoryview(data)[run[0] : run[-1] + PAGE]
-                self._budget.draw(MAX_TEMPORARY, len(piece), "temporary file")
-                self._file.seek(at + run[0])
-                while len(piece):
-                    piece = piece[self._file.write(piece) :]
-
-
 def _unreadable(error: OSError) -> DumpError:
     return DumpError("file", f"cannot be read ({error.strerror or error})", "copy the file again")
-
-
-def check_room(size: int) -> None:
-    """Raise DumpError where the folder for temporary files has too little room for so many bytes."""
-    import shutil
-    import tempfile
-
-    try:
-        free = shutil.disk_usage(tempfile.gettempdir()).free
-    except OSError as error:
-        raise _no_room(f"cannot be used ({error.strerror or error})", size) from None
-    if free < size:
-        raise _no_room(f"has {free:,} bytes free", size)
-
-
-def _no_room(why: str, size: int) -> DumpError:
-    import tempfile
-
-    variable = "TEMP" if os.name == "nt" else "TMPDIR"
-    where = f"temporary folder {tempfile.tempdir}" if tempfile.tempdir else "temporary folder"
-    advice = f"set {variable} to a folder on a disk with that much room, or unpack the file yourself"
-    return DumpError(where, f"{why}, unpacking takes {size:,}", advice)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from windbg_ext.errors import DumpError
 from windbg_ext.limits import MAX_INDEX, MAX_SHORT_STREAMS, MAX_XZ_STREAMS, LimitError
-from windbg_ext.sources.archive import MAX_PIECE, PACKED_PIECE, UNKNOWN_SIZE, Content, DamagedError, PackedBytes
+from windbg_ext.sources.archive import PACKED_PIECE, UNKNOWN_SIZE, Content, DamagedError, PackedBytes
+from windbg_ext.sources.temporary import MAX_PIECE
 from windbg_ext.values import NamedTuple
 
 if TYPE_CHECKING:
