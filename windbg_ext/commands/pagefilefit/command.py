@@ -41,8 +41,8 @@ class PagefileFitReport:
     verdict, headline: for the machine as it is set, or for an automatic dump if that is not known; dump: its name;
     advised: the kind that the advice is for; kernel_pages: what was counted in a complete or active dump; hive: whether
     the hive is up to date; computer: the machine's name; checks: all that decides whether the next crash leaves a dump;
-    kernel_use: what the kernel of this machine uses now; traffic: what reading
-    the dump took, if it is on another machine.
+    kernel_use: what the kernel of this machine uses now; traffic: what reading the dump took, if it is on another
+    machine.
     """
 
     verdict: Verdict
@@ -167,21 +167,7 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
     if hand.kind is not None:
         crash = replace(crash, kind=hand.kind, kind_known=True)
     space = _space(inputs, crash, volume, ram, notes)
-    measured = {item.kind: item for item in (facts.measured if facts else ())}
-    kernel = measured.get(DumpKind.KERNEL)
-    kinds = tuple(
-        judge(
-            kind,
-            architecture,
-            ram,
-            measured.get(kind),
-            space,
-            at_least=kernel.bytes if kernel is not None and kind is DumpKind.ACTIVE else None,
-            did_not_fit=facts is not None and facts.did_not_fit,
-            in_use=inputs.kernel_use,
-        )
-        for kind in CRASH_DUMP_KINDS
-    )
+    kinds = _kinds(inputs, architecture, ram, space)
     advised = crash.kind or DumpKind.AUTOMATIC
     if not crash.kind_known:
         notes.append(
@@ -226,6 +212,25 @@ def _answer(inputs: _Inputs) -> PagefileFitReport:
         checks=checks,
         kernel_use=situation.in_use,
         traffic=None if facts is None else facts.traffic,
+    )
+
+
+def _kinds(inputs: _Inputs, architecture: Architecture, ram: int | None, space: Space) -> tuple[KindReport, ...]:
+    facts = inputs.facts
+    measured = {item.kind: item for item in (facts.measured if facts else ())}
+    kernel = measured.get(DumpKind.KERNEL)
+    return tuple(
+        judge(
+            kind,
+            architecture,
+            ram,
+            measured.get(kind),
+            space,
+            at_least=kernel.bytes if kernel is not None and kind is DumpKind.ACTIVE else None,
+            did_not_fit=facts is not None and facts.did_not_fit,
+            in_use=inputs.kernel_use,
+        )
+        for kind in CRASH_DUMP_KINDS
     )
 
 
