@@ -14,5 +14,5 @@ def show_dumps(texts: Iterable[str], console: Console) -> None:
     """Show reports, each as JSON."""
     from windbg_ext.render.json_text import json_pieces  # only those who ask for JSON wait for it
 
-    for piece in json_pieces({}, {"dumps": texts}):
+    for piece in json_pieces({"dumps": iter(texts)}):
         console.write(piece)

@@ -134,7 +134,8 @@ def _run_many(sources: str | list[str], destination: str | None, options: argpar
         again = "begins again" if options.overwrite else "goes on from there"
         raise KeyboardInterrupt(f"{reached}, none is half-written; the same command {again}") from None
     if options.json:
-        console.write(batch_json(report))
+        for text in batch_json(report):
+            console.write(text)
     else:
         console.show(batch_document(report))
     write_report(page, lambda: batch_page(report), options.overwrite, None if options.json else console)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from windbg_ext.commands.minify.batch import Outcome
 from windbg_ext.render.document import Answer, Column, Document, DumpFile, Message, Notes, Section, Table
 from windbg_ext.render.figures import count, size
-from windbg_ext.render.json_text import write_json
+from windbg_ext.render.json_text import json_pieces, write_json
 from windbg_ext.render.minify import contents
 from windbg_ext.sources.formats import ENDINGS
 from windbg_ext.sources.local import is_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from windbg_ext.commands.minify.batch import BatchReport, FileReport
     from windbg_ext.render.document import Inline, Span
 
@@ -46,16 +48,12 @@ def _sums(report: BatchReport) -> dict[str, int]:
     return {outcome.value: report.count(outcome) for outcome in Outcome}
 
 
-def batch_json(report: BatchReport) -> str:
-    """Return the reports of all files and the sums as JSON."""
-    files = [
-        {
-            "source": file.source,
-            "destination": None if file.destination is None else str(file.destination),
-            "outcome": file.outcome.value,
-            "problem": file.problem or None,
-            **contents(file.report),
-        }
-        for file in report.files
-    ]
-    return write_json({"files": files, **_sums(report)})
+def batch_json(report: BatchReport) -> Iterator[str]:
+    """Yield the reports of all files and the sums as JSON, piece by piece."""
+    return json_pieces({"files": map(_file, report.files), **_sums(report)})
+
+
+def _file(file: FileReport) -> str:
+    destination = None if file.destination is None else str(file.destination)
+    head = {"source": file.source, "destination": destination, "outcome": file.outcome.value}
+    return write_json({**head, "problem": file.problem or None, **contents(file.report)})

@@ -132,7 +132,7 @@ def catalog_json(
     """Yield what is in a catalogue as JSON, piece by piece. groups: by view; dumps: None to leave them out."""
     from windbg_ext.render.json_text import json_pieces, write_json
 
-    document = {
+    document: dict[str, object] = {
         "catalog": report.name,
         "run": None if scanned is None else _run(scanned),
         "since": report.choice.since,
@@ -145,12 +145,11 @@ def catalog_json(
         "last": report.last,
         "unread_files": report.unread,
     }
-    lists: dict[str, Iterable[str]] = {}
     for view, found in groups.items():
-        lists[f"by_{view}"] = map(partial(_group, view), found)
+        document[f"by_{view}"] = map(partial(_group, view), found)
     if dumps is not None:
-        lists["dumps"] = (write_json(dict(zip(DUMP_COLUMNS, row))) for row in dumps)
-    return json_pieces(document, lists)
+        document["dumps"] = (write_json(dict(zip(DUMP_COLUMNS, row))) for row in dumps)
+    return json_pieces(document)
 
 
 def _run(scanned: ScanReport) -> dict[str, object]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
 ENCODER = json.JSONEncoder(indent=2)
 PIECE = 1 << 16
@@ -23,14 +24,14 @@ def write_json(report: object) -> str:
     return ENCODER.encode(_with_whole_characters(report)) if "\\ud" in text else text
 
 
-def json_pieces(before: Mapping[str, object], lists: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def json_pieces(document: Mapping[str, object]) -> Iterator[str]:
     """Yield what `write_json` returns of an object, piece by piece, to be shown on lines of their own.
 
-    before: the values that come first; lists: one or more that are lists, whose items come as JSON, one by one.
+    A value that is an iterator stands for a list, and yields its items as JSON, one by one.
     """
     lines: list[str] = []
     length = 0
-    for line in _lines(before, lists):
+    for line in _lines(document):
         lines.append(line)
         length += len(line)
         if length >= PIECE:
@@ -39,16 +40,18 @@ def json_pieces(before: Mapping[str, object], lists: Mapping[str, Iterable[str]]
     yield "\n".join(lines)
 
 
-def _lines(before: Mapping[str, object], lists: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _lines(document: Mapping[str, object]) -> Iterator[str]:
     yield "{"
-    for name, value in before.items():
-        yield _indented(f"{write_json(name)}: {write_json(value)},")
-    for number, (name, items) in enumerate(lists.items(), 1):
-        yield from _list(name, items, "," if number < len(lists) else "")
+    for number, (name, value) in enumerate(document.items(), 1):
+        behind = "," if number < len(document) else ""
+        if isinstance(value, Iterator):
+            yield from _list(name, value, behind)
+        else:
+            yield _indented(f"{write_json(name)}: {write_json(value)}{behind}")
     yield "}"
 
 
-def _list(name: str, items: Iterable[str], behind: str) -> Iterator[str]:
+def _list(name: str, items: Iterator[str], behind: str) -> Iterator[str]:
     """Yield a list of an object. An item is known to be the last one only when there is no other."""
     head, last = f"  {write_json(name)}: [", None
     for item in items:
