@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windbg_ext.errors import DumpError
@@ -20,6 +20,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), VALUES, min_size=1), st.sets(st.integers(0, 9)))
 def test_pieces_are_the_lines_of_the_whole(document: dict[str, object], in_pieces: set[int]) -> None:
     """in_pieces: which of the values come as items, where they are lists."""
