@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from concurrent.futures import Executor, Future
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -27,6 +28,8 @@ from windbg_ext.commands.catalog.views import list_dumps, read_since
 from windbg_ext.commands.shard import Shard
 from windbg_ext.commands.workers import WorkerLostError
 from windbg_ext.errors import UsageError
+from windbg_ext.render.catalog import catalog_json
+from windbg_ext.render.pages import catalog as catalog_pages
 from windbg_ext.structs.header import DumpType
 
 if TYPE_CHECKING:
@@ -68,6 +71,30 @@ def test_a_catalogue_counts_what_crashed_where_and_when(fleet: Path, tmp_path: P
     assert {group.name: group.crashes for group in report.groups["driver"]} == dict.fromkeys(DRIVERS[:CRASHES], 6)
     assert [(group.name, group.crashes) for group in report.groups["build"]] == [("19041", 24)]
     assert [(group.name, group.crashes) for group in report.groups["week"]] == [("2024-W01", 24)]
+
+
+def test_rows_that_are_left_out_are_counted_and_a_page_of_few_rows_has_the_same_sums(
+    fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(fleet, tmp_path / "c.db")
+    with closing(sqlite3.connect(tmp_path / "c.db")) as database, database:
+        database.execute("UPDATE catalog_dumps SET signature = NULL WHERE signature = ?", [made_crash(0)[1]])
+    with open_catalog(str(tmp_path / "c.db"), create=False) as opened:
+        none, few, every = (summarize_catalog(opened, most=most) for most in (0, 2, None))
+    assert (none.groups["signature"], none.more["signature"], none.more_named["signature"]) == ((), CRASHES, (3, 18))
+    assert (none.more["machine"], none.more_named["machine"]) == (MACHINES, (MACHINES, 24))
+    assert (every.more["signature"], every.more_named["signature"]) == (0, (0, 0))
+    monkeypatch.setattr(catalog_pages, "MOST", 1)
+    pages = [catalog_pages.catalog_page(report, (), ()) for report in (few, every)]
+    ranked = [next(section for section in page.sections if section.title == "Most frequent") for page in pages]
+    assert ranked[0] == ranked[1]
+
+
+def test_json_of_a_catalogue_begins_before_its_last_row_is_known(fleet: Path, tmp_path: Path) -> None:
+    take(fleet, tmp_path / "c.db")
+    report = look(tmp_path / "c.db")
+    without_end = repeat(report.groups["signature"][0])
+    assert next(catalog_json(report, None, {"signature": without_end}, None)).startswith('{\n  "catalog"')
 
 
 def test_a_second_run_reads_nothing_that_has_not_changed(

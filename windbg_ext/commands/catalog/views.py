@@ -129,8 +129,7 @@ def summarize_catalog(
     for view in views:
         found = list_groups(catalog, view, choice)
         groups[view] = tuple(islice(found, most))
-        more[view], named, crashes_of_named = _count_groups(found)
-        more_named[view] = named, crashes_of_named
+        more[view], more_named[view] = _count_groups(found)
     crashes, dumps, machines, signatures, first, last = totals
     return CatalogReport(
         name=catalog.name,
@@ -148,15 +147,15 @@ def summarize_catalog(
     )
 
 
-def _count_groups(groups: Iterator[Group]) -> tuple[int, int, int]:
-    """Return how many groups there are, how many of them have a name, and the crashes of these."""
+def _count_groups(groups: Iterator[Group]) -> tuple[int, tuple[int, int]]:
+    """Return how many groups there are; how many of them have a name, and the crashes of these."""
     number = named = crashes = 0
     for group in groups:
         number += 1
         if group.name is not None:
             named += 1
             crashes += group.crashes
-    return number, named, crashes
+    return number, (named, crashes)
 
 
 def list_groups(catalog: Catalog, view: str, choice: Choice = EVERYTHING) -> Iterator[Group]:
